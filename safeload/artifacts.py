@@ -1,0 +1,451 @@
+"""One artifact and its sidecar: dump, load, sign, verify, for a path or in memory.
+
+Every way to an object ends in the same two lines: the gate makes bytes Verified, and a format makes Verified
+an object. Nothing here decides about trust.
+
+A plain path is signed under the name of its file, so that a pair of files can move to another folder
+together, and cannot take another's place in the same one.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import IO, Any
+
+from safeload import envelope, environment, formats, magic, sidecar, statement, verification
+from safeload.digests import digest_of
+from safeload.envelope import Envelope, EnvelopeSignature
+from safeload.errors import (
+    DigestMismatch,
+    KeyringError,
+    LimitExceeded,
+    MalformedError,
+    NotFound,
+    SafeloadError,
+    SidecarExists,
+    SignatureMissing,
+)
+from safeload.keys import sources
+from safeload.keys.base import SigningKey
+from safeload.keys.keyring import Keyring
+from safeload.keys.sources import KeyringSource
+from safeload.limits import Limits
+from safeload.policy import Policy
+from safeload.policy import resolve as resolve_policy
+from safeload.statement import Environment, Statement
+from safeload.storage.beneath import folder_id
+from safeload.storage.blob import Blob
+from safeload.storage.reader import read, wrapped
+from safeload.storage.replacement import replace
+from safeload.storage.writer import stage, write_bytes
+from safeload.verification import Expectation, Verified
+
+PathLike = str | os.PathLike[str]
+PolicySource = Policy | PathLike
+
+IN_MEMORY_NAME = "in-memory"
+
+# How often a reader tries again while a writer is replacing the pair of files under it.
+_ATTEMPTS = 20
+
+
+def dump(
+    obj: Any,
+    path: PathLike,
+    *,
+    format: str = "joblib",
+    name: str | None = None,
+    metadata: dict[str, Any] | None = None,
+    expires: datetime | None = None,
+    signer: SigningKey | None = None,
+    keyring: KeyringSource | None = None,
+    policy: PolicySource | None = None,
+    **options: Any,
+) -> Statement:
+    """Store an object with a signature sidecar, atomically.
+
+    An object that stands there already is replaced; a reader, or a crash at any moment, finds the old one or
+    the new one.
+
+    Parameters
+    ----------
+    obj
+        The object.
+    path
+        Where the artifact goes; its sidecar goes to ``<path>.sig``.
+    format
+        ``"joblib"``, ``"pickle"`` or ``"skops"``.
+    name
+        Under which it is signed; None means the file's name.
+    metadata
+        Anything in JSON to be signed along.
+    expires
+        With a time zone. From then on the artifact is refused.
+    signer
+        The key to sign with; None means the keyring's.
+    keyring
+        A keyring, a key, or the path of a keyring file; None looks at ``SAFELOAD_KEYRING``,
+        ``SAFELOAD_KEY`` and the user's configuration folder, in this order.
+    policy
+        A policy or the path of one; None looks at ``SAFELOAD_POLICY``.
+    **options
+        The format's own: ``compress`` and ``protocol`` as in ``joblib.dump``, ``protocol`` for pickle.
+
+    Returns
+    -------
+    Statement
+        What was signed.
+
+    Raises
+    ------
+    NoKeyError, KeyNotAllowed, KeyringError
+        There is no key that may sign this name.
+    SerializationError
+        The object cannot be stored in this format.
+    StorageError, NotFound
+        The operating system refused, or there is no such folder. What was there before is unharmed.
+    InvalidName, TypeError, ValueError
+        A name, metadata, time or option that cannot be.
+
+    Examples
+    --------
+    >>> import safeload
+    >>> safeload.dump(model, "churn.joblib", compress=3)  # doctest: +SKIP
+    """
+    location = os.fspath(path)
+    rules = resolve_policy(policy)
+    formats.get(format)
+    name = statement.check_name(_name_of(location) if name is None else name)
+    key, ring = sources.resolve_signer(name, signer, keyring)
+    _refuse_keyring_in(os.path.dirname(location), ring)
+    referred: tuple[str, ...] = ()
+
+    def produce(file: IO[bytes]) -> None:
+        nonlocal referred
+        referred = formats.dump(format, obj, file, options, where=location)
+
+    staged = stage(location, produce, algorithm=rules.digest_algorithm)
+    try:
+        signed = Statement(
+            name=name,
+            digest=staged.digest,
+            size=staged.size,
+            format=format,
+            created=_now(),
+            expires=_expiry(expires),
+            environment=_environment(format, referred),
+            globals=referred,
+            metadata=metadata or {},
+        )
+        replace(
+            location,
+            staged,
+            _sidecar_of(signed, key, rules.limits),
+            former=_former(rules.limits),
+            limit=rules.limits.sidecar_bytes,
+        )
+    except BaseException:
+        staged.discard()
+        raise
+    return signed
+
+
+def dumps(
+    obj: Any,
+    *,
+    format: str = "joblib",
+    name: str = IN_MEMORY_NAME,
+    metadata: dict[str, Any] | None = None,
+    expires: datetime | None = None,
+    signer: SigningKey | None = None,
+    keyring: KeyringSource | None = None,
+    policy: PolicySource | None = None,
+    **options: Any,
+) -> tuple[bytes, bytes]:
+    """Return the artifact and the sidecar of an object, for a queue or a database.
+
+    Parameters and errors are those of :func:`dump`. Give each object a `name` of its own, and ask
+    :func:`loads` for that name; otherwise two of them can be exchanged.
+    """
+    rules = resolve_policy(policy)
+    statement.check_name(name)
+    key, _ = sources.resolve_signer(name, signer, keyring)
+    buffer = io.BytesIO()
+    referred = formats.dump(format, obj, buffer, options, where=name)
+    artifact = buffer.getvalue()
+    signed = Statement(
+        name=name,
+        digest=digest_of(rules.digest_algorithm, artifact),
+        size=len(artifact),
+        format=format,
+        created=_now(),
+        expires=_expiry(expires),
+        environment=_environment(format, referred),
+        globals=referred,
+        metadata=metadata or {},
+    )
+    return artifact, _sidecar_of(signed, key, rules.limits)
+
+
+def load(
+    path: PathLike,
+    *,
+    trusted: Iterable[str] | None = None,
+    name: str | None = None,
+    keyring: KeyringSource | None = None,
+    policy: PolicySource | None = None,
+) -> Any:
+    """Verify an artifact, then make the object.
+
+    Parameters
+    ----------
+    path
+        The artifact; its sidecar is ``<path>.sig``.
+    trusted
+        For a skops file without a sidecar: exact names of the types that it may contain. A sidecar that is
+        present must verify all the same.
+    name
+        Under which it must have been signed; None means the file's name.
+    keyring, policy
+        As for :func:`dump`.
+
+    Raises
+    ------
+    VerificationError
+        It is not what was signed under this name; see :mod:`safeload.errors`.
+    PolicyError
+        The policy, a limit or the allowlist does not admit it.
+    MalformedError, NotFound, StorageError, NoKeyError, KeyringError
+        It, or the keyring, cannot be read as it must.
+    DeserializationError
+        It verified, and no object could be made of it.
+    """
+    rules = resolve_policy(policy)
+    verified = _verified(os.fspath(path), name, rules.allowlist_for(trusted), keyring, rules)
+    return _object(verified, rules)
+
+
+def loads(
+    artifact: bytes,
+    sidecar: bytes | None,
+    *,
+    trusted: Iterable[str] | None = None,
+    name: str = IN_MEMORY_NAME,
+    keyring: KeyringSource | None = None,
+    policy: PolicySource | None = None,
+) -> Any:
+    """Verify what :func:`dumps` returned, then make the object. Errors are those of :func:`load`."""
+    rules = resolve_policy(policy)
+    blob = Blob(bytes(artifact), name)
+    if blob.size > rules.limits.artifact_bytes:
+        raise LimitExceeded(
+            f"the artifact has {blob.size} bytes, {rules.limits.artifact_bytes} are allowed", where=name
+        )
+    expected = Expectation(name=name, trusted=rules.allowlist_for(trusted))
+    ring = None if sidecar is None else sources.resolve(keyring)
+    signature = None if sidecar is None else bytes(sidecar)
+    return _object(verification.verify(blob, signature, expected, ring, rules), rules)
+
+
+def verify(
+    path: PathLike,
+    *,
+    name: str | None = None,
+    keyring: KeyringSource | None = None,
+    policy: PolicySource | None = None,
+) -> Statement:
+    """Verify an artifact and return what was signed, without making the object.
+
+    Parameters and errors are those of :func:`load`; a file without a sidecar is always refused.
+    """
+    verified = _verified(os.fspath(path), name, None, keyring, resolve_policy(policy))
+    assert verified.statement is not None  # noqa: S101  without an allowlist nothing unsigned passes
+    return verified.statement
+
+
+def sign(
+    path: PathLike,
+    *,
+    format: str | None = None,
+    name: str | None = None,
+    metadata: dict[str, Any] | None = None,
+    expires: datetime | None = None,
+    overwrite: bool = False,
+    signer: SigningKey | None = None,
+    keyring: KeyringSource | None = None,
+    policy: PolicySource | None = None,
+) -> Statement:
+    """Write the sidecar of an existing file. The file is read and never deserialized.
+
+    Signing says that you vouch for the file. Make sure of where it comes from first.
+
+    Parameters
+    ----------
+    path
+        The artifact.
+    format
+        How it is to be read; None tells it by its first bytes (a plain pickle is called joblib, which reads
+        it too).
+    overwrite
+        Replace a sidecar that is there.
+    name, metadata, expires, signer, keyring, policy
+        As for :func:`dump`.
+
+    Raises
+    ------
+    SidecarExists
+        It has a sidecar and `overwrite` is false.
+    MalformedError
+        Its format cannot be told.
+    SafeloadError
+        As for :func:`dump`.
+    """
+    location = os.fspath(path)
+    rules = resolve_policy(policy)
+    name = statement.check_name(_name_of(location) if name is None else name)
+    key, ring = sources.resolve_signer(name, signer, keyring)
+    _refuse_keyring_in(os.path.dirname(location), ring)
+    if not overwrite and os.path.lexists(location + sidecar.SUFFIX):
+        raise SidecarExists(
+            "it has a sidecar already",
+            where=location,
+            hint="Verify it; replace the sidecar only if you vouch for the file as it is now.",
+        )
+    blob = read(location, limit=rules.limits.artifact_bytes)
+    chosen = format or magic.identify(blob.data)
+    if chosen is None:
+        raise MalformedError(
+            "its format cannot be told by its first bytes", where=location, hint="Name it: format=…"
+        )
+    try:
+        referred = formats.get(chosen).globals_of(blob.data, rules.limits)
+    except SafeloadError as error:
+        error.where = error.where or location
+        raise
+    signed = Statement(
+        name=name,
+        digest=blob.digest(rules.digest_algorithm),
+        size=blob.size,
+        format=chosen,
+        created=_now(),
+        expires=_expiry(expires),
+        globals=referred,
+        metadata=metadata or {},
+    )
+    write_bytes(location + sidecar.SUFFIX, _sidecar_of(signed, key, rules.limits))
+    return signed
+
+
+def _verified(
+    location: str,
+    name: str | None,
+    trusted: frozenset[str] | None,
+    keyring: KeyringSource | None,
+    rules: Policy,
+) -> Verified:
+    """Read an artifact and its sidecar and pass both through the gate.
+
+    A writer may exchange the two files between the two reads. So where they do not fit each other they are
+    read again, as long as they are not the same as before; each attempt passes the whole gate.
+    """
+    expected = Expectation(name=_name_of(location) if name is None else name, trusted=trusted)
+    ring: Keyring | None = None
+    before: tuple[bytes | None, bytes] | None = None
+    for attempt in range(_ATTEMPTS):
+        signature = _read_sidecar(location, rules.limits)
+        if signature is not None and ring is None:
+            ring = sources.resolve(keyring)
+        blob = read(location, limit=rules.limits.artifact_bytes)
+        try:
+            return verification.verify(blob, signature, expected, ring, rules)
+        except (DigestMismatch, SignatureMissing):
+            if before == (signature, blob.data) or attempt == _ATTEMPTS - 1:
+                raise
+            before = (signature, blob.data)
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _read_sidecar(location: str, limits: Limits) -> bytes | None:
+    path = location + sidecar.SUFFIX
+    try:
+        return read(path, limit=limits.sidecar_bytes).data
+    except NotFound:
+        return None
+    except LimitExceeded:
+        raise MalformedError(f"the sidecar has over {limits.sidecar_bytes} bytes", where=path) from None
+
+
+def _object(verified: Verified, rules: Policy) -> Any:
+    if verified.statement is not None:
+        environment.check(verified.statement, rules.environment, where=verified.blob.location)
+    return formats.load(verified, rules.limits)
+
+
+def _sidecar_of(signed: Statement, key: SigningKey, limits: Limits) -> bytes:
+    payload = statement.encode(signed)
+    unsigned = Envelope(payload, statement.PAYLOAD_TYPE, ())
+    signature = EnvelopeSignature(key.key_id, key.sign(unsigned.signed_bytes()))
+    encoded = sidecar.encode(Envelope(payload, statement.PAYLOAD_TYPE, (signature,)))
+    if len(encoded) > limits.sidecar_bytes:
+        raise LimitExceeded(
+            f"the sidecar would have {len(encoded)} bytes, {limits.sidecar_bytes} are allowed",
+            where=signed.name,
+            hint="Keep large metadata in a file of their own.",
+        )
+    return encoded
+
+
+def _former(limits: Limits) -> Any:
+    """Return what reduces a sidecar in place to the envelope of the artifact in place.
+
+    Nothing is verified here and nothing needs to be: the envelope is copied as it is, and counts for a
+    reader only if the gate admits it.
+    """
+
+    def reduce(present: bytes, path: str) -> bytes | None:
+        envelopes = sidecar.parse(present, limit=limits.sidecar_bytes)
+        if len(envelopes) == 1:
+            return present
+        blob = read(path, limit=limits.artifact_bytes)
+        for candidate in envelopes:
+            described = statement.parse(candidate.payload)
+            if described.digest == blob.digest(described.digest.algorithm):
+                return envelope.encode(candidate) + b"\n"
+        return None
+
+    return reduce
+
+
+def _refuse_keyring_in(folder: str, ring: Keyring | None) -> None:
+    """Refuse to sign with a keyring that lies where its artifacts lie; the gate would refuse to load."""
+    if ring is None or ring.origin is None:
+        return
+    try:
+        here = folder_id(os.stat(folder or os.curdir))
+    except OSError as error:
+        raise wrapped(error, folder) from error
+    if here == ring.origin.folder:
+        raise KeyringError(
+            "the keyring lies in the folder of the artifact",
+            where=ring.origin.path,
+            hint="Move it to a folder of its own.",
+        )
+
+
+def _name_of(location: str) -> str:
+    return os.path.basename(location)
+
+
+def _now() -> datetime:
+    return statement.utc_seconds(datetime.now(UTC))
+
+
+def _expiry(expires: datetime | None) -> datetime | None:
+    return None if expires is None else statement.utc_seconds(expires)
+
+
+def _environment(format_name: str, referred: Iterable[str]) -> Environment:
+    return environment.capture((*referred, *formats.get(format_name).requires))

@@ -1,0 +1,82 @@
+"""Digests: the two algorithms that a statement may name, and their one spelling.
+
+BLAKE3 is the default: it uses all cores, and a file's digest equals what ``b3sum`` prints. SHA-256
+(FIPS 180-4) is for policies that demand FIPS algorithms. There is no third.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Literal, Protocol, get_args
+
+from safeload.errors import MalformedError
+
+DigestAlgorithm = Literal["blake3", "sha256"]
+ALGORITHMS: tuple[DigestAlgorithm, ...] = get_args(DigestAlgorithm)
+
+_HEX = re.compile(r"[0-9a-f]{64}")
+# Below this size starting threads costs more than they save.
+_THREADED_BYTES = 1 << 20
+
+
+class Hasher(Protocol):
+    """What both implementations offer."""
+
+    def update(self, data: bytes | memoryview, /) -> object:
+        """Take in more bytes."""
+        ...
+
+    def hexdigest(self) -> str:
+        """Return the digest in lower-case hexadecimal."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """A digest with its algorithm; an impossible one cannot be made.
+
+    Parameters
+    ----------
+    algorithm
+        ``"blake3"`` or ``"sha256"``.
+    hex
+        64 lower-case hexadecimal characters (32 bytes).
+
+    Raises
+    ------
+    MalformedError
+        For another algorithm or another spelling.
+    """
+
+    algorithm: DigestAlgorithm
+    hex: str
+
+    def __post_init__(self) -> None:
+        if self.algorithm not in ALGORITHMS:
+            raise MalformedError(
+                f"the digest algorithm {str(self.algorithm)[:40]!r} is not accepted",
+                hint="Only blake3 and sha256 are.",
+            )
+        if not _HEX.fullmatch(self.hex):
+            raise MalformedError("a digest is not 64 lower-case hexadecimal characters")
+
+    def __str__(self) -> str:
+        return f"{self.algorithm}:{self.hex}"
+
+
+def hasher(algorithm: DigestAlgorithm, *, threads: bool = False) -> Hasher:
+    """Return a new hasher; `threads` lets BLAKE3 use all cores for large updates."""
+    if algorithm == "sha256":
+        return hashlib.sha256()
+    import blake3
+
+    return blake3.blake3(max_threads=blake3.blake3.AUTO if threads else 1)
+
+
+def digest_of(algorithm: DigestAlgorithm, data: bytes | memoryview) -> Digest:
+    """Return the digest of `data`."""
+    state = hasher(algorithm, threads=len(data) >= _THREADED_BYTES)
+    state.update(data)
+    return Digest(algorithm, state.hexdigest())

@@ -1,0 +1,81 @@
+"""The DSSE envelope: what a signature covers, and how it is written down.
+
+Rules (DSSE 1.0.2, https://github.com/secure-systems-lab/dsse, narrowed where it leaves a choice):
+
+1. A signature covers the pre-authentication encoding (PAE) of the payload type and the payload, both
+   as bytes; lengths count bytes.
+2. There is one spelling of an envelope: compact JSON, the fields in the order of :class:`Envelope`,
+   standard base64 with padding. What decodes but does not encode back to the same bytes is
+   malformed. Unknown or doubled fields, white space, escapes, loose base64 bits and trailing bytes
+   all fall to this one comparison, so that no altered envelope means the same as the original.
+3. The payload is handed on as bytes. Nothing in this module looks into it.
+4. A key id is a hint for look-up. It appears once in an envelope: a key counts once.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from safeload.errors import MalformedError
+
+# Nobody needs more signers on one artifact, and each costs a verification.
+MAX_SIGNATURES = 16
+
+
+class EnvelopeSignature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One signature and the hint by which its key is found."""
+
+    keyid: str
+    sig: bytes
+
+
+class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A payload as bytes, its type, and the signatures over both."""
+
+    payload: bytes
+    payloadType: str
+    signatures: tuple[EnvelopeSignature, ...]
+
+    def signed_bytes(self) -> bytes:
+        """Return the bytes that every signature of the envelope covers."""
+        return pae(self.payloadType.encode("utf-8"), self.payload)
+
+
+_decoder = msgspec.json.Decoder(Envelope)
+_encoder = msgspec.json.Encoder()
+
+
+def pae(payload_type: bytes, payload: bytes) -> bytes:
+    """Return DSSE's pre-authentication encoding of a payload and its type."""
+    return b"DSSEv1 %d %b %d %b" % (len(payload_type), payload_type, len(payload), payload)
+
+
+def encode(envelope: Envelope) -> bytes:
+    """Write an envelope in its one spelling."""
+    return _encoder.encode(envelope)
+
+
+def parse(data: bytes) -> Envelope:
+    """Read an envelope; the inverse of :func:`encode`.
+
+    Raises
+    ------
+    MalformedError
+        For anything that :func:`encode` would not have written.
+    """
+    try:
+        envelope = _decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise MalformedError("the envelope is not a DSSE envelope in JSON") from None
+    if encode(envelope) != data:
+        raise MalformedError(
+            "the envelope is not in its one accepted spelling (white space, a doubled field, "
+            "loose base64 or bytes that do not belong)"
+        )
+    if not 1 <= len(envelope.signatures) <= MAX_SIGNATURES:
+        raise MalformedError(
+            f"the envelope has {len(envelope.signatures)} signatures; 1 to {MAX_SIGNATURES} are accepted"
+        )
+    if len({signature.keyid for signature in envelope.signatures}) != len(envelope.signatures):
+        raise MalformedError("the envelope names a key twice")
+    return envelope

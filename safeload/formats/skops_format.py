@@ -1,0 +1,84 @@
+"""The format ``skops``: data and the names of types, which are held against an allowlist.
+
+Signed, the allowlist is what the statement lists: the types that the signer's own dump needed. Unsigned,
+it is what the caller or the policy names. It is never taken from the file that is being loaded.
+"""
+
+from __future__ import annotations
+
+from typing import IO, Any
+
+from safeload.errors import SerializationError, UntrustedType
+from safeload.formats import skops_archive
+from safeload.formats.base import refuse_options
+from safeload.formats.equality import difference
+from safeload.limits import Limits
+from safeload.verification import Verified
+
+
+class SkopsFormat:
+    """See the module."""
+
+    name = "skops"
+    requires = ("skops", "sklearn", "numpy", "scipy")
+
+    def dump(self, obj: Any, file: IO[bytes], options: dict[str, Any]) -> tuple[str, ...]:
+        """Write an object, if skops keeps it exactly; there are no options.
+
+        Raises
+        ------
+        SerializationError
+            What is read back differs from the object.
+        """
+        import skops.io
+
+        refuse_options(self.name, options)
+        data = skops.io.dumps(obj)
+        types = skops.io.get_untrusted_types(data=data)
+        # These bytes were made by the line above and have not left this process.
+        _require_exact(obj, skops.io.loads(data, trusted=types))
+        file.write(data)
+        return tuple(sorted(types))
+
+    def load(self, verified: Verified, limits: Limits) -> Any:
+        """Make the object if every type in it is admitted.
+
+        Raises
+        ------
+        UntrustedType
+            With exactly the types that are missing.
+        """
+        import skops.io
+
+        data = verified.blob.data
+        skops_archive.check(data, limits)
+        missing = tuple(sorted(set(skops.io.get_untrusted_types(data=data)) - verified.trusted))
+        if missing:
+            raise UntrustedType(
+                f"these types are not on the allowlist: {', '.join(missing)}",
+                hint="If you know them and where the file comes from, name them in trusted=.",
+                types=missing,
+            )
+        return skops.io.loads(data, trusted=sorted(verified.trusted))
+
+    def globals_of(self, data: bytes, limits: Limits) -> tuple[str, ...]:
+        """Return the types that skops does not trust by itself."""
+        import skops.io
+
+        skops_archive.check(data, limits)
+        return tuple(sorted(skops.io.get_untrusted_types(data=data)))
+
+
+def _require_exact(obj: Any, loaded: Any) -> None:
+    try:
+        where = difference(obj, loaded)
+    except TypeError as error:
+        where = f"a part that cannot be compared ({error})"
+    if where is not None:
+        raise SerializationError(
+            f"skops does not keep this {type(obj).__name__} exactly; it differs at {where}",
+            hint='Use format="joblib".',
+        )
+
+
+FORMAT = SkopsFormat()

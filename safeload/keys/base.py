@@ -1,0 +1,94 @@
+"""What every key offers. The algorithm is a property of the key, never of what it checks."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal, NewType, NoReturn, Protocol, runtime_checkable
+
+from safeload.errors import KeyringError, SignatureInvalid
+
+KeyId = NewType("KeyId", str)
+KeyAlgorithm = Literal["hmac-sha256", "ed25519", "ecdsa-p256", "ecdsa-p384"]
+
+_KEY_ID = re.compile(r"[0-9a-f]{64}")
+
+
+def parse_key_id(text: str) -> KeyId:
+    """Return `text` as a key id: 64 lower-case hexadecimal characters.
+
+    Raises
+    ------
+    KeyringError
+        For any other text.
+    """
+    if not _KEY_ID.fullmatch(text):
+        raise KeyringError("a key id is 64 lower-case hexadecimal characters")
+    return KeyId(text)
+
+
+@runtime_checkable
+class VerifyingKey(Protocol):
+    """A key that can check signatures."""
+
+    @property
+    def key_id(self) -> KeyId:
+        """A digest that names the key; a hint for look-up and no proof of anything."""
+        ...
+
+    @property
+    def algorithm(self) -> KeyAlgorithm:
+        """The one algorithm that the key is used with."""
+        ...
+
+    def verify(self, message: bytes, signature: bytes) -> None:
+        """Return if `signature` is the key's over `message`.
+
+        Raises
+        ------
+        SignatureInvalid
+            If it is not.
+        """
+        ...
+
+
+@runtime_checkable
+class SigningKey(VerifyingKey, Protocol):
+    """A key that can make signatures, too."""
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the signature over `message`."""
+        ...
+
+
+class Guarded:
+    """Keeps a key out of ``repr``, ``str``, logs, pickles and copies."""
+
+    __slots__ = ()
+
+    key_id: KeyId
+    algorithm: KeyAlgorithm
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.key_id[:12]}…>"
+
+    __str__ = __repr__
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError(f"a {type(self).__name__} is not pickled or copied; load it where it is used")
+
+    def __getstate__(self) -> NoReturn:
+        raise TypeError(f"a {type(self).__name__} has no state to hand out")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if hasattr(self, name):
+            raise AttributeError("a key does not change")
+        super().__setattr__(name, value)
+
+
+def invalid() -> SignatureInvalid:
+    """Return the one answer to every signature that does not fit, whatever the reason."""
+    return SignatureInvalid(
+        "the signature does not fit",
+        hint="The sidecar was altered, or made with another key. Do not load the file; "
+        "get it again from who made it.",
+    )

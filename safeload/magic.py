@@ -1,0 +1,41 @@
+"""Which format a file without a signed statement is in, told by its first bytes and never by its name.
+
+Signed files are not looked at here: their format stands in the statement.
+"""
+
+from __future__ import annotations
+
+_ZIP = b"PK\x03\x04"
+# The compressors of joblib, by the bytes their streams start with.
+COMPRESSORS: tuple[tuple[str, bytes], ...] = (
+    ("gzip", b"\x1f\x8b"),
+    ("bz2", b"BZ"),
+    ("xz", b"\xfd7zXZ"),
+    ("lzma", b"\x5d\x00"),
+    ("lz4", b"\x04\x22\x4d\x18"),
+    ("zlib", b"\x78"),
+)
+
+
+def compressor(data: bytes) -> str | None:
+    """Return the name of joblib's compressor whose stream `data` starts like, or None."""
+    return next((name for name, prefix in COMPRESSORS if data.startswith(prefix)), None)
+
+
+def identify(data: bytes) -> str | None:
+    """Return the format that `data` is in, or None where nothing is recognized.
+
+    A file that starts with a ZIP entry is no pickle: the unpickler would take its first byte for a
+    persistent id and stop. A pickle with a ZIP archive appended starts as a pickle and is called one. So
+    no file is in two formats at once here.
+
+    Plain pickles are called joblib, which reads them too.
+    """
+    if data.startswith(_ZIP):
+        return "skops"
+    if compressor(data) is not None or (data[:1] == b"\x80" and len(data) > 2 and data[1] <= 5):
+        return "joblib"
+    # Protocols 0 and 1 have no header; every pickle ends with the STOP opcode.
+    if data.endswith(b"."):
+        return "joblib"
+    return None

@@ -1,0 +1,223 @@
+"""The policy: what a loader demands, frozen, and read from nowhere that an attacker can write.
+
+A policy comes from the argument ``policy=`` or from the file that ``SAFELOAD_POLICY`` names by an absolute
+path; never from the working directory or the folder of an artifact. There is no setting that turns
+verification off. A policy file is TOML with the fields of :class:`Policy`::
+
+    formats = ["joblib", "skops"]
+    trusted = ["xgboost.sklearn.XGBClassifier"]
+    environment = "refuse"
+
+    [limits]
+    artifact_bytes = 1_000_000_000
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, get_args
+
+from safeload.digests import DigestAlgorithm
+from safeload.errors import KeyringError, PolicyError
+from safeload.keys.files import refuse_changeable
+from safeload.keys.keyring import Origin
+from safeload.limits import Limits
+from safeload.storage.reader import read
+
+POLICY_VARIABLE = "SAFELOAD_POLICY"
+
+# Formats that hold data and types by name, and no instructions. Only these can ever be admitted unsigned.
+DATA_ONLY_FORMATS = frozenset({"skops"})
+
+EnvironmentMode = Literal["warn", "refuse", "ignore"]
+
+_LIMIT_BYTES = 1 << 20
+_QUALIFIED_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
+
+
+def allowlist(names: Iterable[str]) -> frozenset[str]:
+    """Return `names` as an allowlist of exact type names.
+
+    Raises
+    ------
+    TypeError
+        `names` is not a collection of text; ``True`` and a single string are the usual mistakes.
+    PolicyError
+        A name is not a whole ``module.qualname``; wildcards are refused.
+    """
+    if isinstance(names, str | bytes) or not isinstance(names, Iterable):
+        raise TypeError('trusted= takes a list of exact names, such as ["package.module.Class"]')
+    result = frozenset(names)
+    for name in result:
+        if not isinstance(name, str):
+            raise TypeError("trusted= takes names and not types")
+        if not _QUALIFIED_NAME.fullmatch(name):
+            raise PolicyError(
+                f"{name!r} is not the exact name of a type",
+                hint="Name every type whole, as package.module.Class; wildcards are not accepted.",
+            )
+    return result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What a loader demands.
+
+    Parameters
+    ----------
+    formats
+        Names of the formats that may be loaded; None means all that are known.
+    unsigned_formats
+        Data-only formats that an allowlist may admit without a signature.
+    trusted
+        The allowlist for these: exact names of types. None means that there is none, so that unsigned
+        files are refused unless a call brings its own.
+    fips
+        Accept SHA-256 digests only; BLAKE3 is not a FIPS algorithm.
+    environment
+        What to do, before deserialization, when installed packages differ from the signed ones.
+    signatures
+        How many different keys must have signed.
+    limits
+        Caps on size, ratio and depth.
+
+    Raises
+    ------
+    PolicyError
+        For a format that must be signed in `unsigned_formats`, a wildcard, or an impossible value.
+    """
+
+    formats: frozenset[str] | None = None
+    unsigned_formats: frozenset[str] = DATA_ONLY_FORMATS
+    trusted: frozenset[str] | None = None
+    fips: bool = False
+    environment: EnvironmentMode = "warn"
+    signatures: int = 1
+    limits: Limits = field(default_factory=Limits)
+    origin: Origin | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("formats", "unsigned_formats"):
+            value = getattr(self, name)
+            if isinstance(value, str):
+                raise TypeError(f"{name} is a collection of names")
+            if value is not None:
+                object.__setattr__(self, name, frozenset(value))
+        must_be_signed = self.unsigned_formats - DATA_ONLY_FORMATS
+        if must_be_signed:
+            raise PolicyError(
+                f"{', '.join(sorted(must_be_signed))} cannot be admitted without a signature: "
+                "loading it runs what it contains",
+                hint="Sign the files with `safeload sign` after you have made sure of their source.",
+            )
+        if self.trusted is not None:
+            object.__setattr__(self, "trusted", allowlist(self.trusted))
+        if self.environment not in get_args(EnvironmentMode):
+            raise PolicyError(f"environment is one of {', '.join(get_args(EnvironmentMode))}")
+        if not isinstance(self.fips, bool):
+            raise PolicyError("fips is true or false")
+        if isinstance(self.signatures, bool) or not isinstance(self.signatures, int):
+            raise PolicyError("signatures is a whole number")
+        if self.signatures < 1:
+            raise PolicyError("at least one signature is demanded", hint="There is no way around it.")
+        if not isinstance(self.limits, Limits):
+            raise TypeError("limits is a safeload.Limits")
+
+    @property
+    def digest_algorithm(self) -> DigestAlgorithm:
+        """The algorithm that new statements use."""
+        return "sha256" if self.fips else "blake3"
+
+    def allowlist_for(self, trusted: Iterable[str] | None) -> frozenset[str] | None:
+        """Return the policy's allowlist together with that of a call; None if there is neither."""
+        if trusted is None:
+            return self.trusted
+        return allowlist(trusted) | (self.trusted or frozenset())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Policy:
+        """Read a policy file.
+
+        Raises
+        ------
+        NotFound
+            There is none.
+        KeyringError
+            Others can change the file.
+        PolicyError
+            It is not a policy; an unknown field is an error, since it may be a misspelled demand.
+        """
+        location = os.path.abspath(path)
+        blob = read(location, limit=_LIMIT_BYTES)
+        refuse_changeable(blob)
+        assert blob.folder is not None  # noqa: S101  it was read from a file
+        try:
+            values = tomllib.loads(blob.data.decode("utf-8"))
+        except (ValueError, RecursionError):
+            raise PolicyError("the policy is not TOML", where=location) from None
+        try:
+            return replace(_from_values(values), origin=Origin(location, blob.folder))
+        except (PolicyError, TypeError, ValueError) as error:
+            problem = error.problem if isinstance(error, PolicyError) else str(error)
+            raise PolicyError(problem, where=location) from None
+
+
+def resolve(policy: Policy | str | os.PathLike[str] | None = None) -> Policy:
+    """Return the policy that a call is to use: the argument, the environment's, or the default.
+
+    Raises
+    ------
+    KeyringError, NotFound, PolicyError
+        See :meth:`Policy.load`; a relative path in the environment is refused.
+    TypeError
+        `policy` is something else.
+    """
+    if isinstance(policy, Policy):
+        return policy
+    if isinstance(policy, str | os.PathLike):
+        return Policy.load(policy)
+    if policy is not None:
+        raise TypeError(f"a policy is a Policy or a path, not a {type(policy).__name__}")
+    path = os.environ.get(POLICY_VARIABLE)
+    if not path:
+        return _DEFAULT
+    if not os.path.isabs(path):
+        raise KeyringError(
+            f"{POLICY_VARIABLE} is a relative path, which means another file in another folder",
+            where=path,
+            hint="Give the absolute path.",
+        )
+    return Policy.load(path)
+
+
+def _from_values(values: dict[str, Any]) -> Policy:
+    known = {entry.name for entry in fields(Policy)} - {"origin"}
+    _refuse_unknown(values, known)
+    arguments = dict(values)
+    for name in ("formats", "unsigned_formats", "trusted"):
+        if name in arguments:
+            if not isinstance(arguments[name], list):
+                raise PolicyError(f"{name} is a list of names")
+            if not all(isinstance(item, str) for item in arguments[name]):
+                raise PolicyError(f"{name} is a list of names")
+            arguments[name] = frozenset(arguments[name])
+    if "limits" in arguments:
+        limits = arguments["limits"]
+        if not isinstance(limits, dict):
+            raise PolicyError("limits is a table")
+        _refuse_unknown(limits, {entry.name for entry in fields(Limits)})
+        arguments["limits"] = Limits(**limits)
+    return Policy(**arguments)
+
+
+def _refuse_unknown(values: dict[str, Any], known: set[str]) -> None:
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise PolicyError(f"{', '.join(unknown)} is not a setting; there are {', '.join(sorted(known))}")
+
+
+_DEFAULT = Policy()

@@ -1,0 +1,129 @@
+"""Opening a file without being led out of its folder.
+
+The folder part of a path is the caller's word and is opened as it is. From there on nothing is trusted:
+the last part may have been replaced by a symbolic link, a FIFO or a device. Links are followed by hand,
+one component at a time and relative to an open folder, and only as long as they stay below it; an
+absolute target or a ``..`` is refused. So there is no moment at which a path is checked by name and then
+opened by name.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from safeload.errors import MalformedError
+from safeload.storage.blob import FolderId
+
+_MAX_LINKS = 16
+_HAS_DIR_FD = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
+# O_NONBLOCK: opening a FIFO returns at once instead of waiting for a writer; on a regular file it has
+# no effect.
+_FILE_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_NOCTTY", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+_FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_DIRECTORY", 0)
+
+
+def folder_id(status: os.stat_result) -> FolderId:
+    """Return what tells a folder from every other."""
+    return (status.st_dev, status.st_ino)
+
+
+def open_beneath(path: str) -> tuple[int, os.stat_result, FolderId]:
+    """Open the regular file at `path` for reading.
+
+    Returns
+    -------
+    descriptor, status, folder
+        The open file, its status, and the identity of the folder that `path` names.
+
+    Raises
+    ------
+    MalformedError
+        When it is no regular file, or a link that leaves the folder.
+    OSError, ValueError
+        As :func:`os.open`.
+    """
+    parent, name = os.path.split(path)
+    if not name or name in (os.curdir, os.pardir):
+        raise MalformedError("this is not a file name", where=path)
+    if not _HAS_DIR_FD:
+        return _open_by_path(path, parent or os.curdir)
+    folder = os.open(parent or os.curdir, _FOLDER_FLAGS)
+    try:
+        identity = folder_id(os.fstat(folder))
+        descriptor = _walk(folder, name, path)
+    finally:
+        os.close(folder)
+    return descriptor, _require_regular(descriptor, path), identity
+
+
+def _walk(folder: int, name: str, path: str) -> int:
+    """Open `name` below the open `folder`, following links that stay below it."""
+    pending = [name]
+    current = os.dup(folder)
+    links = 0
+    try:
+        while True:
+            part = pending.pop(0)
+            flags = _FILE_FLAGS if not pending else _FOLDER_FLAGS | os.O_NOFOLLOW
+            try:
+                opened = os.open(part, flags, dir_fd=current)
+            except OSError as error:
+                # A link gives ELOOP, or ENOTDIR where a folder was asked for.
+                if error.errno not in (errno.ELOOP, errno.ENOTDIR, errno.EMLINK):
+                    raise
+                target = _link_target(part, current, error)
+                links += 1
+                parts = target.split("/")
+                if links > _MAX_LINKS or target.startswith("/") or ".." in parts:
+                    raise MalformedError(
+                        "a symbolic link leads out of its folder",
+                        where=path,
+                        hint="Store the file itself there, or load it from where it lies.",
+                    ) from None
+                pending = [part for part in parts if part not in ("", ".")] + pending
+                if not pending:
+                    raise MalformedError("a symbolic link names no file", where=path) from None
+                continue
+            if not pending:
+                return opened
+            os.close(current)
+            current = opened
+    finally:
+        os.close(current)
+
+
+def _link_target(part: str, folder: int, error: OSError) -> str:
+    try:
+        return os.readlink(part, dir_fd=folder)
+    except OSError:
+        raise error from None
+
+
+def _open_by_path(path: str, parent: str) -> tuple[int, os.stat_result, FolderId]:
+    """Open without directory descriptors (Windows): links are refused altogether."""
+    before = os.lstat(path)
+    if stat.S_ISLNK(before.st_mode):
+        raise MalformedError("symbolic links are not followed on this platform", where=path)
+    descriptor = os.open(path, _FILE_FLAGS)
+    status = _require_regular(descriptor, path)
+    if not os.path.samestat(before, status):
+        os.close(descriptor)
+        raise MalformedError("the file was exchanged while it was opened", where=path)
+    return descriptor, status, folder_id(os.stat(parent))
+
+
+def _require_regular(descriptor: int, path: str) -> os.stat_result:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise MalformedError("this is not a regular file", where=path)
+    return status

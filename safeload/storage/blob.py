@@ -1,0 +1,62 @@
+"""A blob: the bytes of one file, read once into private memory."""
+
+from __future__ import annotations
+
+from safeload.digests import Digest, DigestAlgorithm, digest_of
+
+# Device and inode of a folder: what tells two folders apart however they are spelled.
+FolderId = tuple[int, int]
+
+
+class Blob:
+    """Private, unchangeable bytes with their digests.
+
+    Digest, verification and deserialization all use :attr:`data`, so that a file that changes on disk
+    after it was read changes nothing.
+
+    Parameters
+    ----------
+    data
+        The bytes. ``bytes`` and not a view: nobody else can alter them.
+    location
+        Where they came from, for messages.
+    folder
+        The folder that they were read from, or None for bytes that were handed over.
+    mode, owner
+        Permission bits and user id of the open file, or None for bytes that were handed over.
+    """
+
+    __slots__ = ("_digests", "data", "folder", "location", "mode", "owner")
+
+    def __init__(
+        self,
+        data: bytes,
+        location: str,
+        *,
+        folder: FolderId | None = None,
+        mode: int | None = None,
+        owner: int | None = None,
+    ) -> None:
+        # A bytearray or a view could be altered between the check and the use.
+        if type(data) is not bytes:
+            raise TypeError("a blob is made of bytes")
+        self.data = data
+        self.location = location
+        self.folder = folder
+        self.mode = mode
+        self.owner = owner
+        self._digests: dict[DigestAlgorithm, Digest] = {}
+
+    @property
+    def size(self) -> int:
+        """Size in bytes."""
+        return len(self.data)
+
+    def digest(self, algorithm: DigestAlgorithm) -> Digest:
+        """Return the digest of the bytes, computed once."""
+        if algorithm not in self._digests:
+            self._digests[algorithm] = digest_of(algorithm, self.data)
+        return self._digests[algorithm]
+
+    def __repr__(self) -> str:
+        return f"<Blob {self.location!r}, {self.size} bytes>"

@@ -1,0 +1,140 @@
+"""Replacing an artifact together with its sidecar, so that old or new verifies at every moment.
+
+Two names cannot be changed at once. Write ``A`` and ``a`` for the old artifact and its envelope, ``B`` and
+``b`` for the new. The files go through these states, each step being one atomic rename of a file that was
+synced before, followed by a sync of the folder:
+
+    ===========  ========  ==================================================
+    artifact     sidecar   loads as
+    ===========  ========  ==================================================
+    ``A``        ``a``     A
+    ``A``        ``b, a``  A: the second envelope is the one that fits
+    ``B``        ``b, a``  B: the first envelope is the one that fits
+    ``B``        ``b``     B
+    ===========  ========  ==================================================
+
+So a process that is stopped after any instruction, or a machine that loses power, leaves one of four states
+of which each loads. A reader that reads the sidecar first and the artifact after it can straddle a step: it
+may hold ``a`` and ``B``. It then reads both again, as long as they keep changing (``artifacts.py``); each
+attempt passes the whole gate.
+
+Where nothing was there before, the sidecar goes first: until the artifact appears there is, as before,
+nothing to load. Where only an unsigned artifact was there, it stops being loadable with the first step.
+
+After a stop in the second state, the sidecar ``b, a`` lies beside ``A``. The next replacement keeps of the
+two the envelope that fits the artifact in place, found by its digest, so that a sidecar never grows.
+
+Two writers of one path would interleave these steps. They take turns by an advisory lock on the folder
+(``flock``; it ends with the process that held it). The artifact's bytes are staged before the lock is taken.
+Where the file system knows no such lock, safety is unharmed, and one writer at a time is the caller's duty.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from safeload.errors import SafeloadError, StorageError
+from safeload.sidecar import SUFFIX, transitional
+from safeload.storage.reader import read, wrapped
+from safeload.storage.writer import Staged, write_bytes
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EINVAL)
+# Stands in for flock on Windows, between the threads of one process.
+_in_process = threading.Lock()
+_PATIENCE_SECONDS = 60
+
+# Given the former sidecar and the path of the artifact in place: the former sidecar reduced to the one
+# envelope that fits that artifact, or None where there is nothing worth keeping.
+Former = Callable[[bytes, str], bytes | None]
+
+
+def replace(path: str, artifact: Staged, sidecar: bytes, *, former: Former, limit: int) -> None:
+    """Put a staged artifact and its sidecar in place.
+
+    Parameters
+    ----------
+    path
+        The artifact's final path.
+    artifact
+        The new artifact, staged beside `path`.
+    sidecar
+        Its plain sidecar.
+    former
+        Reduces the sidecar found in place; see :data:`Former`.
+    limit
+        The largest sidecar that is looked at, in bytes.
+
+    Raises
+    ------
+    StorageError
+        The operating system refused; the old artifact or the new one is in place.
+    """
+    with _turn(os.path.dirname(path)):
+        kept = _kept(path, former, limit)
+        if kept is not None:
+            write_bytes(path + SUFFIX, transitional(sidecar, kept))
+            artifact.commit()
+            write_bytes(path + SUFFIX, sidecar)
+        else:
+            write_bytes(path + SUFFIX, sidecar)
+            artifact.commit()
+
+
+def _kept(path: str, former: Former, limit: int) -> bytes | None:
+    if not os.path.lexists(path):
+        return None
+    try:
+        present = read(path + SUFFIX, limit=limit).data
+        return former(present, path)
+    except SafeloadError:
+        # No sidecar, or one that admits nothing: there is nothing that must be kept loadable.
+        return None
+
+
+@contextlib.contextmanager
+def _turn(folder: str) -> Iterator[None]:
+    """Hold the folder's lock; give up after `_PATIENCE_SECONDS`."""
+    if fcntl is None:
+        with _in_process:
+            yield
+        return
+    try:
+        # Each turn opens the folder anew, so that threads of one process exclude each other too.
+        descriptor = os.open(folder or os.curdir, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise wrapped(error, folder) from error
+    try:
+        _lock(descriptor, folder)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, folder: str) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                return
+            if error.errno not in (errno.EWOULDBLOCK, errno.EINTR):
+                raise wrapped(error, folder) from error
+        if time.monotonic() > deadline:
+            raise StorageError(
+                f"another process has kept the folder locked for {_PATIENCE_SECONDS} seconds",
+                where=folder or os.curdir,
+                hint="Find out which process that is, then store the object again.",
+            )
+        time.sleep(0.002)

@@ -1,0 +1,159 @@
+"""The one writer: bytes are hashed while written to a temporary file, and appear under a name at once.
+
+``stage`` writes ``.<name>.<random>.tmp`` in the target's own folder (a rename is atomic only within one
+file system), with the mode that the umask gives, and syncs it. ``Staged.commit`` renames it and syncs the
+folder, so that after a power cut the new name is there, and no name ever stands for half a file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from typing import IO
+
+from safeload.digests import Digest, DigestAlgorithm, Hasher, hasher
+from safeload.errors import SafeloadError
+from safeload.storage.reader import wrapped
+
+_BUFFER_BYTES = 1 << 20
+_CREATE = (
+    os.O_WRONLY
+    | os.O_CREAT
+    | os.O_EXCL
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+# Long names are cut so that the temporary name stays within what file systems allow.
+_MAX_STEM = 200
+
+
+class _HashingFile(io.RawIOBase):
+    """A file that hashes what it writes; it can tell its position but not go back."""
+
+    def __init__(self, descriptor: int, state: Hasher) -> None:
+        self._descriptor = descriptor
+        self._state = state
+        self.size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.size
+
+    def write(self, data: bytes | memoryview, /) -> int:  # type: ignore[override]
+        view = memoryview(data).cast("B")
+        written = os.write(self._descriptor, view)
+        # Only what reached the file is hashed; the buffer above hands in the rest again.
+        self._state.update(view[:written])
+        self.size += written
+        return written
+
+
+class Staged:
+    """A complete, synced temporary file that has no name yet."""
+
+    def __init__(self, temporary: str, target: str, digest: Digest, size: int) -> None:
+        self._temporary = temporary
+        self._target = target
+        self.digest = digest
+        self.size = size
+
+    def commit(self) -> None:
+        """Give the file its name, replacing what bore it."""
+        with _errors_about(self._target):
+            os.replace(self._temporary, self._target)
+            _sync_folder(os.path.dirname(self._target))
+
+    def discard(self) -> None:
+        """Remove the file if it never got its name."""
+        with contextlib.suppress(OSError):
+            os.unlink(self._temporary)
+
+
+def stage(
+    path: str,
+    produce: Callable[[IO[bytes]], None],
+    *,
+    algorithm: DigestAlgorithm = "blake3",
+    mode: int = 0o666,
+) -> Staged:
+    """Write what `produce` writes to a temporary file beside `path`.
+
+    Parameters
+    ----------
+    path
+        Where the file will stand.
+    produce
+        Is handed a binary file that can be written to and can tell its position.
+    algorithm
+        Of the digest.
+    mode
+        Permission bits, of which the umask takes away.
+
+    Raises
+    ------
+    NotFound
+        The folder does not exist.
+    StorageError
+        The operating system refused. Nothing is left behind then.
+    """
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".{name[:_MAX_STEM]}.{secrets.token_hex(8)}.tmp")
+    state = hasher(algorithm, threads=True)
+    with _errors_about(path):
+        descriptor = os.open(temporary, _CREATE, mode)
+    try:
+        try:
+            raw = _HashingFile(descriptor, state)
+            buffered = io.BufferedWriter(raw, _BUFFER_BYTES)  # type: ignore[type-var]  # see write()
+            produce(buffered)
+            with _errors_about(path):
+                buffered.flush()
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    return Staged(temporary, path, Digest(algorithm, state.hexdigest()), raw.size)
+
+
+def write_bytes(path: str, data: bytes, *, mode: int = 0o666) -> None:
+    """Put `data` under `path` atomically; see :func:`stage`."""
+
+    def produce(file: IO[bytes]) -> None:
+        with _errors_about(path):
+            file.write(data)
+
+    staged = stage(path, produce, mode=mode)
+    try:
+        staged.commit()
+    except BaseException:
+        staged.discard()
+        raise
+
+
+@contextlib.contextmanager
+def _errors_about(path: str) -> Iterator[None]:
+    try:
+        yield
+    except SafeloadError:
+        raise
+    except (OSError, ValueError) as error:
+        raise wrapped(error, path) from error
+
+
+def _sync_folder(folder: str) -> None:
+    if os.name == "nt":
+        return  # A folder cannot be opened there; NTFS journals the rename itself.
+    descriptor = os.open(folder or os.curdir, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

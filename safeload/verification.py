@@ -1,0 +1,297 @@
+"""The gate: bytes come out of it verified, or do not come out.
+
+Rules, in the order in which they are applied to an artifact with a sidecar:
+
+ 1. The keyring and the policy do not lie in the artifact's own folder.
+ 2. The sidecar is one envelope, or two during a replacement, each in its one spelling.
+ 3. The payload type is ours. For each signature the key is found by its id, and is an entry of the keyring
+    whose state, window and name patterns admit the name asked for.
+ 4. The key verifies the signature over the payload's bytes, by the algorithm that belongs to the key. A
+    signature that names a key of the keyring and does not fit refuses the whole sidecar. Signatures by
+    unknown keys neither help nor harm. Enough different keys must have signed.
+ 5. Only now the payload is parsed. Name, tag and format are those asked for.
+ 6. The policy admits the format and the digest algorithm.
+ 7. Size and digest are those of the bytes in memory.
+ 8. The statement has not expired.
+
+A sidecar that is present must pass. Nothing falls back to the allowlist, and of two envelopes the second is
+looked at only when the first is authentic and in order, and describes other bytes (rule 7).
+
+Without a sidecar: a data-only format that the policy lists, and an allowlist, given by the policy or the
+call, that the format will hold every type against. All else is :class:`~safeload.errors.SignatureMissing`.
+
+:class:`Verified` is what the gate hands out. It is made nowhere else, and formats take nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NoReturn
+
+from safeload import magic, sidecar, statement
+from safeload.envelope import Envelope
+from safeload.errors import (
+    DigestMismatch,
+    Expired,
+    FormatNotAllowed,
+    KeyNotAllowed,
+    KeyringError,
+    MalformedError,
+    NoKeyError,
+    SafeloadError,
+    SignatureMissing,
+    SubjectMismatch,
+    UnknownKey,
+)
+from safeload.keys.base import KeyId
+from safeload.keys.keyring import Keyring
+from safeload.policy import DATA_ONLY_FORMATS, Policy
+from safeload.statement import PAYLOAD_TYPE, Statement
+from safeload.storage.blob import Blob
+
+_GATE = object()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """What the caller asked for.
+
+    Parameters
+    ----------
+    name, tag
+        Under which the artifact must have been signed.
+    format
+        The format it must be in, or None for any that the policy admits.
+    trusted
+        The allowlist for a data-only file without a signature; None refuses every file without one.
+    """
+
+    name: str
+    tag: str | None = None
+    format: str | None = None
+    trusted: frozenset[str] | None = None
+
+
+class Verified:
+    """Bytes that may be deserialized, and on what grounds.
+
+    Attributes
+    ----------
+    blob
+        The verified bytes.
+    format
+        How to read them.
+    statement
+        The signed statement, or None where an allowlist is the ground.
+    trusted
+        Exact names of the types that may be made in addition to what the format admits by itself.
+    keys
+        The ids of the keys whose signatures verified.
+    """
+
+    __slots__ = ("blob", "format", "keys", "statement", "trusted")
+
+    def __init__(
+        self,
+        proof: object,
+        *,
+        blob: Blob,
+        format: str,
+        statement: Statement | None,
+        trusted: frozenset[str],
+        keys: tuple[KeyId, ...],
+    ) -> None:
+        if proof is not _GATE:
+            raise RuntimeError("only the gate makes Verified; call safeload.verification.verify")
+        self.blob = blob
+        self.format = format
+        self.statement = statement
+        self.trusted = trusted
+        self.keys = keys
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("what was verified here is verified here only; it is not pickled or copied")
+
+
+def verify(
+    blob: Blob,
+    sidecar_bytes: bytes | None,
+    expected: Expectation,
+    keyring: Keyring | None,
+    policy: Policy,
+    *,
+    now: datetime | None = None,
+) -> Verified:
+    """Admit bytes or raise; the module's docstring states the rules.
+
+    Parameters
+    ----------
+    blob
+        The artifact's bytes in private memory.
+    sidecar_bytes
+        The bytes of its sidecar, or None if there is no such file.
+    expected
+        What the caller asked for.
+    keyring
+        The keys that are accepted; None only where there is no sidecar.
+    policy
+        What is demanded.
+    now
+        The time for windows and expiry; None means the present.
+
+    Raises
+    ------
+    VerificationError, PolicyError, MalformedError, KeyringError, NoKeyError
+        The first rule that does not hold, with the file's name.
+    """
+    try:
+        _refuse_own_folder(blob, keyring, policy)
+        if sidecar_bytes is None:
+            return _admit_unsigned(blob, expected, policy)
+        if keyring is None:
+            raise NoKeyError("there is a sidecar and no keyring to verify it with")
+        return _verify_signed(blob, sidecar_bytes, expected, keyring, policy, now or datetime.now(UTC))
+    except SafeloadError as error:
+        error.where = error.where or blob.location
+        raise
+
+
+def _refuse_own_folder(blob: Blob, keyring: Keyring | None, policy: Policy) -> None:
+    for what, origin in (
+        ("keyring", keyring.origin if keyring else None),
+        ("policy", policy.origin),
+    ):
+        if origin is not None and blob.folder is not None and origin.folder == blob.folder:
+            raise KeyringError(
+                f"the {what} lies beside the artifact, where whoever can replace the one can replace "
+                "the other",
+                where=origin.path,
+                hint="Move it to a folder of its own.",
+            )
+
+
+def _verify_signed(
+    blob: Blob,
+    sidecar_bytes: bytes,
+    expected: Expectation,
+    keyring: Keyring,
+    policy: Policy,
+    now: datetime,
+) -> Verified:
+    envelopes = sidecar.parse(sidecar_bytes, limit=policy.limits.sidecar_bytes)
+    mismatch: DigestMismatch | None = None
+    for envelope in envelopes:
+        keys = _verify_signatures(envelope, expected, keyring, policy, now)
+        signed = statement.parse(envelope.payload)
+        _compare_subject(signed, expected)
+        _check_policy(signed, policy)
+        try:
+            _compare_bytes(signed, blob)
+        except DigestMismatch as error:
+            mismatch = mismatch or error
+            continue
+        if signed.expires is not None and now > signed.expires:
+            raise Expired(
+                f"the signed statement expired at {signed.expires:%Y-%m-%d %H:%M:%S %Z}",
+                hint="Get a newer version, or have it signed again.",
+            )
+        return Verified(
+            _GATE,
+            blob=blob,
+            format=signed.format,
+            statement=signed,
+            trusted=frozenset(signed.globals or ()) | (expected.trusted or frozenset()),
+            keys=keys,
+        )
+    assert mismatch is not None  # noqa: S101  a sidecar has at least one envelope
+    raise mismatch
+
+
+def _verify_signatures(
+    envelope: Envelope, expected: Expectation, keyring: Keyring, policy: Policy, now: datetime
+) -> tuple[KeyId, ...]:
+    """Return the keys that vouch for the envelope's payload."""
+    if envelope.payloadType != PAYLOAD_TYPE:
+        raise MalformedError("the envelope's payload is not an in-toto statement")
+    message = envelope.signed_bytes()
+    vouching: list[KeyId] = []
+    refusal: KeyNotAllowed | None = None
+    for signature in envelope.signatures:
+        entry = keyring.find(signature.keyid)
+        if entry is None:
+            continue
+        try:
+            entry.admit(expected.name, now)
+        except KeyNotAllowed as error:
+            refusal = refusal or error
+            continue
+        entry.key.verify(message, signature.sig)
+        vouching.append(entry.key.key_id)
+    if len(vouching) >= policy.signatures:
+        return tuple(vouching)
+    if refusal is not None:
+        raise refusal
+    if vouching:
+        raise UnknownKey(
+            f"{len(vouching)} of the keyring's keys signed this, and the policy demands {policy.signatures}"
+        )
+    raise UnknownKey(
+        "it was signed with a key that is not in the keyring",
+        hint="If you trust whoever signed it, add their public key to your keyring.",
+    )
+
+
+def _compare_subject(signed: Statement, expected: Expectation) -> None:
+    for what, has, wanted in (
+        ("name", signed.name, expected.name),
+        ("tag", signed.tag, expected.tag),
+        ("format", signed.format, expected.format or signed.format),
+    ):
+        if has != wanted:
+            raise SubjectMismatch(
+                f"it was signed for the {what} {has!r} and not for {wanted!r}",
+                hint="The file or its sidecar was moved or exchanged. Ask for it by the name it was "
+                "signed for, or have it signed for this one.",
+            )
+
+
+def _check_policy(signed: Statement, policy: Policy) -> None:
+    if policy.formats is not None and signed.format not in policy.formats:
+        raise FormatNotAllowed(
+            f"the policy does not admit the format {signed.format!r}",
+            hint=f"It admits {', '.join(sorted(policy.formats)) or 'none'}.",
+        )
+    if policy.fips and signed.digest.algorithm != "sha256":
+        raise FormatNotAllowed(
+            f"the policy demands FIPS algorithms, and the digest is by {signed.digest.algorithm}",
+            hint="Have it signed again under a policy with fips = true.",
+        )
+
+
+def _compare_bytes(signed: Statement, blob: Blob) -> None:
+    if signed.size != blob.size or blob.digest(signed.digest.algorithm) != signed.digest:
+        raise DigestMismatch(
+            f"its {blob.size} bytes are not the {signed.size} bytes that were signed",
+            hint="It was altered, or cut, after signing. Do not load it; get it again from its source.",
+        )
+
+
+def _admit_unsigned(blob: Blob, expected: Expectation, policy: Policy) -> Verified:
+    format_name = magic.identify(blob.data)
+    if format_name not in policy.unsigned_formats or format_name not in DATA_ONLY_FORMATS:
+        raise SignatureMissing(
+            "there is no signature for it",
+            hint="Get the sidecar (.sig) from who made it. If the file is your own and you are sure of it, "
+            "`safeload sign` makes one.",
+        )
+    if expected.trusted is None:
+        raise SignatureMissing(
+            f"there is no signature for it, and no allowlist for an unsigned {format_name} file",
+            hint='Sign it, or name the types that it may contain: trusted=["package.module.Class"].',
+        )
+    if policy.formats is not None and format_name not in policy.formats:
+        raise FormatNotAllowed(f"the policy does not admit the format {format_name!r}")
+    if expected.format is not None and expected.format != format_name:
+        raise FormatNotAllowed(f"it is a {format_name} file and not {expected.format}")
+    return Verified(_GATE, blob=blob, format=format_name, statement=None, trusted=expected.trusted, keys=())

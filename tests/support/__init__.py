@@ -1,0 +1,1 @@
+"""What several tests need: objects to store, and files that attack."""
