@@ -53,8 +53,6 @@ def dump(name: str, obj: Any, file: IO[bytes], options: dict[str, Any], *, where
     except SafeloadError as error:
         error.where = error.where or where
         raise
-    except OSError:
-        raise  # The writer's, which knows what it is about.
     except Exception as error:
         raise SerializationError(
             f"a {type(obj).__name__} cannot be stored as {name} ({type(error).__name__}: {error})",

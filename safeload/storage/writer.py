@@ -34,9 +34,10 @@ _MAX_STEM = 200
 class _HashingFile(io.RawIOBase):
     """A file that hashes what it writes; it can tell its position but not go back."""
 
-    def __init__(self, descriptor: int, state: Hasher) -> None:
+    def __init__(self, descriptor: int, state: Hasher, path: str) -> None:
         self._descriptor = descriptor
         self._state = state
+        self._path = path
         self.size = 0
 
     def writable(self) -> bool:
@@ -47,11 +48,21 @@ class _HashingFile(io.RawIOBase):
 
     def write(self, data: bytes | memoryview, /) -> int:  # type: ignore[override]
         view = memoryview(data).cast("B")
-        written = os.write(self._descriptor, view)
+        if self._descriptor < 0:
+            return len(view)
+        with _errors_about(self._path):
+            written = os.write(self._descriptor, view)
         # Only what reached the file is hashed; the buffer above hands in the rest again.
         self._state.update(view[:written])
         self.size += written
         return written
+
+    def abandon(self) -> None:
+        """Close the file. What a buffer above still holds is dropped, and not written to whichever file is
+        given the same descriptor next.
+        """
+        descriptor, self._descriptor = self._descriptor, -1
+        os.close(descriptor)
 
 
 class Staged:
@@ -107,16 +118,16 @@ def stage(
     state = hasher(algorithm, threads=True)
     with _errors_about(path):
         descriptor = os.open(temporary, _CREATE, mode)
+    raw = _HashingFile(descriptor, state, path)
     try:
         try:
-            raw = _HashingFile(descriptor, state)
             buffered = io.BufferedWriter(raw, _BUFFER_BYTES)  # type: ignore[type-var]  # see write()
             produce(buffered)
+            buffered.flush()
             with _errors_about(path):
-                buffered.flush()
                 os.fsync(descriptor)
         finally:
-            os.close(descriptor)
+            raw.abandon()
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
@@ -128,8 +139,7 @@ def write_bytes(path: str, data: bytes, *, mode: int = 0o666) -> None:
     """Put `data` under `path` atomically; see :func:`stage`."""
 
     def produce(file: IO[bytes]) -> None:
-        with _errors_about(path):
-            file.write(data)
+        file.write(data)
 
     staged = stage(path, produce, mode=mode)
     try:
