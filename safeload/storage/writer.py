@@ -27,8 +27,8 @@ _CREATE = (
     | getattr(os, "O_NOFOLLOW", 0)
     | getattr(os, "O_BINARY", 0)
 )
-# Long names are cut so that the temporary name stays within what file systems allow.
-_MAX_STEM = 200
+# Long names are cut so that the temporary name stays within what file systems allow (255 bytes).
+_MAX_STEM = 40
 
 
 class _HashingFile(io.RawIOBase):
@@ -58,8 +58,9 @@ class _HashingFile(io.RawIOBase):
         return written
 
     def abandon(self) -> None:
-        """Close the file. What a buffer above still holds is dropped, and not written to whichever file is
-        given the same descriptor next.
+        """Close the file, and drop what a buffer above may still hold.
+
+        It must not be written to whichever file is given the same descriptor next.
         """
         descriptor, self._descriptor = self._descriptor, -1
         os.close(descriptor)
