@@ -157,6 +157,8 @@ if TYPE_CHECKING:
     from safeload.policy import Policy as Policy
     from safeload.statement import Environment as Environment
     from safeload.statement import Statement as Statement
+    from safeload.store import Check as Check
+    from safeload.store import Store as Store
 
 
 _HOMES = {
@@ -177,6 +179,7 @@ _HOMES = {
     ),
     "safeload.limits": ("Limits",),
     "safeload.policy": ("Policy",),
+    "safeload.store": ("Check", "Store"),
     "safeload.statement": ("Environment", "Statement"),
     "safeload.errors": (
         "DeserializationError",

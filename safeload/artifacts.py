@@ -12,12 +12,11 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import IO, Any
 
-from safeload import envelope, environment, formats, magic, sidecar, statement, verification
+from safeload import envelope, environment, formats, magic, sidecar, signing, statement, verification
 from safeload.digests import digest_of
-from safeload.envelope import Envelope, EnvelopeSignature
 from safeload.errors import (
     DigestMismatch,
     KeyringError,
@@ -35,7 +34,7 @@ from safeload.keys.sources import KeyringSource
 from safeload.limits import Limits
 from safeload.policy import Policy
 from safeload.policy import resolve as resolve_policy
-from safeload.statement import Environment, Statement
+from safeload.statement import Statement
 from safeload.storage.beneath import folder_id
 from safeload.storage.blob import Blob
 from safeload.storage.reader import read, wrapped
@@ -129,16 +128,14 @@ def dump(
 
     staged = stage(location, produce, algorithm=rules.digest_algorithm)
     try:
-        signed = Statement(
+        signed = signing.describe(
             name=name,
             digest=staged.digest,
             size=staged.size,
             format=format,
-            created=_now(),
-            expires=_expiry(expires),
-            environment=_environment(format, referred),
-            globals=referred,
-            metadata=metadata or {},
+            referred=referred,
+            metadata=metadata,
+            expires=expires,
         )
         replace(
             location,
@@ -176,16 +173,14 @@ def dumps(
     buffer = io.BytesIO()
     referred = formats.dump(format, obj, buffer, options, where=name)
     artifact = buffer.getvalue()
-    signed = Statement(
+    signed = signing.describe(
         name=name,
         digest=digest_of(rules.digest_algorithm, artifact),
         size=len(artifact),
         format=format,
-        created=_now(),
-        expires=_expiry(expires),
-        environment=_environment(format, referred),
-        globals=referred,
-        metadata=metadata or {},
+        referred=referred,
+        metadata=metadata,
+        expires=expires,
     )
     return artifact, _sidecar_of(signed, key, rules.limits)
 
@@ -225,7 +220,7 @@ def load(
     """
     rules = resolve_policy(policy)
     verified = _verified(os.fspath(path), name, rules.allowlist_for(trusted), keyring, rules)
-    return _object(verified, rules)
+    return make_object(verified, rules)
 
 
 def loads(
@@ -247,7 +242,7 @@ def loads(
     expected = Expectation(name=name, trusted=rules.allowlist_for(trusted))
     ring = None if sidecar is None else sources.resolve(keyring)
     signature = None if sidecar is None else bytes(sidecar)
-    return _object(verification.verify(blob, signature, expected, ring, rules), rules)
+    return make_object(verification.verify(blob, signature, expected, ring, rules), rules)
 
 
 def verify(
@@ -330,8 +325,8 @@ def sign(
         digest=blob.digest(rules.digest_algorithm),
         size=blob.size,
         format=chosen,
-        created=_now(),
-        expires=_expiry(expires),
+        created=signing.now(),
+        expires=signing.expiry(expires),
         globals=referred,
         metadata=metadata or {},
     )
@@ -378,24 +373,15 @@ def _read_sidecar(location: str, limits: Limits) -> bytes | None:
         raise MalformedError(f"the sidecar has over {limits.sidecar_bytes} bytes", where=path) from None
 
 
-def _object(verified: Verified, rules: Policy) -> Any:
+def make_object(verified: Verified, rules: Policy) -> Any:
+    """Compare the environment, then make the object; the one way from verified bytes to it."""
     if verified.statement is not None:
         environment.check(verified.statement, rules.environment, where=verified.blob.location)
     return formats.load(verified, rules.limits)
 
 
 def _sidecar_of(signed: Statement, key: SigningKey, limits: Limits) -> bytes:
-    payload = statement.encode(signed)
-    unsigned = Envelope(payload, statement.PAYLOAD_TYPE, ())
-    signature = EnvelopeSignature(key.key_id, key.sign(unsigned.signed_bytes()))
-    encoded = sidecar.encode(Envelope(payload, statement.PAYLOAD_TYPE, (signature,)))
-    if len(encoded) > limits.sidecar_bytes:
-        raise LimitExceeded(
-            f"the sidecar would have {len(encoded)} bytes, {limits.sidecar_bytes} are allowed",
-            where=signed.name,
-            hint="Keep large metadata in a file of their own.",
-        )
-    return encoded
+    return signing.seal(statement.encode(signed), key, limits, where=signed.name)
 
 
 def _former(limits: Limits) -> Any:
@@ -437,15 +423,3 @@ def _refuse_keyring_in(folder: str, ring: Keyring | None) -> None:
 
 def _name_of(location: str) -> str:
     return os.path.basename(location)
-
-
-def _now() -> datetime:
-    return statement.utc_seconds(datetime.now(UTC))
-
-
-def _expiry(expires: datetime | None) -> datetime | None:
-    return None if expires is None else statement.utc_seconds(expires)
-
-
-def _environment(format_name: str, referred: Iterable[str]) -> Environment:
-    return environment.capture((*referred, *formats.get(format_name).requires))

@@ -75,6 +75,8 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     name, tag
         Under which the artifact may be loaded; for a plain path the file's name, and no tag.
+    file
+        The name of the file that holds it, which is the subject's name. None means the same as `name`.
     digest, size
         Of the artifact's bytes; size in bytes.
     format
@@ -94,6 +96,7 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     tag: str | None = None
+    file: str | None = None
     digest: Digest
     size: int
     format: str
@@ -158,7 +161,11 @@ def encode(statement: Statement) -> bytes:
     payload = _encoder.encode(
         _Wire(
             type_=STATEMENT_TYPE,
-            subject=(_Subject(statement.name, {statement.digest.algorithm: statement.digest.hex}),),
+            subject=(
+                _Subject(
+                    statement.file or statement.name, {statement.digest.algorithm: statement.digest.hex}
+                ),
+            ),
             predicateType=PREDICATE_TYPE,
             predicate=_Predicate(
                 name=statement.name,
@@ -202,12 +209,11 @@ def parse(payload: bytes) -> Statement:
     if len(wire.subject) != 1 or len(wire.subject[0].digest) != 1:
         raise MalformedError("the statement has not exactly one subject with one digest")
     subject = wire.subject[0]
-    if subject.name != predicate.name:
-        raise MalformedError("the statement gives its subject two names")
     ((algorithm, hexdigest),) = subject.digest.items()
     return Statement(
         name=predicate.name,
         tag=predicate.tag,
+        file=None if subject.name == predicate.name else subject.name,
         digest=Digest(algorithm, hexdigest),  # type: ignore[arg-type]  # Digest refuses all others
         size=predicate.size,
         format=predicate.format,

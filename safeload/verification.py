@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NoReturn
 
-from safeload import magic, sidecar, statement
+from safeload import magic, pointer, sidecar, statement
 from safeload.envelope import Envelope
 from safeload.errors import (
     DigestMismatch,
@@ -46,6 +46,7 @@ from safeload.errors import (
 )
 from safeload.keys.base import KeyId
 from safeload.keys.keyring import Keyring
+from safeload.pointer import Pointer
 from safeload.policy import DATA_ONLY_FORMATS, Policy
 from safeload.statement import PAYLOAD_TYPE, Statement
 from safeload.storage.blob import Blob
@@ -157,6 +158,71 @@ def verify(
         raise
 
 
+def verify_statement(
+    sidecar_bytes: bytes,
+    expected: Expectation,
+    keyring: Keyring,
+    policy: Policy,
+    *,
+    where: str,
+    now: datetime | None = None,
+) -> tuple[Statement, tuple[KeyId, ...]]:
+    """Return what was signed and by which keys, without the bytes that it is about: rules 2 to 6 and 8.
+
+    For listings, and to learn where an artifact lies. Nothing can be deserialized on these grounds.
+
+    Raises
+    ------
+    VerificationError, PolicyError, MalformedError
+    """
+    try:
+        (envelope,) = _parse_plain(sidecar_bytes, policy)
+        moment = now or datetime.now(UTC)
+        keys = _verify_signatures(envelope, expected, keyring, policy, moment)
+        signed = statement.parse(envelope.payload)
+        _compare_subject(signed, expected)
+        _check_policy(signed, policy)
+        _check_expiry(signed, moment)
+    except SafeloadError as error:
+        error.where = error.where or where
+        raise
+    return signed, keys
+
+
+def verify_pointer(
+    pointer_bytes: bytes,
+    name: str,
+    keyring: Keyring,
+    policy: Policy,
+    *,
+    where: str,
+    now: datetime | None = None,
+) -> Pointer:
+    """Return the signed pointer to the latest tag of `name`: rules 2 to 5.
+
+    Raises
+    ------
+    VerificationError, MalformedError
+    """
+    try:
+        (envelope,) = _parse_plain(pointer_bytes, policy)
+        _verify_signatures(envelope, Expectation(name=name), keyring, policy, now or datetime.now(UTC))
+        signed = pointer.parse(envelope.payload)
+        if signed.name != name:
+            raise SubjectMismatch(f"it was signed for the name {signed.name!r} and not for {name!r}")
+    except SafeloadError as error:
+        error.where = error.where or where
+        raise
+    return signed
+
+
+def _parse_plain(data: bytes, policy: Policy) -> tuple[Envelope]:
+    envelopes = sidecar.parse(data, limit=policy.limits.sidecar_bytes)
+    if len(envelopes) != 1:
+        raise MalformedError("there is more than one envelope")
+    return (envelopes[0],)
+
+
 def _refuse_own_folder(blob: Blob, keyring: Keyring | None, policy: Policy) -> None:
     for what, origin in (
         ("keyring", keyring.origin if keyring else None),
@@ -191,11 +257,7 @@ def _verify_signed(
         except DigestMismatch as error:
             mismatch = mismatch or error
             continue
-        if signed.expires is not None and now > signed.expires:
-            raise Expired(
-                f"the signed statement expired at {signed.expires:%Y-%m-%d %H:%M:%S %Z}",
-                hint="Get a newer version, or have it signed again.",
-            )
+        _check_expiry(signed, now)
         return Verified(
             _GATE,
             blob=blob,
@@ -274,6 +336,14 @@ def _compare_bytes(signed: Statement, blob: Blob) -> None:
         raise DigestMismatch(
             f"its {blob.size} bytes are not the {signed.size} bytes that were signed",
             hint="It was altered, or cut, after signing. Do not load it; get it again from its source.",
+        )
+
+
+def _check_expiry(signed: Statement, now: datetime) -> None:
+    if signed.expires is not None and now > signed.expires:
+        raise Expired(
+            f"the signed statement expired at {signed.expires:%Y-%m-%d %H:%M:%S %Z}",
+            hint="Get a newer version, or have it signed again.",
         )
 
 

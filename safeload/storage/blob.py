@@ -24,6 +24,8 @@ class Blob:
         The folder that they were read from, or None for bytes that were handed over.
     mode, owner
         Permission bits and user id of the open file, or None for bytes that were handed over.
+    digests
+        What a reader computed of these very bytes on their way into memory.
     """
 
     __slots__ = ("_digests", "data", "folder", "location", "mode", "owner")
@@ -36,6 +38,7 @@ class Blob:
         folder: FolderId | None = None,
         mode: int | None = None,
         owner: int | None = None,
+        digests: tuple[Digest, ...] = (),
     ) -> None:
         # A bytearray or a view could be altered between the check and the use.
         if type(data) is not bytes:
@@ -45,7 +48,7 @@ class Blob:
         self.folder = folder
         self.mode = mode
         self.owner = owner
-        self._digests: dict[DigestAlgorithm, Digest] = {}
+        self._digests: dict[DigestAlgorithm, Digest] = {digest.algorithm: digest for digest in digests}
 
     @property
     def size(self) -> int:

@@ -31,27 +31,14 @@ Where the file system knows no such lock, safety is unharmed, and one writer at 
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from safeload.errors import SafeloadError, StorageError
+from safeload.errors import SafeloadError
 from safeload.sidecar import SUFFIX, transitional
-from safeload.storage.reader import read, wrapped
+from safeload.storage.lock import locked
+from safeload.storage.reader import read
 from safeload.storage.writer import Staged, write_bytes
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
-_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EINVAL)
-# Stands in for flock on Windows, between the threads of one process.
-_in_process = threading.Lock()
-_PATIENCE_SECONDS = 60
 
 # Given the former sidecar and the path of the artifact in place: the former sidecar reduced to the one
 # envelope that fits that artifact, or None where there is nothing worth keeping.
@@ -79,7 +66,7 @@ def replace(path: str, artifact: Staged, sidecar: bytes, *, former: Former, limi
     StorageError
         The operating system refused; the old artifact or the new one is in place.
     """
-    with _turn(os.path.dirname(path)):
+    with locked(os.path.dirname(path)):
         kept = _kept(path, former, limit)
         if kept is not None:
             write_bytes(path + SUFFIX, transitional(sidecar, kept))
@@ -99,42 +86,3 @@ def _kept(path: str, former: Former, limit: int) -> bytes | None:
     except SafeloadError:
         # No sidecar, or one that admits nothing: there is nothing that must be kept loadable.
         return None
-
-
-@contextlib.contextmanager
-def _turn(folder: str) -> Iterator[None]:
-    """Hold the folder's lock; give up after `_PATIENCE_SECONDS`."""
-    if fcntl is None:
-        with _in_process:
-            yield
-        return
-    try:
-        # Each turn opens the folder anew, so that threads of one process exclude each other too.
-        descriptor = os.open(folder or os.curdir, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise wrapped(error, folder) from error
-    try:
-        _lock(descriptor, folder)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int, folder: str) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except OSError as error:
-            if error.errno in _NO_LOCKS:
-                return
-            if error.errno not in (errno.EWOULDBLOCK, errno.EINTR):
-                raise wrapped(error, folder) from error
-        if time.monotonic() > deadline:
-            raise StorageError(
-                f"another process has kept the folder locked for {_PATIENCE_SECONDS} seconds",
-                where=folder or os.curdir,
-                hint="Find out which process that is, then store the object again.",
-            )
-        time.sleep(0.002)

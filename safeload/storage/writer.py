@@ -8,6 +8,7 @@ folder, so that after a power cut the new name is there, and no name ever stands
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import secrets
@@ -27,6 +28,8 @@ _CREATE = (
     | getattr(os, "O_NOFOLLOW", 0)
     | getattr(os, "O_BINARY", 0)
 )
+# What file systems without hard links answer.
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 # Long names are cut so that the temporary name stays within what file systems allow (255 bytes).
 _MAX_STEM = 40
 
@@ -79,7 +82,29 @@ class Staged:
         """Give the file its name, replacing what bore it."""
         with _errors_about(self._target):
             os.replace(self._temporary, self._target)
-            _sync_folder(os.path.dirname(self._target))
+            sync_folder(os.path.dirname(self._target))
+
+    def commit_new(self) -> None:
+        """Give the file its name, if nothing bears it.
+
+        Raises
+        ------
+        FileExistsError
+            Something does.
+        """
+        try:
+            os.link(self._temporary, self._target)
+        except FileExistsError:
+            raise
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise wrapped(error, self._target) from error
+            # The caller holds the folder's lock and has looked.
+            self.commit()
+            return
+        with _errors_about(self._target):
+            os.unlink(self._temporary)
+            sync_folder(os.path.dirname(self._target))
 
     def discard(self) -> None:
         """Remove the file if it never got its name."""
@@ -160,7 +185,8 @@ def _errors_about(path: str) -> Iterator[None]:
         raise wrapped(error, path) from error
 
 
-def _sync_folder(folder: str) -> None:
+def sync_folder(folder: str) -> None:
+    """Make the names in a folder survive a power cut."""
     if os.name == "nt":
         return  # A folder cannot be opened there; NTFS journals the rename itself.
     descriptor = os.open(folder or os.curdir, os.O_RDONLY | os.O_CLOEXEC)
@@ -168,3 +194,21 @@ def _sync_folder(folder: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def make_folders(folder: str) -> None:
+    """Make a folder and those above it, each synced into its parent.
+
+    Raises
+    ------
+    StorageError
+        The operating system refused.
+    """
+    if os.path.isdir(folder):
+        return
+    parent = os.path.dirname(folder)
+    make_folders(parent)
+    with _errors_about(folder):
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder)
+        sync_folder(parent)

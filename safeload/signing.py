@@ -1,0 +1,82 @@
+"""Making a signed statement of what was written: one place for artifacts, stores and pointers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from safeload import environment, formats, sidecar, statement
+from safeload.digests import Digest
+from safeload.envelope import Envelope, EnvelopeSignature
+from safeload.errors import LimitExceeded
+from safeload.keys.base import SigningKey
+from safeload.limits import Limits
+from safeload.statement import Statement
+
+
+def describe(
+    *,
+    name: str,
+    tag: str | None = None,
+    file: str | None = None,
+    sequence: int | None = None,
+    digest: Digest,
+    size: int,
+    format: str,
+    referred: Iterable[str],
+    metadata: dict[str, Any] | None,
+    expires: datetime | None,
+) -> Statement:
+    """Return the statement about an object that was just written in this environment.
+
+    Parameters
+    ----------
+    referred
+        What the format says that the object refers to.
+    """
+    names = tuple(referred)
+    return Statement(
+        name=name,
+        tag=tag,
+        file=file,
+        sequence=sequence,
+        digest=digest,
+        size=size,
+        format=format,
+        created=now(),
+        expires=expiry(expires),
+        environment=environment.capture((*names, *formats.get(format).requires)),
+        globals=names,
+        metadata=metadata or {},
+    )
+
+
+def seal(payload: bytes, key: SigningKey, limits: Limits, *, where: str) -> bytes:
+    """Return the sidecar of a payload, signed with `key`.
+
+    Raises
+    ------
+    LimitExceeded
+        It would be larger than a loader accepts.
+    """
+    unsigned = Envelope(payload, statement.PAYLOAD_TYPE, ())
+    signature = EnvelopeSignature(key.key_id, key.sign(unsigned.signed_bytes()))
+    encoded = sidecar.encode(Envelope(payload, statement.PAYLOAD_TYPE, (signature,)))
+    if len(encoded) > limits.sidecar_bytes:
+        raise LimitExceeded(
+            f"the sidecar would have {len(encoded)} bytes, {limits.sidecar_bytes} are allowed",
+            where=where,
+            hint="Keep large metadata in a file of their own.",
+        )
+    return encoded
+
+
+def now() -> datetime:
+    """Return the present as statements carry it."""
+    return statement.utc_seconds(datetime.now(UTC))
+
+
+def expiry(expires: datetime | None) -> datetime | None:
+    """Return an expiry as statements carry it."""
+    return None if expires is None else statement.utc_seconds(expires)

@@ -1,0 +1,6 @@
+"""Name, tag and ``latest``, on top of artifacts; on a local folder or in a bucket."""
+
+from safeload.store.listing import Check
+from safeload.store.store import Store
+
+__all__ = ["Check", "Store"]

@@ -1,0 +1,163 @@
+"""Names and tags, and the one path segment that each has on every file system.
+
+A name or tag is any Unicode text of 1 to 200 bytes in NFC without control characters. On disk and in a
+bucket all but ``a-z 0-9 _ - .`` are percent-encoded (upper-case letters too, so that no two names meet on a
+file system that ignores case), and so are a dot at the beginning or the end and the first letter of what
+Windows reserves (``con``, ``lpt1``…). Percent-encoding has upper-case digits. A text has one encoding, and
+what is not the encoding of a text is nobody's.
+
+File systems allow 255 bytes in a segment. A longer encoding goes on in a folder below: a segment that ends
+with ``%`` is continued.
+
+``/`` has no meaning on disk: ``plant-a/pump`` is one folder, ``plant-a%2Fpump``. It makes a namespace for
+those who list.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import unicodedata
+from dataclasses import dataclass
+
+from safeload.errors import InvalidName, MalformedError
+
+LATEST = "latest"
+
+_MAX_BYTES = 200
+# Leaves room for a suffix, and for what temporary files add, within 255 bytes.
+_SEGMENT = 150
+_PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789_-.")
+_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)")
+_UNIQUE = re.compile(r"[0-9a-f]{16}\.[a-z0-9]{1,20}")
+_ENCODED = re.compile(r"(?:[a-z0-9_.-]|%[0-9A-F]{2})+")
+
+
+def check(text: str, *, what: str) -> str:
+    """Return `text` if it can be a name or tag.
+
+    Raises
+    ------
+    InvalidName
+        It is empty, longer than 200 bytes in UTF-8, not NFC, or has control characters.
+    TypeError
+        It is no text.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"a {what} is text, not a {type(text).__name__}")
+    try:
+        size = len(text.encode("utf-8"))
+    except UnicodeEncodeError:
+        raise InvalidName(f"the {what} is not valid Unicode", where=ascii(text)) from None
+    if not 1 <= size <= _MAX_BYTES:
+        raise InvalidName(f"a {what} has 1 to {_MAX_BYTES} bytes, this one {size}", where=ascii(text))
+    if any(unicodedata.category(char).startswith("C") for char in text):
+        raise InvalidName(f"the {what} has control or unassigned characters", where=ascii(text))
+    if not unicodedata.is_normalized("NFC", text):
+        raise InvalidName(
+            f"the {what} is not in Unicode normal form C", where=ascii(text), hint="Normalize it to NFC."
+        )
+    return text
+
+
+def encode(text: str) -> str:
+    """Return the path of a checked name or tag: one segment, or several where one would be too long."""
+    encoded = "".join(chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in text.encode("utf-8"))
+    if encoded.startswith("."):
+        encoded = "%2E" + encoded[1:]
+    if encoded.endswith("."):
+        encoded = encoded[:-1] + "%2E"
+    if _RESERVED.match(encoded):
+        encoded = f"%{ord(encoded[0]):02X}{encoded[1:]}"
+    return "%/".join(encoded[start : start + _SEGMENT] for start in range(0, len(encoded), _SEGMENT))
+
+
+def decode(path: str) -> str | None:
+    """Return the text whose path this is, or None if it is nobody's."""
+    encoded = path.replace("%/", "")
+    if not _ENCODED.fullmatch(encoded):
+        return None
+    raw = re.sub("%([0-9A-F]{2})", lambda match: chr(int(match[1], 16)), encoded).encode("latin-1")
+    try:
+        text = check(raw.decode("utf-8"), what="name")
+    except (UnicodeDecodeError, InvalidName):
+        return None
+    return text if encode(text) == path else None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the objects of one name lie.
+
+    Parameters
+    ----------
+    name
+        The name, checked by the constructor.
+    """
+
+    name: str
+
+    def __post_init__(self) -> None:
+        check(self.name, what="name")
+
+    @property
+    def folder(self) -> str:
+        """The name's folder, with a slash at its end."""
+        return encode(self.name) + "/"
+
+    @property
+    def pointer(self) -> str:
+        """Path of the signed pointer to the latest tag."""
+        return f"{self.folder}{LATEST}.sig"
+
+    def sidecar(self, tag: str) -> str:
+        """Path of a tag's sidecar. Tags are checked by :func:`check_tag`."""
+        return f"{self.folder}{encode(tag)}.sig"
+
+    def new_artifact(self, tag: str, format_name: str) -> str:
+        """Return a path for a tag's artifact that no other dump uses.
+
+        So no writer ever overwrites or removes what another one's sidecar names.
+        """
+        return f"{self.folder}{encode(tag)}.{secrets.token_hex(8)}.{format_name}"
+
+    def file_of(self, path: str) -> str:
+        """Return what a statement calls the artifact at `path`."""
+        return path[len(self.folder) :]
+
+    def artifact(self, tag: str, file: str | None) -> str:
+        """Return the path of the artifact that a tag's statement names.
+
+        Raises
+        ------
+        MalformedError
+            It is not one that :meth:`new_artifact` makes for this tag.
+        """
+        stem = encode(tag) + "."
+        if file is None or not file.startswith(stem) or not _UNIQUE.fullmatch(file[len(stem) :]):
+            raise MalformedError("the statement names no artifact of this tag", where=self.name)
+        return self.folder + file
+
+    def tag_of(self, path: str) -> str | None:
+        """Return the tag whose sidecar has this path, or None for every other file."""
+        if not path.startswith(self.folder) or not path.endswith(".sig") or path == self.pointer:
+            return None
+        return decode(path[len(self.folder) : -len(".sig")])
+
+
+def check_tag(tag: str) -> str:
+    """Return `tag` if an object may be stored under it.
+
+    Raises
+    ------
+    InvalidName
+        See :func:`check`; and for ``latest`` in any case, which is what was stored last.
+    """
+    check(tag, what="tag")
+    if tag.casefold() == LATEST:
+        raise InvalidName(
+            "latest is not a tag to store under; it always is what was stored last",
+            where=tag,
+            hint="Choose another tag.",
+        )
+    return tag

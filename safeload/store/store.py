@@ -1,0 +1,320 @@
+"""A store: objects by name and tag, with a signed ``latest``, on a folder or in a bucket."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import IO, Any, Literal
+
+from safeload import artifacts, formats, signing
+from safeload.artifacts import PolicySource
+from safeload.errors import NotFound, StoreError, TagExists
+from safeload.keys import sources
+from safeload.keys.base import SigningKey
+from safeload.keys.keyring import Keyring
+from safeload.keys.sources import KeyringSource
+from safeload.policy import resolve as resolve_policy
+from safeload.statement import Statement
+from safeload.store import listing, reading
+from safeload.store.backend import Backend, Conflict
+from safeload.store.commit import Commit, sidecar_version
+from safeload.store.context import Context
+from safeload.store.listing import Check
+from safeload.store.locations import backend_of
+from safeload.store.names import LATEST, Place, check_tag
+from safeload.store.reading import Freshness
+from safeload.store.records import read_pointer, read_statement
+from safeload.store.state import State
+
+
+class Store:
+    """Objects by name and tag.
+
+    Parameters
+    ----------
+    location
+        A folder; ``s3://bucket/prefix``, ``gs://…``, ``az://…`` or ``memory://`` (extra ``cloud``); or an
+        object store of obstore's.
+    keyring, signer, policy
+        As for :func:`safeload.dump`. What is not given is looked up at each call, so that a rotated keyring
+        file counts at once.
+    state
+        Folder of the loader's memory against rollback; None means ``SAFELOAD_STATE`` or the user's state
+        folder.
+    **config
+        Passed on to obstore, for a location that is a URL.
+
+    Raises
+    ------
+    KeyringError
+        Keyring, policy or memory lie inside the store, where whoever can write the store can change them.
+
+    Examples
+    --------
+    >>> store = safeload.Store("models/")  # doctest: +SKIP
+    >>> store.dump(model, "churn", "2026-11-23")  # doctest: +SKIP
+    >>> model = store.load("churn")  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        location: str | os.PathLike[str] | Any,
+        *,
+        keyring: KeyringSource | None = None,
+        signer: SigningKey | None = None,
+        policy: PolicySource | None = None,
+        state: str | os.PathLike[str] | None = None,
+        **config: Any,
+    ) -> None:
+        self._backend: Backend = backend_of(location, config)
+        self._keyring = keyring
+        self._signer = signer
+        self._policy = policy
+        self._state_folder = state
+
+    @property
+    def location(self) -> str:
+        """The absolute path of the folder, or the URL."""
+        return self._backend.location
+
+    def dump(
+        self,
+        obj: Any,
+        name: str,
+        tag: str,
+        *,
+        format: str = "joblib",
+        overwrite: bool = False,
+        metadata: dict[str, Any] | None = None,
+        expires: datetime | None = None,
+        **options: Any,
+    ) -> Statement:
+        """Store an object under a name and a tag, and make it the latest of its name.
+
+        Parameters
+        ----------
+        obj
+            The object.
+        name, tag
+            Unicode text of 1 to 200 bytes each. ``latest`` is no tag to store under.
+        overwrite
+            Replace the tag, atomically. A tag is written once otherwise.
+        format, metadata, expires, **options
+            As for :func:`safeload.dump`.
+
+        Returns
+        -------
+        Statement
+            What was signed.
+
+        Raises
+        ------
+        TagExists
+            The tag is taken, or another writer took it meanwhile. Nothing has changed then.
+        InvalidName, NoKeyError, KeyNotAllowed, SerializationError, StorageError
+            See :func:`safeload.dump`. What was there before is unharmed.
+        VerificationError
+            The name's pointer does not verify, so that it is not known which number comes next.
+        """
+        formats.get(format)
+        referred: tuple[str, ...] = ()
+
+        def produce(file: IO[bytes]) -> None:
+            nonlocal referred
+            referred = formats.dump(format, obj, file, options, where=f"{name} {tag}")
+
+        return self._write(
+            produce,
+            lambda: referred,
+            name,
+            tag,
+            format=format,
+            overwrite=overwrite,
+            metadata=metadata,
+            expires=expires,
+        )
+
+    def _write(
+        self,
+        produce: Callable[[IO[bytes]], None],
+        referred: Callable[[], Iterable[str]],
+        name: str,
+        tag: str,
+        *,
+        format: str,
+        overwrite: bool,
+        metadata: dict[str, Any] | None,
+        expires: datetime | None,
+    ) -> Statement:
+        place, tag = Place(name), check_tag(tag)
+        context = self._context()
+        key = self._key(context.ring, name)
+        if not overwrite and sidecar_version(context, place, tag) is not None:
+            raise _taken(place, tag)
+        path = place.new_artifact(tag, format)
+        digest, size = self._backend.put_artifact(path, produce, algorithm=context.rules.digest_algorithm)
+        try:
+            described = signing.describe(
+                name=name,
+                tag=tag,
+                file=place.file_of(path),
+                digest=digest,
+                size=size,
+                format=format,
+                referred=referred(),
+                metadata=metadata,
+                expires=expires,
+            )
+            return Commit(context, place, key).commit(described, path, overwrite)
+        except Conflict:
+            self._backend.delete(path)
+            raise _taken(place, tag) from None
+
+    def load(
+        self,
+        name: str,
+        tag: str = LATEST,
+        *,
+        min_sequence: int | None = None,
+        max_age: timedelta | None = None,
+    ) -> Any:
+        """Verify a version and make the object.
+
+        Two reads for a tag, three for ``latest``, however many tags there are.
+
+        Parameters
+        ----------
+        name, tag
+            Which; ``latest`` is what was stored last.
+        min_sequence, max_age
+            For ``latest`` in a loader that keeps no memory (a container): the lowest sequence number, or the
+            highest age of the pointer, that is accepted. With one of them given, a memory that cannot be kept
+            is no error.
+
+        Raises
+        ------
+        NotFound
+            There is no such name or tag.
+        RollbackDetected
+            The pointer is older than one that was seen before, or than these arguments allow.
+        VerificationError, PolicyError, MalformedError, DeserializationError, StorageError
+            See :func:`safeload.load`.
+        """
+        context = self._context()
+        verified = reading.verified(context, Place(name), tag, Freshness(min_sequence, max_age))
+        return artifacts.make_object(verified, context.rules)
+
+    def verify(self, name: str | None = None, tag: str | None = None) -> tuple[Statement, ...]:
+        """Verify artifacts, all of them, those of a name, or one, without making the objects.
+
+        Returns
+        -------
+        tuple of Statement
+
+        Raises
+        ------
+        SafeloadError
+            The first that does not verify. :meth:`check` goes on to the others.
+        """
+        if tag is not None:
+            if name is None:
+                raise TypeError("a tag is a tag of a name")
+            verified = reading.verified(self._context(), Place(name), tag)
+            assert verified.statement is not None  # noqa: S101  nothing unsigned is in a store
+            return (verified.statement,)
+        statements = []
+        for found in self.check(name):
+            if found.refusal is not None:
+                raise found.refusal
+            assert found.statement is not None  # noqa: S101  it is the one or the other
+            statements.append(found.statement)
+        return tuple(statements)
+
+    def check(self, name: str | None = None, *, artifacts: bool = True) -> Iterator[Check]:
+        """Yield every tag, verified or with the reason why not.
+
+        Parameters
+        ----------
+        name
+            One name only.
+        artifacts
+            Read and compare the artifacts too, and not the signed statements alone.
+        """
+        context = self._context()
+        for one in [name] if name is not None else self.names():
+            yield from listing.check(context, one, artifacts=artifacts)
+
+    def names(self, prefix: str = "") -> Iterator[str]:
+        """Yield the names in the store that start with `prefix`, in no order."""
+        return listing.names(self._backend, prefix)
+
+    def tags(self, name: str) -> Iterator[Check]:
+        """Yield the tags of a name whose signed statements verify; artifacts are not read."""
+        for found in self.check(name, artifacts=False):
+            if found.refusal is None:
+                yield found
+
+    def latest(self, name: str) -> str:
+        """Return the latest tag of a name; errors are those of :meth:`load`."""
+        return reading.latest(self._context(), Place(name)).tag
+
+    def delete(self, name: str, tag: str, *, latest: Literal["move", "refuse"] = "move") -> None:
+        """Delete a tag.
+
+        Parameters
+        ----------
+        latest
+            When it is the latest: ``move`` the pointer to the newest tag that remains, or ``refuse``. When
+            none remains the pointer stays, so that sequence numbers go on from it.
+
+        Raises
+        ------
+        NotFound
+            There is no such tag.
+        StoreError
+            It is the latest, and that was to be refused.
+        """
+        place, tag = Place(name), check_tag(tag)
+        context = self._context()
+        record = read_statement(self._backend, place, tag, context.ring, context.rules)
+        if self._names_as_latest(context, place, tag):
+            if latest == "refuse":
+                raise StoreError("it is the latest", where=f"{name} {tag}", hint="Store a newer one first.")
+            remaining = [
+                (other.statement.sequence or 0, other.tag)
+                for other in self.tags(name)
+                if other.tag != tag and other.statement is not None
+            ]
+            if remaining:
+                newest = max(remaining)[1]
+                target = read_statement(self._backend, place, newest, context.ring, context.rules)
+                Commit(context, place, self._key(context.ring, name)).point_at(target.statement)
+        self._backend.delete(place.sidecar(tag))
+        self._backend.delete(record.path)
+
+    def _names_as_latest(self, context: Context, place: Place, tag: str) -> bool:
+        try:
+            return read_pointer(self._backend, place, context.ring, context.rules)[0].tag == tag
+        except NotFound:
+            return False
+
+    def _context(self) -> Context:
+        given = self._keyring if self._keyring is not None else self._signer
+        return Context(
+            self._backend,
+            resolve_policy(self._policy),
+            sources.resolve(given),
+            State(self._state_folder, self.location),
+        )
+
+    def _key(self, ring: Keyring, name: str) -> SigningKey:
+        return self._signer if self._signer is not None else ring.signer_for(name)
+
+
+def _taken(place: Place, tag: str) -> TagExists:
+    return TagExists(
+        "this tag is taken",
+        where=f"{place.name} {tag}",
+        hint="A tag is written once. Choose another, or pass overwrite=True.",
+    )
