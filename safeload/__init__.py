@@ -159,6 +159,8 @@ if TYPE_CHECKING:
     from safeload.statement import Statement as Statement
     from safeload.store import Check as Check
     from safeload.store import Store as Store
+    from safeload.store import dump_obj as dump_obj
+    from safeload.store import load_obj as load_obj
 
 
 _HOMES = {
@@ -179,7 +181,7 @@ _HOMES = {
     ),
     "safeload.limits": ("Limits",),
     "safeload.policy": ("Policy",),
-    "safeload.store": ("Check", "Store"),
+    "safeload.store": ("Check", "Store", "dump_obj", "load_obj"),
     "safeload.statement": ("Environment", "Statement"),
     "safeload.errors": (
         "DeserializationError",

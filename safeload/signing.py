@@ -24,7 +24,7 @@ def describe(
     digest: Digest,
     size: int,
     format: str,
-    referred: Iterable[str],
+    referred: Iterable[str] | None,
     metadata: dict[str, Any] | None,
     expires: datetime | None,
 ) -> Statement:
@@ -33,9 +33,10 @@ def describe(
     Parameters
     ----------
     referred
-        What the format says that the object refers to.
+        What the format says that the object refers to; None for bytes that were not looked into.
     """
-    names = tuple(referred)
+    names = None if referred is None else tuple(referred)
+    needed = None if names is None else (*names, *formats.get(format).requires)
     return Statement(
         name=name,
         tag=tag,
@@ -46,7 +47,7 @@ def describe(
         format=format,
         created=now(),
         expires=expiry(expires),
-        environment=environment.capture((*names, *formats.get(format).requires)),
+        environment=None if needed is None else environment.capture(needed),
         globals=names,
         metadata=metadata or {},
     )

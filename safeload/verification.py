@@ -197,8 +197,8 @@ def verify_pointer(
     *,
     where: str,
     now: datetime | None = None,
-) -> Pointer:
-    """Return the signed pointer to the latest tag of `name`: rules 2 to 5.
+) -> tuple[Pointer, tuple[KeyId, ...]]:
+    """Return the signed pointer to the latest tag of `name`, and who signed it: rules 2 to 5.
 
     Raises
     ------
@@ -206,14 +206,14 @@ def verify_pointer(
     """
     try:
         (envelope,) = _parse_plain(pointer_bytes, policy)
-        _verify_signatures(envelope, Expectation(name=name), keyring, policy, now or datetime.now(UTC))
+        keys = _verify_signatures(envelope, Expectation(name=name), keyring, policy, now or datetime.now(UTC))
         signed = pointer.parse(envelope.payload)
         if signed.name != name:
             raise SubjectMismatch(f"it was signed for the name {signed.name!r} and not for {name!r}")
     except SafeloadError as error:
         error.where = error.where or where
         raise
-    return signed
+    return signed, keys
 
 
 def _parse_plain(data: bytes, policy: Policy) -> tuple[Envelope]:

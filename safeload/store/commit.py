@@ -124,9 +124,10 @@ class Commit:
 
     def _current_pointer(self) -> tuple[Pointer | None, Version | None]:
         try:
-            return read_pointer(self._backend, self._place, self._ring, self._rules)
+            record = read_pointer(self._backend, self._place, self._ring, self._rules)
         except NotFound:
             return None, None
+        return record.pointer, record.version
 
     def _next(self, current: Pointer | None) -> int:
         known = [self._context.state.seen(self._place.name)]

@@ -89,7 +89,7 @@ def _check(context: Context, place: Place, tag: str, latest: bool, artifacts: bo
 
 def _latest_or_none(context: Context, place: Place) -> str | None:
     try:
-        return read_pointer(context.backend, place, context.ring, context.rules)[0].tag
+        return read_pointer(context.backend, place, context.ring, context.rules).pointer.tag
     except SafeloadError:
         # A listing tells of each tag; who loads `latest` is refused with the reason.
         return None

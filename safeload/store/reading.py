@@ -41,7 +41,7 @@ def latest(context: Context, place: Place, fresh: Freshness = ANY) -> Pointer:
     ------
     NotFound, VerificationError, RollbackDetected, MalformedError, StorageError
     """
-    found = read_pointer(context.backend, place, context.ring, context.rules)[0]
+    found = read_pointer(context.backend, place, context.ring, context.rules).pointer
     floor = max(context.state.seen(place.name), fresh.min_sequence or 0)
     where = f"{context.backend.location}: {place.name}"
     if found.sequence < floor:

@@ -46,6 +46,16 @@ class Record:
         return self.statement.sequence or 0
 
 
+@dataclass(frozen=True, slots=True)
+class PointerRecord:
+    """A name's verified pointer, with the keys that signed it, its bytes and their version."""
+
+    pointer: Pointer
+    keys: tuple[KeyId, ...]
+    sidecar: bytes
+    version: Version
+
+
 def read_statement(backend: Backend, place: Place, tag: str, keyring: Keyring, policy: Policy) -> Record:
     """Read and verify the sidecar of a tag.
 
@@ -56,7 +66,7 @@ def read_statement(backend: Backend, place: Place, tag: str, keyring: Keyring, p
     VerificationError, PolicyError, MalformedError, StorageError
         The sidecar does not verify, or cannot be read.
     """
-    data, version = read_signed(backend, place.sidecar(tag), policy)
+    data, version = _read_signed(backend, place.sidecar(tag), policy)
     where = f"{backend.location}: {place.name} {tag}"
     signed, keys = verification.verify_statement(
         data, Expectation(name=place.name, tag=tag), keyring, policy, where=where
@@ -64,14 +74,15 @@ def read_statement(backend: Backend, place: Place, tag: str, keyring: Keyring, p
     return Record(signed, keys, data, version, place.artifact(tag, signed.file))
 
 
-def read_pointer(backend: Backend, place: Place, keyring: Keyring, policy: Policy) -> tuple[Pointer, Version]:
+def read_pointer(backend: Backend, place: Place, keyring: Keyring, policy: Policy) -> PointerRecord:
     """Read and verify the pointer of a name; errors are those of :func:`read_statement`."""
-    data, version = read_signed(backend, place.pointer, policy)
+    data, version = _read_signed(backend, place.pointer, policy)
     where = f"{backend.location}: {place.name} latest"
-    return verification.verify_pointer(data, place.name, keyring, policy, where=where), version
+    signed, keys = verification.verify_pointer(data, place.name, keyring, policy, where=where)
+    return PointerRecord(signed, keys, data, version)
 
 
-def read_signed(backend: Backend, path: str, policy: Policy) -> tuple[bytes, Version]:
+def _read_signed(backend: Backend, path: str, policy: Policy) -> tuple[bytes, Version]:
     """Read a sidecar or pointer, within its limit."""
     try:
         blob, version = backend.read(path, limit=policy.limits.sidecar_bytes)

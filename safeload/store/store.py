@@ -16,7 +16,7 @@ from safeload.keys.keyring import Keyring
 from safeload.keys.sources import KeyringSource
 from safeload.policy import resolve as resolve_policy
 from safeload.statement import Statement
-from safeload.store import listing, reading
+from safeload.store import listing, reading, rotation
 from safeload.store.backend import Backend, Conflict
 from safeload.store.commit import Commit, sidecar_version
 from safeload.store.context import Context
@@ -25,6 +25,7 @@ from safeload.store.locations import backend_of
 from safeload.store.names import LATEST, Place, check_tag
 from safeload.store.reading import Freshness
 from safeload.store.records import read_pointer, read_statement
+from safeload.store.rotation import Rotated
 from safeload.store.state import State
 
 
@@ -135,10 +136,35 @@ class Store:
             expires=expires,
         )
 
+    def put(
+        self, artifact: bytes, name: str, tag: str, *, format: str, metadata: dict[str, Any] | None = None
+    ) -> Statement:
+        """Store the bytes of an artifact that is there already, and vouch for them; nothing is deserialized.
+
+        Parameters and errors are those of :meth:`dump`.
+        """
+        return self._write(
+            lambda file: _write_all(file, artifact),
+            None,
+            name,
+            tag,
+            format=format,
+            overwrite=False,
+            metadata=metadata,
+            expires=None,
+        )
+
+    def statement(self, name: str, tag: str) -> Statement:
+        """Return the verified statement of a tag without reading the artifact; errors as for :meth:`load`."""
+        context = self._context()
+        return read_statement(
+            self._backend, Place(name), check_tag(tag), context.ring, context.rules
+        ).statement
+
     def _write(
         self,
         produce: Callable[[IO[bytes]], None],
-        referred: Callable[[], Iterable[str]],
+        referred: Callable[[], Iterable[str]] | None,
         name: str,
         tag: str,
         *,
@@ -162,7 +188,7 @@ class Store:
                 digest=digest,
                 size=size,
                 format=format,
-                referred=referred(),
+                referred=None if referred is None else referred(),
                 metadata=metadata,
                 expires=expires,
             )
@@ -287,15 +313,40 @@ class Store:
                 if other.tag != tag and other.statement is not None
             ]
             if remaining:
-                newest = max(remaining)[1]
-                target = read_statement(self._backend, place, newest, context.ring, context.rules)
-                Commit(context, place, self._key(context.ring, name)).point_at(target.statement)
+                self.promote(name, max(remaining)[1])
         self._backend.delete(place.sidecar(tag))
         self._backend.delete(record.path)
 
+    def promote(self, name: str, tag: str) -> None:
+        """Make a tag that is there the latest of its name; errors are those of :meth:`dump` and :meth:`load`."""
+        place, context = Place(name), self._context()
+        record = read_statement(self._backend, place, check_tag(tag), context.ring, context.rules)
+        Commit(context, place, self._key(context.ring, name)).point_at(record.statement)
+
+    def rotate(self, key_id: str) -> Iterator[Rotated]:
+        """Sign every sidecar and pointer anew with another key of the keyring; no artifact is read.
+
+        Parameters
+        ----------
+        key_id
+            The key's id, or its beginning.
+
+        Yields
+        ------
+        Rotated
+            What became of each; what does not verify is not signed anew.
+
+        Raises
+        ------
+        KeyringError
+            No such key can sign.
+        """
+        context = self._context()
+        return rotation.rotate(context, rotation.new_key(context, key_id))
+
     def _names_as_latest(self, context: Context, place: Place, tag: str) -> bool:
         try:
-            return read_pointer(self._backend, place, context.ring, context.rules)[0].tag == tag
+            return read_pointer(self._backend, place, context.ring, context.rules).pointer.tag == tag
         except NotFound:
             return False
 
@@ -310,6 +361,10 @@ class Store:
 
     def _key(self, ring: Keyring, name: str) -> SigningKey:
         return self._signer if self._signer is not None else ring.signer_for(name)
+
+
+def _write_all(file: IO[bytes], data: bytes) -> None:
+    file.write(data)
 
 
 def _taken(place: Place, tag: str) -> TagExists:

@@ -1,0 +1,49 @@
+"""``dump_obj`` and ``load_obj`` of hetida designer, on a signed store.
+
+They take the same arguments, work on the folder that ``MODEL_REPO_PATH`` names (``/mnt/obj_repo`` without
+it), and refuse the same things with errors that are also a ``ValueError`` and a ``FileNotFoundError``. A
+component that imports them from safeload instead is migrated.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from safeload.store.names import LATEST
+from safeload.store.store import Store
+
+FOLDER_VARIABLE = "MODEL_REPO_PATH"
+DEFAULT_FOLDER = "/mnt/obj_repo"
+
+
+def dump_obj(obj: Any, name: str, tag: str) -> None:
+    """Store an object under a name and a tag, and make it the latest.
+
+    A tag may be stored again, as in hetida designer; here that replaces it atomically.
+
+    Raises
+    ------
+    InvalidName
+        The name or tag is impossible, or the tag is ``latest`` in any case. It is a ValueError.
+    SafeloadError
+        As :meth:`safeload.Store.dump`.
+    """
+    _store().dump(obj, name, tag, overwrite=True)
+
+
+def load_obj(name: str, tag: str = LATEST) -> Any:
+    """Verify and load an object; ``latest`` is what was stored last.
+
+    Raises
+    ------
+    NotFound
+        There is none. It is a FileNotFoundError.
+    SafeloadError
+        As :meth:`safeload.Store.load`.
+    """
+    return _store().load(name, tag)
+
+
+def _store() -> Store:
+    return Store(os.environ.get(FOLDER_VARIABLE) or DEFAULT_FOLDER)

@@ -1,0 +1,105 @@
+"""Signing a store anew with another key, without reading any artifact.
+
+Each sidecar and pointer is verified first and its payload signed anew as it is: names, digests, sequence
+numbers and times stay. A record that the new key has signed already is left alone, so that a run that was
+interrupted is simply started again. Loaders must know both keys while it runs; revoke the old key
+afterwards, not before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from safeload import sidecar, signing
+from safeload.errors import KeyringError, NotFound, SafeloadError, StoreError
+from safeload.keys.base import SigningKey
+from safeload.store import listing
+from safeload.store.backend import Conflict
+from safeload.store.context import Context
+from safeload.store.names import LATEST, Place
+from safeload.store.records import PointerRecord, Record, read_pointer, read_statement
+
+_ATTEMPTS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rotated:
+    """What became of one record.
+
+    Parameters
+    ----------
+    name, tag
+        Whose it is; the tag ``latest`` stands for the pointer.
+    outcome
+        ``signed`` anew, ``kept`` since the new key had signed it already, or ``refused``.
+    refusal
+        Why it was refused: it did not verify, so it was not signed anew.
+    """
+
+    name: str
+    tag: str
+    outcome: Literal["signed", "kept", "refused"]
+    refusal: SafeloadError | None = None
+
+
+def new_key(context: Context, key_id: str) -> SigningKey:
+    """Return the key of the keyring whose id starts with `key_id`, if it can sign.
+
+    Raises
+    ------
+    KeyringError
+        There is not exactly one, it is revoked, or it cannot sign.
+    """
+    found = [entry for entry in context.ring.entries if entry.key.key_id.startswith(key_id)]
+    if len(found) != 1:
+        raise KeyringError(f"{len(found)} keys of the keyring have an id that starts with {key_id!r}")
+    (entry,) = found
+    if entry.state == "revoked" or not isinstance(entry.key, SigningKey):
+        raise KeyringError(f"the key {entry.key.key_id[:12]}… is revoked or cannot sign")
+    return entry.key
+
+
+def rotate(context: Context, key: SigningKey) -> Iterator[Rotated]:
+    """Sign every record anew with `key`, one after the other."""
+    for name in listing.names(context.backend):
+        place = Place(name)
+        for tag in list(listing.tags(context.backend, place)):
+            yield _rotated(context, place, tag, key)
+        yield _rotated(context, place, LATEST, key)
+
+
+def _rotated(context: Context, place: Place, tag: str, key: SigningKey) -> Rotated:
+    outcome: Literal["signed", "kept"]
+    try:
+        outcome = "signed" if _sign_anew(context, place, tag, key) else "kept"
+    except SafeloadError as error:
+        return Rotated(name=place.name, tag=tag, outcome="refused", refusal=error)
+    return Rotated(name=place.name, tag=tag, outcome=outcome)
+
+
+def _sign_anew(context: Context, place: Place, tag: str, key: SigningKey) -> bool:
+    """Tell whether the record had to be signed."""
+    backend, rules = context.backend, context.rules
+    record: Record | PointerRecord
+    for _ in range(_ATTEMPTS):
+        try:
+            if tag == LATEST:
+                record = read_pointer(backend, place, context.ring, rules)
+            else:
+                record = read_statement(backend, place, tag, context.ring, rules)
+        except NotFound:
+            return False  # Deleted meanwhile, or a name without a pointer.
+        if key.key_id in record.keys:
+            return False
+        # These bytes are the ones that were just verified, and the put below replaces them only.
+        (envelope,) = sidecar.parse(record.sidecar, limit=rules.limits.sidecar_bytes)
+        renewed = signing.seal(envelope.payload, key, rules.limits, where=f"{place.name} {tag}")
+        path = place.pointer if tag == LATEST else place.sidecar(tag)
+        try:
+            backend.put(path, renewed, replacing=record.version)
+        except Conflict:
+            continue
+        return True
+    raise StoreError("other writers kept changing it", where=f"{place.name} {tag}")
