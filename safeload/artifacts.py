@@ -19,13 +19,13 @@ from safeload import envelope, environment, formats, magic, sidecar, statement, 
 from safeload.digests import digest_of
 from safeload.envelope import Envelope, EnvelopeSignature
 from safeload.errors import (
+    AlreadyExists,
     DigestMismatch,
     KeyringError,
     LimitExceeded,
     MalformedError,
     NotFound,
     SafeloadError,
-    SidecarExists,
     SignatureMissing,
 )
 from safeload.keys import sources
@@ -224,7 +224,7 @@ def load(
         It verified, and no object could be made of it.
     """
     rules = resolve_policy(policy)
-    verified = _verified(os.fspath(path), name, rules.allowlist_for(trusted), keyring, rules)
+    verified = verified_artifact(os.fspath(path), name, rules.allowlist_for(trusted), keyring, rules)
     return _object(verified, rules)
 
 
@@ -261,7 +261,7 @@ def verify(
 
     Parameters and errors are those of :func:`load`; a file without a sidecar is always refused.
     """
-    verified = _verified(os.fspath(path), name, None, keyring, resolve_policy(policy))
+    verified = verified_artifact(os.fspath(path), name, None, keyring, resolve_policy(policy))
     assert verified.statement is not None  # noqa: S101  without an allowlist nothing unsigned passes
     return verified.statement
 
@@ -296,7 +296,7 @@ def sign(
 
     Raises
     ------
-    SidecarExists
+    AlreadyExists
         It has a sidecar and `overwrite` is false.
     MalformedError
         Its format cannot be told.
@@ -309,7 +309,7 @@ def sign(
     key, ring = sources.resolve_signer(name, signer, keyring)
     _refuse_keyring_in(os.path.dirname(location), ring)
     if not overwrite and os.path.lexists(location + sidecar.SUFFIX):
-        raise SidecarExists(
+        raise AlreadyExists(
             "it has a sidecar already",
             where=location,
             hint="Verify it; replace the sidecar only if you vouch for the file as it is now.",
@@ -339,7 +339,7 @@ def sign(
     return signed
 
 
-def _verified(
+def verified_artifact(
     location: str,
     name: str | None,
     trusted: frozenset[str] | None,
