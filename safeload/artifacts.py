@@ -21,6 +21,7 @@ from safeload.envelope import Envelope, EnvelopeSignature
 from safeload.errors import (
     AlreadyExists,
     DigestMismatch,
+    InvalidName,
     KeyringError,
     LimitExceeded,
     MalformedError,
@@ -118,7 +119,8 @@ def dump(
     location = os.fspath(path)
     rules = resolve_policy(policy)
     formats.get(format)
-    name = statement.check_name(_name_of(location) if name is None else name)
+    file = _name_of(location)
+    name = statement.check_name(file if name is None else name)
     key, ring = sources.resolve_signer(name, signer, keyring)
     _refuse_keyring_in(os.path.dirname(location), ring)
     referred: tuple[str, ...] = ()
@@ -305,7 +307,8 @@ def sign(
     """
     location = os.fspath(path)
     rules = resolve_policy(policy)
-    name = statement.check_name(_name_of(location) if name is None else name)
+    file = _name_of(location)
+    name = statement.check_name(file if name is None else name)
     key, ring = sources.resolve_signer(name, signer, keyring)
     _refuse_keyring_in(os.path.dirname(location), ring)
     if not overwrite and os.path.lexists(location + sidecar.SUFFIX):
@@ -436,7 +439,11 @@ def _refuse_keyring_in(folder: str, ring: Keyring | None) -> None:
 
 
 def _name_of(location: str) -> str:
-    return os.path.basename(location)
+    """Return the name of the file that a path is of."""
+    name = os.path.basename(location)
+    if name in ("", os.curdir, os.pardir):
+        raise InvalidName("this is not the path of a file", where=location)
+    return name
 
 
 def _now() -> datetime:

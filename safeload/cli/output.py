@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -67,38 +68,30 @@ def wrong_usage(message: str) -> NoReturn:
 
 
 @contextmanager
-def progress(sizes: list[int], *, enabled: bool) -> Iterator[Any]:
+def progress(sizes: list[int], *, enabled: bool) -> Iterator[Callable[[int], None]]:
     """Give a function to call with the size of each file that is done.
 
     A bar appears on standard error once the work has taken longer than a second.
     """
-    import time
-
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         DownloadColumn(),
-        TimeRemainingColumn(),
+        TimeElapsedColumn(),
         console=console(stderr=True),
         transient=True,
-        disable=not enabled,
-        auto_refresh=True,
     )
     task = bar.add_task("hashing", total=sum(sizes))
-    started = time.monotonic()
-    shown = False
-
-    def advance(size: int) -> None:
-        nonlocal shown
-        bar.advance(task, size)
-        if enabled and not shown and time.monotonic() - started > _PROGRESS_AFTER_SECONDS:
-            bar.start()
-            shown = True
-
+    # Shown by a clock of its own, so that it appears while one large file is at work.
+    timer = threading.Timer(_PROGRESS_AFTER_SECONDS, bar.start)
+    if enabled:
+        timer.start()
     try:
-        yield advance
+        yield lambda size: bar.advance(task, size)
     finally:
-        if shown:
-            bar.stop()
+        timer.cancel()
+        if enabled:
+            timer.join()
+        bar.stop()

@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from safeload.errors import KeyringError
 from safeload.keys.base import Guarded, KeyAlgorithm, KeyId, invalid
+from safeload.keys.secrecy import opaque
 
 _RawPublic = TypeVar("_RawPublic", ed25519.Ed25519PublicKey, ec.EllipticCurvePublicKey)
 _RawPrivate = TypeVar("_RawPrivate", ed25519.Ed25519PrivateKey, ec.EllipticCurvePrivateKey)
@@ -146,6 +147,7 @@ class PrivateKey(Guarded, Generic[_RawPrivate]):
         """Return if `signature` is the key's over `message`, or raise SignatureInvalid."""
         self.public.verify(message, signature)
 
+    @opaque
     def to_pem(self, password: bytes | None = None) -> bytes:
         """Return the private key as PEM (PKCS #8), encrypted if a `password` is given."""
         protection: KeySerializationEncryption = (

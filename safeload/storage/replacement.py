@@ -91,13 +91,20 @@ def replace(path: str, artifact: Staged, sidecar: bytes, *, former: Former, limi
 
 
 def _kept(path: str, former: Former, limit: int) -> bytes | None:
-    if not os.path.lexists(path):
-        return None
+    """Return the former sidecar's envelope, None if there is nothing that must be kept loadable."""
     try:
-        present = read(path + SUFFIX, limit=limit).data
-        return former(present, path)
+        os.lstat(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise wrapped(error, path) from error
+    try:
+        return former(read(path + SUFFIX, limit=limit).data, path)
+    except StorageError:
+        # It may be in order, and only unreadable for the moment; to go on would drop it.
+        raise
     except SafeloadError:
-        # No sidecar, or one that admits nothing: there is nothing that must be kept loadable.
+        # No sidecar, or one that admits nothing.
         return None
 
 
@@ -117,7 +124,9 @@ def _turn(folder: str) -> Iterator[None]:
         _lock(descriptor, folder)
         yield
     finally:
-        os.close(descriptor)
+        # The lock ends here in any case, and what was done under it is done.
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
 
 
 def _lock(descriptor: int, folder: str) -> None:
