@@ -281,7 +281,7 @@ def test_an_entry_that_contradicts_itself_is_refused(members: dict[str, Any]) ->
         Entry(**{"key": KEY, **members})
 
 
-@pytest.mark.parametrize("thing", [None, b"x" * 32, "key", object()])
+@pytest.mark.parametrize("thing", [None, b"x" * 32, "key", object(), HmacKey])
 def test_an_entry_is_made_of_a_key(thing: Any) -> None:
     """Anything else is the caller's mistake."""
     with pytest.raises(TypeError):

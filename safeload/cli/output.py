@@ -94,4 +94,5 @@ def progress(sizes: list[int], *, enabled: bool) -> Iterator[Callable[[int], Non
         timer.cancel()
         if enabled:
             timer.join()
-        bar.stop()
+        if bar.live.is_started:
+            bar.stop()

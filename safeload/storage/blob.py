@@ -6,6 +6,8 @@ from safeload.digests import Digest, DigestAlgorithm, digest_of
 
 # Device and inode of a folder: what tells two folders apart however they are spelled.
 FolderId = tuple[int, int]
+# Inode and time of the last change in nanoseconds: what tells two states of a path apart.
+FileVersion = tuple[int, int]
 
 
 class Blob:
@@ -22,11 +24,13 @@ class Blob:
         Where they came from, for messages.
     folder
         The folder that they were read from, or None for bytes that were handed over.
+    version
+        What changes whenever the file is written or replaced (inode and time of change), or None.
     mode, owner
         Permission bits and user id of the open file, or None for bytes that were handed over.
     """
 
-    __slots__ = ("_digests", "data", "folder", "location", "mode", "owner")
+    __slots__ = ("_digests", "data", "folder", "location", "mode", "owner", "version")
 
     def __init__(
         self,
@@ -34,6 +38,7 @@ class Blob:
         location: str,
         *,
         folder: FolderId | None = None,
+        version: FileVersion | None = None,
         mode: int | None = None,
         owner: int | None = None,
     ) -> None:
@@ -43,6 +48,7 @@ class Blob:
         self.data = data
         self.location = location
         self.folder = folder
+        self.version = version
         self.mode = mode
         self.owner = owner
         self._digests: dict[DigestAlgorithm, Digest] = {}

@@ -53,7 +53,14 @@ def read(path: str | os.PathLike[str], *, limit: int) -> Blob:
             os.close(descriptor)
     except (OSError, ValueError) as error:
         raise wrapped(error, location) from error
-    return Blob(data, location, folder=folder, mode=status.st_mode, owner=status.st_uid)
+    return Blob(
+        data,
+        location,
+        folder=folder,
+        version=(status.st_ino, status.st_ctime_ns),
+        mode=status.st_mode,
+        owner=status.st_uid,
+    )
 
 
 def _read_exactly(descriptor: int, size: int, location: str) -> bytes:

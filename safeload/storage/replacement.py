@@ -34,6 +34,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -93,11 +94,14 @@ def replace(path: str, artifact: Staged, sidecar: bytes, *, former: Former, limi
 def _kept(path: str, former: Former, limit: int) -> bytes | None:
     """Return the former sidecar's envelope, None if there is nothing that must be kept loadable."""
     try:
-        os.lstat(path)
+        present = os.lstat(path)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise wrapped(error, path) from error
+    if stat.S_ISDIR(present.st_mode):
+        # The rename would fail no sooner than after the sidecar was put in place.
+        raise StorageError("a folder is in the way", where=path)
     try:
         return former(read(path + SUFFIX, limit=limit).data, path)
     except StorageError:
