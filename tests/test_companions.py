@@ -21,7 +21,8 @@ from safeload import HmacKey, Keyring
 def calling(module: str, name: str, *arguments: object) -> bytes:
     """Return a pickle that calls a function with constant arguments."""
     constants = b"".join(pickle.dumps(value, 0)[:-1] for value in arguments)
-    return f"c{module}\n{name}\n(".encode() + constants + b"tR."
+    # Protocol 4, by which a name may have dots in it.
+    return b"\x80\x04" + f"c{module}\n{name}\n(".encode() + constants + b"tR."
 
 
 # What opens `companion.npy` or `companion.txt` in the working directory when it is called.

@@ -108,7 +108,7 @@ def _to_jwk(entry: Entry) -> dict[str, Any]:
     if entry.not_after is not None:
         jwk["exp"] = int(entry.not_after.timestamp())
     if entry.state == "revoked":
-        jwk["revoked"] = {"reason": entry.reason or ""}
+        jwk["revoked"] = {} if entry.reason is None else {"reason": entry.reason}
     if entry.names is not None:
         jwk[_NAMES] = list(entry.names)
     return jwk
@@ -176,7 +176,7 @@ def _key(jwk: dict[str, Any]) -> VerifyingKey:
             )
         else:
             raise KeyringError("its kind is not supported")
-    except (JoseError, ValueError, TypeError):
+    except (JoseError, ValueError, TypeError, KeyError):
         raise KeyringError("its key material cannot be read") from None
     if isinstance(key, PrivateKey):
         ours = _asymmetric_jwk(key.export_raw(), private=False)
