@@ -41,8 +41,8 @@ from safeload.statement import Environment, Statement
 from safeload.storage.beneath import folder_id
 from safeload.storage.blob import Blob, FileVersion
 from safeload.storage.reader import read, wrapped
-from safeload.storage.replacement import replace
-from safeload.storage.writer import stage, write_bytes
+from safeload.storage.replacement import put_sidecar, replace
+from safeload.storage.writer import stage
 from safeload.verification import Expectation, Verified
 
 PathLike = str | os.PathLike[str]
@@ -339,7 +339,7 @@ def sign(
         globals=referred,
         metadata=metadata or {},
     )
-    write_bytes(location + sidecar.SUFFIX, _sidecar_of(signed, key, rules.limits))
+    put_sidecar(location, _sidecar_of(signed, key, rules.limits), blob.version)
     return signed
 
 

@@ -29,6 +29,7 @@ from safeload import (
     SafeloadError,
     magic,
 )
+from safeload.formats import compression
 from safeload.formats.compression import decompress
 
 _MIB = 1 << 20
@@ -125,6 +126,17 @@ def test_bytes_far_behind_the_stream_are_refused(name: str) -> None:
     """Beyond the step in which the stream ends, too."""
     with pytest.raises(MalformedError, match="bytes follow"):
         unfolded(COMPRESS[name](TEXT) + bytes(2 * _MIB), name)
+
+
+def test_bytes_after_a_stream_that_ends_with_a_step_are_refused(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The decompressor has not seen them then."""
+    data = COMPRESS[name](TEXT)
+    monkeypatch.setattr(compression, "_STEP_BYTES", len(data))
+    assert unfolded(data, name) == TEXT
+    with pytest.raises(MalformedError, match="bytes follow"):
+        unfolded(data + b"x", name)
 
 
 def test_a_second_stream_is_refused(name: str) -> None:

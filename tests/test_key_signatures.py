@@ -202,6 +202,24 @@ def raw_signature(kind: Any, r: int, s: int) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ECDSA)
+def test_ecdsa_numbers_with_other_leading_zeros_are_refused(kind: Any) -> None:
+    """Each number has one length; its value alone does not make a signature."""
+    key = kind.generate()
+    size = NUMBER_BYTES[kind]
+    signature = key.sign(MESSAGE)
+    with pytest.raises(SignatureInvalid):
+        key.public.verify(MESSAGE, signature[:size] + b"\0" + signature[size:])
+    for number in range(10_000):
+        message = b"%d" % number
+        signature = key.sign(message)
+        if signature[size] == 0:
+            break
+    key.public.verify(message, signature)
+    with pytest.raises(SignatureInvalid):
+        key.public.verify(message, signature[:size] + signature[size + 1 :])
+
+
+@pytest.mark.parametrize("kind", ECDSA)
 def test_an_ecdsa_signature_in_der_is_refused(kind: Any) -> None:
     """DER has several spellings of one signature."""
     key = kind.generate()

@@ -169,3 +169,23 @@ def test_a_load_between_whose_reads_two_objects_alternate_does_not_fail(
 
 def _turn(location: str) -> str:
     return "one" if location.endswith(".sig") else "two"
+
+
+def test_signing_a_file_that_is_replaced_meanwhile_does_not_harm_the_new_one(
+    key: HmacKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dump between the look at a file and the writing of its sidecar keeps its own sidecar."""
+    path = tmp_path / "churn.joblib"
+    safeload.dump("old", path, signer=key)
+    genuine = artifacts.read
+
+    def read_then_replaced(location: str, **arguments: int) -> object:
+        blob = genuine(location, **arguments)
+        safeload.dump("new", path, signer=key)
+        return blob
+
+    monkeypatch.setattr(artifacts, "read", read_then_replaced)
+    with pytest.raises(safeload.StorageError, match="changed"):
+        safeload.sign(path, overwrite=True, signer=key)
+    monkeypatch.undo()
+    assert safeload.load(path, keyring=key) == "new"

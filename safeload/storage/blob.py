@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+
 from safeload.digests import Digest, DigestAlgorithm, digest_of
 
 # Device and inode of a folder: what tells two folders apart however they are spelled.
 FolderId = tuple[int, int]
 # Inode and time of the last change in nanoseconds: what tells two states of a path apart.
 FileVersion = tuple[int, int]
+
+
+def file_version(status: os.stat_result) -> FileVersion:
+    """Return what tells this state of a file from every other."""
+    return (status.st_ino, status.st_ctime_ns)
 
 
 class Blob:

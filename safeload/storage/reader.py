@@ -13,7 +13,7 @@ from safeload.errors import (
     StorageError,
 )
 from safeload.storage.beneath import open_beneath
-from safeload.storage.blob import Blob
+from safeload.storage.blob import Blob, file_version
 
 # What one read call may return on every platform.
 _CHUNK = 1 << 30
@@ -57,7 +57,7 @@ def read(path: str | os.PathLike[str], *, limit: int) -> Blob:
         data,
         location,
         folder=folder,
-        version=(status.st_ino, status.st_ctime_ns),
+        version=file_version(status),
         mode=status.st_mode,
         owner=status.st_uid,
     )

@@ -41,6 +41,7 @@ from collections.abc import Callable, Iterator
 
 from safeload.errors import SafeloadError, StorageError
 from safeload.sidecar import SUFFIX, transitional
+from safeload.storage.blob import FileVersion, file_version
 from safeload.storage.reader import read, wrapped
 from safeload.storage.writer import Staged, write_bytes
 
@@ -89,6 +90,35 @@ def replace(path: str, artifact: Staged, sidecar: bytes, *, former: Former, limi
         else:
             write_bytes(path + SUFFIX, sidecar)
             artifact.commit()
+
+
+def put_sidecar(path: str, sidecar: bytes, version: FileVersion | None) -> None:
+    """Put a sidecar beside an artifact that is in place, unless the artifact has changed since.
+
+    Parameters
+    ----------
+    path
+        The artifact's path.
+    sidecar
+        Its new sidecar.
+    version
+        The artifact's, when it was read.
+
+    Raises
+    ------
+    StorageError
+        Another writer replaced the artifact, whose sidecar must not be lost.
+    """
+    with _turn(os.path.dirname(path)):
+        try:
+            present = file_version(os.stat(path))
+        except OSError as error:
+            raise wrapped(error, path) from error
+        if present != version:
+            raise StorageError(
+                "it changed while it was being signed", where=path, hint="Make sure of it and sign it again."
+            )
+        write_bytes(path + SUFFIX, sidecar)
 
 
 def _kept(path: str, former: Former, limit: int) -> bytes | None:
