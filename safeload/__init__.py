@@ -38,6 +38,9 @@ if TYPE_CHECKING:
         verify as verify,
     )
     from safeload.errors import (
+        AlreadyExists as AlreadyExists,
+    )
+    from safeload.errors import (
         DeserializationError as DeserializationError,
     )
     from safeload.errors import (
@@ -87,9 +90,6 @@ if TYPE_CHECKING:
     )
     from safeload.errors import (
         SerializationError as SerializationError,
-    )
-    from safeload.errors import (
-        SidecarExists as SidecarExists,
     )
     from safeload.errors import (
         SignatureInvalid as SignatureInvalid,
@@ -201,7 +201,7 @@ _HOMES = {
         "RollbackDetected",
         "SafeloadError",
         "SerializationError",
-        "SidecarExists",
+        "AlreadyExists",
         "SignatureInvalid",
         "SignatureMissing",
         "StorageError",

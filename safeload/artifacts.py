@@ -18,14 +18,16 @@ from typing import IO, Any
 from safeload import envelope, environment, formats, magic, sidecar, signing, statement, verification
 from safeload.digests import digest_of
 from safeload.errors import (
+    AlreadyExists,
     DigestMismatch,
+    InvalidName,
     KeyringError,
     LimitExceeded,
     MalformedError,
     NotFound,
     SafeloadError,
-    SidecarExists,
     SignatureMissing,
+    StorageError,
 )
 from safeload.keys import sources
 from safeload.keys.base import SigningKey
@@ -36,10 +38,10 @@ from safeload.policy import Policy
 from safeload.policy import resolve as resolve_policy
 from safeload.statement import Statement
 from safeload.storage.beneath import folder_id
-from safeload.storage.blob import Blob
+from safeload.storage.blob import Blob, FileVersion
 from safeload.storage.reader import read, wrapped
-from safeload.storage.replacement import replace
-from safeload.storage.writer import stage, write_bytes
+from safeload.storage.replacement import put_sidecar, replace
+from safeload.storage.writer import stage
 from safeload.verification import Expectation, Verified
 
 PathLike = str | os.PathLike[str]
@@ -82,7 +84,7 @@ def dump(
     metadata
         Anything in JSON to be signed along.
     expires
-        With a time zone. From then on the artifact is refused.
+        With a time zone. After it the artifact is refused.
     signer
         The key to sign with; None means the keyring's.
     keyring
@@ -117,9 +119,10 @@ def dump(
     location = os.fspath(path)
     rules = resolve_policy(policy)
     formats.get(format)
-    name = statement.check_name(_name_of(location) if name is None else name)
+    file = _name_of(location)
+    name = statement.check_name(file if name is None else name)
     key, ring = sources.resolve_signer(name, signer, keyring)
-    _refuse_keyring_in(os.path.dirname(location), ring)
+    _refuse_in(os.path.dirname(location), ring, rules)
     referred: tuple[str, ...] = ()
 
     def produce(file: IO[bytes]) -> None:
@@ -219,7 +222,7 @@ def load(
         It verified, and no object could be made of it.
     """
     rules = resolve_policy(policy)
-    verified = _verified(os.fspath(path), name, rules.allowlist_for(trusted), keyring, rules)
+    verified = verified_artifact(os.fspath(path), name, rules.allowlist_for(trusted), keyring, rules)
     return make_object(verified, rules)
 
 
@@ -256,7 +259,7 @@ def verify(
 
     Parameters and errors are those of :func:`load`; a file without a sidecar is always refused.
     """
-    verified = _verified(os.fspath(path), name, None, keyring, resolve_policy(policy))
+    verified = verified_artifact(os.fspath(path), name, None, keyring, resolve_policy(policy))
     assert verified.statement is not None  # noqa: S101  without an allowlist nothing unsigned passes
     return verified.statement
 
@@ -291,7 +294,7 @@ def sign(
 
     Raises
     ------
-    SidecarExists
+    AlreadyExists
         It has a sidecar and `overwrite` is false.
     MalformedError
         Its format cannot be told.
@@ -300,11 +303,12 @@ def sign(
     """
     location = os.fspath(path)
     rules = resolve_policy(policy)
-    name = statement.check_name(_name_of(location) if name is None else name)
+    file = _name_of(location)
+    name = statement.check_name(file if name is None else name)
     key, ring = sources.resolve_signer(name, signer, keyring)
-    _refuse_keyring_in(os.path.dirname(location), ring)
+    _refuse_in(os.path.dirname(location), ring, rules)
     if not overwrite and os.path.lexists(location + sidecar.SUFFIX):
-        raise SidecarExists(
+        raise AlreadyExists(
             "it has a sidecar already",
             where=location,
             hint="Verify it; replace the sidecar only if you vouch for the file as it is now.",
@@ -330,11 +334,11 @@ def sign(
         globals=referred,
         metadata=metadata or {},
     )
-    write_bytes(location + sidecar.SUFFIX, _sidecar_of(signed, key, rules.limits))
+    put_sidecar(location, _sidecar_of(signed, key, rules.limits), blob.version)
     return signed
 
 
-def _verified(
+def verified_artifact(
     location: str,
     name: str | None,
     trusted: frozenset[str] | None,
@@ -344,29 +348,32 @@ def _verified(
     """Read an artifact and its sidecar and pass both through the gate.
 
     A writer may exchange the two files between the two reads. So where they do not fit each other they are
-    read again, as long as they are not the same as before; each attempt passes the whole gate.
+    read again, as long as they are not the very files of the attempt before; each attempt passes the whole
+    gate.
     """
     expected = Expectation(name=_name_of(location) if name is None else name, trusted=trusted)
     ring: Keyring | None = None
-    before: tuple[bytes | None, bytes] | None = None
+    before: tuple[FileVersion | None, FileVersion | None] | None = None
     for attempt in range(_ATTEMPTS):
         signature = _read_sidecar(location, rules.limits)
         if signature is not None and ring is None:
             ring = sources.resolve(keyring)
         blob = read(location, limit=rules.limits.artifact_bytes)
         try:
-            return verification.verify(blob, signature, expected, ring, rules)
+            data = None if signature is None else signature.data
+            return verification.verify(blob, data, expected, ring, rules)
         except (DigestMismatch, SignatureMissing):
-            if before == (signature, blob.data) or attempt == _ATTEMPTS - 1:
+            seen = (None if signature is None else signature.version, blob.version)
+            if seen == before or attempt == _ATTEMPTS - 1:
                 raise
-            before = (signature, blob.data)
+            before = seen
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
-def _read_sidecar(location: str, limits: Limits) -> bytes | None:
+def _read_sidecar(location: str, limits: Limits) -> Blob | None:
     path = location + sidecar.SUFFIX
     try:
-        return read(path, limit=limits.sidecar_bytes).data
+        return read(path, limit=limits.sidecar_bytes)
     except NotFound:
         return None
     except LimitExceeded:
@@ -395,7 +402,11 @@ def _former(limits: Limits) -> Any:
         envelopes = sidecar.parse(present, limit=limits.sidecar_bytes)
         if len(envelopes) == 1:
             return present
-        blob = read(path, limit=limits.artifact_bytes)
+        try:
+            blob = read(path, limit=limits.artifact_bytes)
+        except LimitExceeded as error:
+            # Loaders may allow more than this writer; what cannot be looked at is not dropped.
+            raise StorageError(error.problem, where=path) from None
         for candidate in envelopes:
             described = statement.parse(candidate.payload)
             if described.digest == blob.digest(described.digest.algorithm):
@@ -405,21 +416,27 @@ def _former(limits: Limits) -> Any:
     return reduce
 
 
-def _refuse_keyring_in(folder: str, ring: Keyring | None) -> None:
-    """Refuse to sign with a keyring that lies where its artifacts lie; the gate would refuse to load."""
-    if ring is None or ring.origin is None:
+def _refuse_in(folder: str, ring: Keyring | None, rules: Policy) -> None:
+    """Refuse to sign with a keyring or policy in the folder of the artifact; the gate would not load it."""
+    origins = [("keyring", ring.origin if ring else None), ("policy", rules.origin)]
+    if all(origin is None for _, origin in origins):
         return
     try:
         here = folder_id(os.stat(folder or os.curdir))
     except OSError as error:
         raise wrapped(error, folder) from error
-    if here == ring.origin.folder:
-        raise KeyringError(
-            "the keyring lies in the folder of the artifact",
-            where=ring.origin.path,
-            hint="Move it to a folder of its own.",
-        )
+    for what, origin in origins:
+        if origin is not None and origin.folder == here:
+            raise KeyringError(
+                f"the {what} lies in the folder of the artifact",
+                where=origin.path,
+                hint="Move it to a folder of its own.",
+            )
 
 
 def _name_of(location: str) -> str:
-    return os.path.basename(location)
+    """Return the name of the file that a path is of."""
+    name = os.path.basename(location)
+    if name in ("", os.curdir, os.pardir):
+        raise InvalidName("this is not the path of a file", where=location)
+    return name

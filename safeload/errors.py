@@ -20,7 +20,7 @@
     ├── StoreError
     │   ├── NotFound            also a FileNotFoundError
     │   ├── TagExists
-    │   ├── SidecarExists       also a FileExistsError
+    │   ├── AlreadyExists       also a FileExistsError
     │   └── InvalidName         also a ValueError
     ├── NoKeyError              no key was given and none is configured
     ├── KeyringError            a key, keyring or policy file cannot be trusted as it is
@@ -158,8 +158,8 @@ class TagExists(StoreError):
     """The tag is taken; a tag is written once."""
 
 
-class SidecarExists(StoreError, FileExistsError):
-    """The file is signed already."""
+class AlreadyExists(StoreError, FileExistsError):
+    """A file is there already that is not to be replaced, such as a sidecar."""
 
 
 class InvalidName(StoreError, ValueError):

@@ -10,11 +10,12 @@ import os
 from dataclasses import dataclass
 
 from safeload import magic, sidecar
-from safeload.artifacts import PathLike, PolicySource, verify
-from safeload.errors import NotFound, SafeloadError
+from safeload.artifacts import PathLike, PolicySource, verified_artifact
+from safeload.errors import SafeloadError
 from safeload.keys.sources import KeyringSource
 from safeload.policy import resolve
 from safeload.statement import Statement
+from safeload.storage.blob import Blob
 from safeload.storage.reader import read
 
 
@@ -68,25 +69,25 @@ def inspect(
         The file itself cannot be read.
     """
     location = os.fspath(path)
-    limits = resolve(policy).limits
-    blob = read(location, limit=limits.artifact_bytes)
-    key_ids: tuple[str, ...] = ()
-    statement: Statement | None = None
-    refusal: SafeloadError | None = None
+    rules = resolve(policy)
     try:
-        signature = read(location + sidecar.SUFFIX, limit=limits.sidecar_bytes).data
-        first = sidecar.parse(signature, limit=limits.sidecar_bytes)[0]
-        key_ids = tuple(entry.keyid for entry in first.signatures)
-    except NotFound:
-        pass
-    except SafeloadError as error:
-        refusal = error
-    try:
-        statement = verify(location, keyring=keyring, policy=policy)
-    except SafeloadError as error:
-        refusal = error
+        verified = verified_artifact(location, None, None, keyring, rules)
+    except SafeloadError as refusal:
+        # Read once more, to be looked at and no longer to be trusted.
+        return _of(
+            read(location, limit=rules.limits.artifact_bytes),
+            _claimed_keys(location, rules.limits.sidecar_bytes),
+            None,
+            refusal,
+        )
+    return _of(verified.blob, verified.keys, verified.statement, None)
+
+
+def _of(
+    blob: Blob, key_ids: tuple[str, ...], statement: Statement | None, refusal: SafeloadError | None
+) -> Inspection:
     return Inspection(
-        path=location,
+        path=blob.location,
         size=blob.size,
         digest=str(blob.digest("blake3")),
         looks_like=magic.identify(blob.data),
@@ -94,3 +95,12 @@ def inspect(
         statement=statement,
         refusal=refusal,
     )
+
+
+def _claimed_keys(location: str, limit: int) -> tuple[str, ...]:
+    """Return the key ids that a sidecar names, none if there is no readable one."""
+    try:
+        first = sidecar.parse(read(location + sidecar.SUFFIX, limit=limit).data, limit=limit)[0]
+    except SafeloadError:
+        return ()
+    return tuple(signature.keyid for signature in first.signatures)

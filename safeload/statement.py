@@ -18,7 +18,7 @@ Example of a payload::
 from __future__ import annotations
 
 import unicodedata
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
@@ -158,7 +158,22 @@ def encode(statement: Statement) -> bytes:
     check_name(statement.name)
     if statement.tag is not None:
         check_name(statement.tag, what="tag")
-    payload = _encoder.encode(
+    try:
+        payload = _encoded(statement)
+    except RecursionError:
+        raise ValueError("the metadata have no end") from None
+    # Better that the signer learns it than every loader.
+    try:
+        same = parse(payload) == statement
+    except MalformedError as error:
+        raise ValueError(f"the statement could not be read back: {error.problem}") from None
+    if not same:
+        raise ValueError("the metadata are not plain JSON, or a time is not in UTC to the second")
+    return payload
+
+
+def _encoded(statement: Statement) -> bytes:
+    return _encoder.encode(
         _Wire(
             type_=STATEMENT_TYPE,
             subject=(
@@ -181,12 +196,6 @@ def encode(statement: Statement) -> bytes:
             ),
         )
     )
-    try:
-        parse(payload)
-    except MalformedError as error:
-        # Better that the signer learns it than every loader.
-        raise ValueError(f"the statement could not be read back: {error.problem}") from None
-    return payload
 
 
 def parse(payload: bytes) -> Statement:
@@ -206,9 +215,21 @@ def parse(payload: bytes) -> Statement:
     if wire.type_ != STATEMENT_TYPE or wire.predicateType != PREDICATE_TYPE:
         raise MalformedError("the statement is of a type that this version does not know")
     predicate = wire.predicate
+    for moment in (predicate.created, predicate.expires):
+        if moment is not None and (moment.utcoffset() != timedelta(0) or moment.microsecond):
+            raise MalformedError("a time in the statement is not in UTC to the second")
     if len(wire.subject) != 1 or len(wire.subject[0].digest) != 1:
         raise MalformedError("the statement has not exactly one subject with one digest")
     subject = wire.subject[0]
+    if predicate.tag is None and subject.name != predicate.name:
+        raise MalformedError("the statement gives its subject two names")
+    try:
+        check_name(predicate.name)
+        check_name(subject.name, what="file name")
+        if predicate.tag is not None:
+            check_name(predicate.tag, what="tag")
+    except InvalidName as error:
+        raise MalformedError(error.problem) from None
     ((algorithm, hexdigest),) = subject.digest.items()
     return Statement(
         name=predicate.name,

@@ -6,7 +6,7 @@ import importlib
 from typing import IO, Any
 
 from safeload.errors import DeserializationError, FormatNotAllowed, SafeloadError, SerializationError
-from safeload.formats.base import Format
+from safeload.formats.base import Format, OptionError
 from safeload.limits import Limits
 from safeload.verification import Verified
 
@@ -44,6 +44,8 @@ def dump(name: str, obj: Any, file: IO[bytes], options: dict[str, Any], *, where
     ------
     SerializationError
         The object cannot be stored.
+    TypeError, ValueError
+        An option is not the format's.
     SafeloadError
         As the file or the format raises it.
     """
@@ -52,6 +54,8 @@ def dump(name: str, obj: Any, file: IO[bytes], options: dict[str, Any], *, where
         return chosen.dump(obj, file, options)
     except SafeloadError as error:
         error.where = error.where or where
+        raise
+    except OptionError:
         raise
     except Exception as error:
         raise SerializationError(

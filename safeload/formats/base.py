@@ -50,7 +50,11 @@ class Format(Protocol):
         ...
 
 
+class OptionError(TypeError, ValueError):
+    """An option that a format does not have, or a value that it cannot have: a mistake of the program's."""
+
+
 def refuse_options(name: str, options: dict[str, Any]) -> None:
     """Raise for options that a format does not know."""
     if options:
-        raise TypeError(f"the format {name} has no option {', '.join(sorted(options))}")
+        raise OptionError(f"the format {name} has no option {', '.join(sorted(options))}")

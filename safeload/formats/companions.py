@@ -25,6 +25,7 @@ _OPENERS = frozenset(
         ("posix", "open"),
         ("nt", "open"),
         ("codecs", "open"),
+        ("tokenize", "open"),
         ("gzip", "open"),
         ("gzip", "GzipFile"),
         ("bz2", "open"),
@@ -51,7 +52,19 @@ _OPENERS = frozenset(
         ("numpy.memmap", "__new__"),
     }
 )
-_OPENING_MODULES = ("pandas.io.",)
+# Whole modules that are about files, by the beginning of their names.
+_OPENING_MODULES = (
+    "pandas.io.",
+    "linecache",
+    "fileinput",
+    "runpy",
+    "shelve",
+    "dbm",
+    "sqlite3",
+    "_sqlite3",
+    "tempfile",
+    "shutil",
+)
 _LEGACY = frozenset(
     {
         ("joblib.numpy_pickle_compat", "NDArrayWrapper"),
@@ -87,7 +100,10 @@ def without_companions(resolved: Any) -> Any:
             "covers one file only",
             hint="Load it where you trust all its files, store it anew with safeload.dump, and sign that.",
         )
-    if identity in _OPENERS or module.startswith(_OPENING_MODULES):
+    # A path is data; what its methods do is not.
+    path_method = module.partition(".")[0] == "pathlib" and "." in name
+    pandas_reader = module.partition(".")[0] == "pandas" and name.startswith("read_")
+    if identity in _OPENERS or path_method or pandas_reader or module.startswith(_OPENING_MODULES):
         raise FormatNotAllowed(
             f"it opens another file while it is read ({module}.{name}), which the signature does not cover",
             hint="Store the object anew in a form that holds all its data.",

@@ -57,6 +57,9 @@ class _Comparison:
             return None if same else path or "the whole"
         if type(left).__module__ == "numpy" and hasattr(left, "dtype") and hasattr(left, "shape"):
             return self._compare_arrays(left, right, path)
+        if type(left).__module__ == "numpy.random.mtrand" and hasattr(left, "get_state"):
+            # All that decides about its numbers. The seed of its bit generator is history.
+            return self.compare(left.get_state(legacy=False), right.get_state(legacy=False), path)
         if isinstance(left, MethodType):
             return self.compare(left.__func__, right.__func__, path) or self.compare(
                 left.__self__, right.__self__, path
@@ -91,6 +94,12 @@ class _Comparison:
             return self._compare_sequences(left.ravel().tolist(), right.ravel().tolist(), path)
         if hasattr(left, "fill_value"):  # a masked array
             return self._compare_reduced(left, right, path)
+        if left.dtype.names is not None:
+            # Between the fields there may be padding, which is nobody's data.
+            for name in left.dtype.names:
+                if (found := self.compare(left[name], right[name], f"{path}[{name!r}]")) is not None:
+                    return found
+            return None
         return None if left.tobytes() == right.tobytes() else path or "the whole"
 
     def _compare_reduced(self, left: Any, right: Any, path: str) -> str | None:

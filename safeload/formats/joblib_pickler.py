@@ -18,6 +18,7 @@ from joblib.numpy_pickle import NumpyPickler, NumpyUnpickler
 
 from safeload.errors import MalformedError
 from safeload.formats import recording
+from safeload.formats.base import OptionError
 from safeload.formats.companions import without_companions
 
 
@@ -89,7 +90,7 @@ def _compression(compress: int | str | tuple[str, int] | bool) -> tuple[str, int
     else:
         level = int(compress)
     if method not in _COMPRESSORS:
-        raise ValueError(f"there is no compressor {method!r}; there are {', '.join(_COMPRESSORS)}")
+        raise OptionError(f"there is no compressor {method!r}; there are {', '.join(_COMPRESSORS)}")
     if level is not None and level not in range(10):
-        raise ValueError("a compression level is 0 to 9")
+        raise OptionError("a compression level is 0 to 9")
     return method, level

@@ -2,8 +2,9 @@
 
 Signatures have a fixed length and one encoding: Ed25519's 64 bytes; for ECDSA the two numbers r and s one
 after the other, big-endian, as in JOSE (RFC 7518, section 3.4) and in DSSE's test vector. DER, which has
-several spellings of one signature, is not accepted. ECDSA signing is deterministic (RFC 6979) where the
-installed cryptography offers it.
+several spellings of one signature, is not accepted. Of each ECDSA signature (r, s) there is a twin (r, n
+- s) that verifies too, which anybody can make; it vouches for the same statement and gains nothing. ECDSA
+signing is deterministic (RFC 6979) where the installed cryptography offers it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from safeload.errors import KeyringError
 from safeload.keys.base import Guarded, KeyAlgorithm, KeyId, invalid
+from safeload.keys.secrecy import opaque
 
 _RawPublic = TypeVar("_RawPublic", ed25519.Ed25519PublicKey, ec.EllipticCurvePublicKey)
 _RawPrivate = TypeVar("_RawPrivate", ed25519.Ed25519PrivateKey, ec.EllipticCurvePrivateKey)
@@ -146,6 +148,7 @@ class PrivateKey(Guarded, Generic[_RawPrivate]):
         """Return if `signature` is the key's over `message`, or raise SignatureInvalid."""
         self.public.verify(message, signature)
 
+    @opaque
     def to_pem(self, password: bytes | None = None) -> bytes:
         """Return the private key as PEM (PKCS #8), encrypted if a `password` is given."""
         protection: KeySerializationEncryption = (

@@ -69,7 +69,8 @@ class Guarded:
     algorithm: KeyAlgorithm
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.key_id[:12]}…>"
+        # A traceback may show a key whose constructor is still at work, or has refused.
+        return f"<{type(self).__name__} {getattr(self, 'key_id', 'unfinished')[:12]}…>"
 
     __str__ = __repr__
 
@@ -83,6 +84,9 @@ class Guarded:
         if hasattr(self, name):
             raise AttributeError("a key does not change")
         super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError("a key does not change")
 
 
 def invalid() -> SignatureInvalid:

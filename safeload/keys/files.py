@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from safeload.errors import KeyringError, SidecarExists
+from safeload.errors import AlreadyExists, KeyringError
 from safeload.keys.keyring import Keyring, Origin
 from safeload.storage.blob import Blob
 from safeload.storage.reader import read
@@ -69,7 +69,7 @@ def save(keyring: Keyring, path: str | os.PathLike[str], *, overwrite: bool = Fa
 
     Raises
     ------
-    SidecarExists
+    AlreadyExists
         There is a file already and `overwrite` is false.
     StorageError
         The operating system refused.
@@ -78,7 +78,7 @@ def save(keyring: Keyring, path: str | os.PathLike[str], *, overwrite: bool = Fa
 
     location = os.path.abspath(path)
     if not overwrite and os.path.lexists(location):
-        raise SidecarExists("there is a file already", where=location)
+        raise AlreadyExists("there is a file already", where=location)
     write_bytes(location, jwk.encode(keyring), mode=0o600)
 
 

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from safeload.errors import KeyringError
 from safeload.keys.base import Guarded, KeyAlgorithm, KeyId, invalid
+from safeload.keys.secrecy import opaque
 
 MIN_SECRET_BYTES: Final = 32
 _SIGN_INFO: Final = b"safeload hmac-sha256 dsse v1"
@@ -46,11 +47,10 @@ class HmacKey(Guarded):
 
     algorithm: KeyAlgorithm = "hmac-sha256"
 
+    @opaque
     def __init__(self, secret: bytes) -> None:
         problem = _problem(secret)
         if problem is not None:
-            # The traceback keeps this frame, and some handlers print its variables.
-            del secret
             raise KeyringError(problem, hint="Run `safeload keygen` to make a good one.")
         self._secret = bytes(secret)
         self._mac_key = _derive(self._secret, _SIGN_INFO)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Literal
 
 from safeload.errors import KeyNotAllowed, KeyringError, NoKeyError
 from safeload.keys.asymmetric import PrivateKey
-from safeload.keys.base import Guarded, KeyId, SigningKey, VerifyingKey
+from safeload.keys.base import KeyId, SigningKey, VerifyingKey
 from safeload.storage.blob import FolderId
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ class Entry:
     names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.key, Guarded) and not isinstance(self.key, VerifyingKey):
+        # A class has the attributes that the protocol asks for, too.
+        if isinstance(self.key, type) or not isinstance(self.key, VerifyingKey):
             raise TypeError("an entry is made of a key")
         if self.state not in ("active", "verify-only", "revoked"):
             raise KeyringError(f"{self.state!r} is not a state of a key")

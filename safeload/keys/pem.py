@@ -15,6 +15,7 @@ from safeload.keys.asymmetric import (
     Ed25519PrivateKey,
     Ed25519PublicKey,
 )
+from safeload.keys.secrecy import opaque
 
 AnyPrivateKey = Ed25519PrivateKey | EcdsaP256PrivateKey | EcdsaP384PrivateKey
 AnyPublicKey = Ed25519PublicKey | EcdsaP256PublicKey | EcdsaP384PublicKey
@@ -43,6 +44,7 @@ def public_key(raw: object) -> AnyPublicKey:
     raise _unsupported()
 
 
+@opaque
 def load_private_pem(data: bytes, password: bytes | None = None) -> AnyPrivateKey:
     """Read a private key from PEM.
 
@@ -54,13 +56,10 @@ def load_private_pem(data: bytes, password: bytes | None = None) -> AnyPrivateKe
     try:
         raw = load_pem_private_key(data, password)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        # The library's message may quote what it was given; the cause is left out for that reason.
         raise KeyringError(
             "the private key cannot be read",
             hint="Check that it is PEM and that the password is right (and only given if there is one).",
         ) from None
-    finally:
-        del data, password
     return private_key(raw)
 
 

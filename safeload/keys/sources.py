@@ -20,6 +20,7 @@ from safeload.errors import KeyringError, NoKeyError, NotFound
 from safeload.keys.base import SigningKey, VerifyingKey
 from safeload.keys.hmac_key import HmacKey
 from safeload.keys.keyring import Keyring
+from safeload.keys.secrecy import opaque
 from safeload.storage.reader import read
 
 KEYRING_VARIABLE = "SAFELOAD_KEYRING"
@@ -64,8 +65,8 @@ def resolve(keyring: KeyringSource | None = None) -> Keyring:
                 hint="Give the absolute path.",
             )
         return _from_file(path)
-    if text := os.environ.get(KEY_VARIABLE):
-        return _from_text(text)
+    if os.environ.get(KEY_VARIABLE):
+        return _from_variable()
     try:
         return _from_file(default_path())
     except NotFound:
@@ -117,6 +118,11 @@ def _from_file(path: str) -> Keyring:
     return keyring
 
 
+@opaque
+def _from_variable() -> Keyring:
+    return _from_text(os.environ[KEY_VARIABLE])
+
+
 @functools.lru_cache(maxsize=4)
 def _from_text(text: str) -> Keyring:
     try:
@@ -125,7 +131,6 @@ def _from_text(text: str) -> Keyring:
         secret = b""
     # One spelling only; a cut or mistyped secret is more likely to be noticed.
     if not secret or base64.b64encode(secret).decode() != text:
-        del secret, text
         raise KeyringError(
             f"{KEY_VARIABLE} is not base64",
             hint="Run `safeload keygen --env` to make a value for it.",

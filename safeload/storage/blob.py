@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import os
+
 from safeload.digests import Digest, DigestAlgorithm, digest_of
 
 # Device and inode of a folder: what tells two folders apart however they are spelled.
 FolderId = tuple[int, int]
+# Inode and time of the last change in nanoseconds: what tells two states of a path apart.
+FileVersion = tuple[int, int]
+
+
+def file_version(status: os.stat_result) -> FileVersion:
+    """Return what tells this state of a file from every other."""
+    return (status.st_ino, status.st_ctime_ns)
 
 
 class Blob:
@@ -22,13 +31,15 @@ class Blob:
         Where they came from, for messages.
     folder
         The folder that they were read from, or None for bytes that were handed over.
+    version
+        What changes whenever the file is written or replaced (inode and time of change), or None.
     mode, owner
         Permission bits and user id of the open file, or None for bytes that were handed over.
     digests
         What a reader computed of these very bytes on their way into memory.
     """
 
-    __slots__ = ("_digests", "data", "folder", "location", "mode", "owner")
+    __slots__ = ("_digests", "data", "folder", "location", "mode", "owner", "version")
 
     def __init__(
         self,
@@ -36,6 +47,7 @@ class Blob:
         location: str,
         *,
         folder: FolderId | None = None,
+        version: FileVersion | None = None,
         mode: int | None = None,
         owner: int | None = None,
         digests: tuple[Digest, ...] = (),
@@ -46,6 +58,7 @@ class Blob:
         self.data = data
         self.location = location
         self.folder = folder
+        self.version = version
         self.mode = mode
         self.owner = owner
         self._digests: dict[DigestAlgorithm, Digest] = {digest.algorithm: digest for digest in digests}

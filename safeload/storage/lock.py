@@ -49,7 +49,9 @@ def locked(folder: str) -> Iterator[None]:
         _lock(descriptor, folder)
         yield
     finally:
-        os.close(descriptor)
+        # The lock ends here in any case, and what was done under it is done.
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
 
 
 def _lock(descriptor: int, folder: str) -> None:

@@ -13,7 +13,7 @@ from safeload.errors import (
     StorageError,
 )
 from safeload.storage.beneath import open_beneath
-from safeload.storage.blob import Blob
+from safeload.storage.blob import Blob, file_version
 
 # What one read call may return on every platform.
 _CHUNK = 1 << 30
@@ -53,7 +53,14 @@ def read(path: str | os.PathLike[str], *, limit: int) -> Blob:
             os.close(descriptor)
     except (OSError, ValueError) as error:
         raise wrapped(error, location) from error
-    return Blob(data, location, folder=folder, mode=status.st_mode, owner=status.st_uid)
+    return Blob(
+        data,
+        location,
+        folder=folder,
+        version=file_version(status),
+        mode=status.st_mode,
+        owner=status.st_uid,
+    )
 
 
 def _read_exactly(descriptor: int, size: int, location: str) -> bytes:

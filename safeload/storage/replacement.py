@@ -32,12 +32,14 @@ Where the file system knows no such lock, safety is unharmed, and one writer at 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable
 
-from safeload.errors import SafeloadError
+from safeload.errors import SafeloadError, StorageError
 from safeload.sidecar import SUFFIX, transitional
+from safeload.storage.blob import FileVersion, file_version
 from safeload.storage.lock import locked
-from safeload.storage.reader import read
+from safeload.storage.reader import read, wrapped
 from safeload.storage.writer import Staged, write_bytes
 
 # Given the former sidecar and the path of the artifact in place: the former sidecar reduced to the one
@@ -77,12 +79,51 @@ def replace(path: str, artifact: Staged, sidecar: bytes, *, former: Former, limi
             artifact.commit()
 
 
+def put_sidecar(path: str, sidecar: bytes, version: FileVersion | None) -> None:
+    """Put a sidecar beside an artifact that is in place, unless the artifact has changed since.
+
+    Parameters
+    ----------
+    path
+        The artifact's path.
+    sidecar
+        Its new sidecar.
+    version
+        The artifact's, when it was read.
+
+    Raises
+    ------
+    StorageError
+        Another writer replaced the artifact, whose sidecar must not be lost.
+    """
+    with locked(os.path.dirname(path)):
+        try:
+            present = file_version(os.stat(path))
+        except OSError as error:
+            raise wrapped(error, path) from error
+        if present != version:
+            raise StorageError(
+                "it changed while it was being signed", where=path, hint="Make sure of it and sign it again."
+            )
+        write_bytes(path + SUFFIX, sidecar)
+
+
 def _kept(path: str, former: Former, limit: int) -> bytes | None:
-    if not os.path.lexists(path):
-        return None
+    """Return the former sidecar's envelope, None if there is nothing that must be kept loadable."""
     try:
-        present = read(path + SUFFIX, limit=limit).data
-        return former(present, path)
+        present = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise wrapped(error, path) from error
+    if stat.S_ISDIR(present.st_mode):
+        # The rename would fail no sooner than after the sidecar was put in place.
+        raise StorageError("a folder is in the way", where=path)
+    try:
+        return former(read(path + SUFFIX, limit=limit).data, path)
+    except StorageError:
+        # It may be in order, and only unreadable for the moment; to go on would drop it.
+        raise
     except SafeloadError:
-        # No sidecar, or one that admits nothing: there is nothing that must be kept loadable.
+        # No sidecar, or one that admits nothing.
         return None

@@ -66,7 +66,9 @@ class _HashingFile(io.RawIOBase):
         It must not be written to whichever file is given the same descriptor next.
         """
         descriptor, self._descriptor = self._descriptor, -1
-        os.close(descriptor)
+        # Network file systems may report a failed write no sooner than here.
+        with _errors_about(self._path):
+            os.close(descriptor)
 
 
 class Staged:

@@ -318,7 +318,7 @@ class Store:
         self._backend.delete(record.path)
 
     def promote(self, name: str, tag: str) -> None:
-        """Make a tag that is there the latest of its name; errors are those of :meth:`dump` and :meth:`load`."""
+        """Make a tag that is there the latest of its name; errors as for :meth:`dump` and :meth:`load`."""
         place, context = Place(name), self._context()
         record = read_statement(self._backend, place, check_tag(tag), context.ring, context.rules)
         Commit(context, place, self._key(context.ring, name)).point_at(record.statement)

@@ -1,0 +1,36 @@
+"""The commands, each in a module of its own."""
+
+from __future__ import annotations
+
+import typer
+
+from safeload._version import __version__
+from safeload.cli.demo import demo
+from safeload.cli.inspect import inspect
+from safeload.cli.keygen import keygen
+from safeload.cli.sign import sign
+from safeload.cli.verify import verify
+
+app = typer.Typer(
+    name="safeload",
+    help="Load stored Python objects only when their signature verifies.",
+    no_args_is_help=True,
+    add_completion=False,
+    # A traceback with variables in it could show a key.
+    pretty_exceptions_enable=False,
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True),
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+for command in (keygen, sign, verify, inspect, demo):
+    app.command()(command)

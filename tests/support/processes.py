@@ -1,0 +1,53 @@
+"""Runs a module of this folder in a process of its own, where warnings are errors."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+
+from safeload import HmacKey
+
+_TESTS = str(Path(__file__).parent.parent)
+
+
+def start(module: str, *arguments: object, key: HmacKey) -> subprocess.Popen[str]:
+    """Start ``support.<module>`` with the key in its environment."""
+    search = os.pathsep.join(filter(None, (_TESTS, os.environ.get("PYTHONPATH"))))
+    environment = {
+        **os.environ,
+        "PYTHONPATH": search,
+        "SAFELOAD_KEY": b64encode(key.export_secret()).decode(),
+        # One thread in the process, so that it can be forked.
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-m", f"support.{module}", *map(str, arguments)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str], *, timeout: float = 120) -> Any:
+    """Wait for a process and return the JSON that it printed."""
+    try:
+        output, errors = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        output, errors = process.communicate()
+        raise AssertionError(f"it hangs\n{errors}") from None
+    assert process.returncode == 0, errors
+    assert errors == ""
+    return json.loads(output)
+
+
+def run(module: str, *arguments: object, key: HmacKey, timeout: float = 120) -> Any:
+    """Start and finish."""
+    return finish(start(module, *arguments, key=key), timeout=timeout)

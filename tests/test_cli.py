@@ -1,0 +1,256 @@
+"""The commands: what they print, what they refuse, and their exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import joblib
+import pytest
+from typer.testing import CliRunner
+
+import safeload
+from safeload import Ed25519PrivateKey, HmacKey, Keyring
+from safeload.cli.app import app
+
+
+def run(*arguments: object) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.fixture
+def ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Configure a keyring file."""
+    path = tmp_path / "keys" / "ring.json"
+    path.parent.mkdir()
+    Keyring.of(HmacKey.generate()).save(path)
+    monkeypatch.setenv("SAFELOAD_KEYRING", str(path))
+    return path
+
+
+@pytest.fixture
+def models(tmp_path: Path, ring: Path) -> Path:
+    """Make a folder with two signed artifacts, one altered, one unsigned, and one sidecar alone."""
+    folder = tmp_path / "models"
+    (folder / "deep").mkdir(parents=True)
+    for name in ("a.joblib", "deep/b.joblib", "altered.joblib", "gone.joblib"):
+        safeload.dump([name], folder / name)
+    (folder / "altered.joblib").write_bytes(b"altered")
+    (folder / "gone.joblib").unlink()
+    joblib.dump([1], folder / "unsigned.joblib")
+    (folder / ".x.joblib.0011223344556677.tmp").write_bytes(b"being written")
+    (folder / "notes.txt").write_text("no artifact")
+    return folder
+
+
+def test_keygen_makes_what_dump_and_load_then_find(tmp_path: Path) -> None:
+    """After `safeload keygen` without arguments everything works, and the file is its owner's alone."""
+    status, out, _ = run("keygen", "--json")
+    made = json.loads(out)
+    assert status == 0
+    assert stat.S_IMODE(os.stat(made["keyring"]).st_mode) == 0o600
+    safeload.dump("x", tmp_path / "x.joblib")
+    assert safeload.load(tmp_path / "x.joblib") == "x"
+    assert safeload.inspect(tmp_path / "x.joblib").key_ids == (made["key_id"],)
+
+
+def test_keygen_does_not_replace_a_keyring(ring: Path) -> None:
+    """A second run refuses and names --rotate, which keeps the old key for verifying."""
+    before = ring.read_bytes()
+    status, _, err = run("keygen", "--out", ring)
+    assert (status, ring.read_bytes()) == (1, before)
+    assert "--rotate" in err
+    status, _, _ = run("keygen", "--out", ring, "--rotate", "--algorithm", "ecdsa-p256")
+    assert status == 0
+    assert [entry.state for entry in Keyring.load(ring).entries] == ["verify-only", "active"]
+
+
+def test_keygen_makes_a_keyring_for_loaders(tmp_path: Path) -> None:
+    """--public writes the public half only; with patterns and an end, both files carry them."""
+    out, public = tmp_path / "ring.json", tmp_path / "public.json"
+    arguments = [
+        "--algorithm",
+        "ed25519",
+        "--public",
+        public,
+        "--name",
+        "churn*",
+        "--not-after",
+        "2099-01-01",
+    ]
+    assert run("keygen", "--out", out, *arguments)[0] == 0
+    (entry,) = Keyring.load(public).entries
+    assert not Keyring.load(public).has_secrets
+    assert entry.names == ("churn*",)
+    assert entry.not_after is not None
+    assert '"d"' not in public.read_text()
+
+
+def test_keygen_env_prints_one_line_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line is what SAFELOAD_KEY takes."""
+    status, out, _ = run("keygen", "--env")
+    name, _, value = out.strip().partition("=")
+    assert (status, name) == (0, "SAFELOAD_KEY")
+    monkeypatch.setenv(name, value)
+    artifact, sidecar = safeload.dumps(1)
+    assert safeload.loads(artifact, sidecar) == 1
+    assert not list(tmp_path.iterdir())
+    assert run("keygen", "--env", "--algorithm", "ed25519")[0] == 2
+
+
+def test_keygen_shows_no_secret(tmp_path: Path) -> None:
+    """What is printed holds nothing of the key but its id."""
+    _, out, err = run("keygen", "--out", tmp_path / "ring.json")
+    secret = json.loads((tmp_path / "ring.json").read_text())["keys"][0]["k"]
+    assert secret not in out + err
+
+
+def test_one_bad_file_among_many_is_reported_and_the_rest_checked(models: Path) -> None:
+    """Verifying a folder finds each kind of trouble by its name, and the good files too."""
+    status, out, _ = run("verify", models, "--recursive", "--json")
+    answer = json.loads(out)
+    found = {os.path.relpath(row["path"], models): row["error"] for row in answer["files"]}
+    assert status == 1
+    assert found == {
+        "a.joblib": None,
+        "altered.joblib": "DigestMismatch",
+        "deep/b.joblib": None,
+        "gone.joblib": "NotFound",
+        "unsigned.joblib": "SignatureMissing",
+    }
+    assert (answer["verified"], answer["refused"]) == (2, 3)
+
+
+def test_verify_of_good_files_ends_with_status_0(models: Path) -> None:
+    """People see a table and a count."""
+    status, out, _ = run("verify", models / "a.joblib", models / "deep" / "b.joblib")
+    assert status == 0
+    assert "2 verified, 0 refused" in out
+
+
+def test_wrong_usage_ends_with_status_2(models: Path) -> None:
+    """A folder without --recursive, an unknown option, no path, a bad time or bad metadata."""
+    for arguments in (
+        ["verify", models],
+        ["verify"],
+        ["verify", "--no-check", models],
+        ["sign", models / "unsigned.joblib", "--expires", "soon"],
+        ["sign", models / "unsigned.joblib", "--metadata", "[1]"],
+        ["frobnicate"],
+    ):
+        assert run(*arguments)[0] == 2, arguments
+
+
+def test_sign_vouches_for_files_without_loading_them(models: Path) -> None:
+    """An unsigned file gets a sidecar with what was asked for; a signed one is left alone."""
+    arguments = ["--metadata", '{"ticket": 42}', "--expires", "2099-01-01", "--json"]
+    status, out, _ = run("sign", models / "unsigned.joblib", models / "a.joblib", *arguments)
+    answer = json.loads(out)
+    assert status == 1
+    assert [row["status"] for row in answer["files"]] == ["signed", "refused"]
+    assert answer["files"][1]["error"] == "AlreadyExists"
+    statement = safeload.verify(models / "unsigned.joblib")
+    assert statement.metadata == {"ticket": 42}
+    assert statement.expires is not None
+    assert run("sign", models / "altered.joblib", "--overwrite", "--format", "pickle")[0] == 0
+    assert safeload.verify(models / "altered.joblib").format == "pickle"
+
+
+def test_inspect_shows_a_statement_only_when_it_verifies(models: Path) -> None:
+    """An altered file shows its bytes and the refusal, and nothing that its sidecar claims."""
+    status, out, _ = run("inspect", models / "a.joblib", "--json")
+    assert (status, json.loads(out)["statement"]["name"]) == (0, "a.joblib")
+    status, out, _ = run("inspect", models / "altered.joblib", "--json")
+    answer = json.loads(out)
+    assert (status, answer["statement"], answer["error"]) == (1, None, "DigestMismatch")
+    status, out, _ = run("inspect", models / "altered.joblib")
+    assert status == 1
+    assert "DigestMismatch" in out
+    assert "created" not in out
+    assert run("inspect", models / "missing.joblib")[0] == 1
+
+
+def test_a_file_name_cannot_act_on_the_terminal(models: Path) -> None:
+    """Markup and escape sequences in a name are shown and not obeyed."""
+    name = "[red]x\x1b]0;pwned\x07.joblib"
+    (models / name).write_bytes(b"x")
+    for command in (["verify", models / name], ["sign", models / name], ["inspect", models / name]):
+        _, out, err = run(*command)
+        assert "\x1b]0" not in out + err
+        assert "\x07" not in out + err
+        assert "[red]" in (out + err).replace("\n", "")
+
+
+def test_keyring_and_policy_can_be_named(models: Path, tmp_path: Path) -> None:
+    """--keyring and --policy count instead of the environment's."""
+    Keyring.of(Ed25519PrivateKey.generate()).save(tmp_path / "keys" / "other.json")
+    (tmp_path / "keys" / "policy.toml").write_text('formats = ["skops"]')
+    for option, file, code in (
+        ("--keyring", "other.json", "UnknownKey"),
+        ("--policy", "policy.toml", "FormatNotAllowed"),
+    ):
+        status, out, _ = run("verify", models / "a.joblib", option, tmp_path / "keys" / file, "--json")
+        assert status == 1
+        assert json.loads(out)["files"][0]["error"] == code
+
+
+def test_the_module_is_the_command(models: Path) -> None:
+    """`python -m safeload` verifies, prints one JSON document and no traceback, and sets the status."""
+    for path, status in ((models / "a.joblib", 0), (models / "altered.joblib", 1)):
+        ran = subprocess.run(
+            [sys.executable, "-m", "safeload", "verify", str(path), "--json"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (ran.returncode, ran.stderr) == (status, "")
+        assert len(json.loads(ran.stdout)["files"]) == 1
+
+
+def test_without_a_key_the_command_that_makes_one_is_named(tmp_path: Path) -> None:
+    """NoKeyError reaches people with its way out."""
+    joblib.dump(1, tmp_path / "x.joblib")
+    status, out, _ = run("sign", tmp_path / "x.joblib")
+    assert status == 1
+    assert "NoKeyError" in out
+    assert "safeload keygen" in out.replace("\n", " ")
+
+
+@pytest.mark.parametrize("patience", [0.0, 60.0])
+def test_a_progress_bar_appears_when_the_work_takes_longer(
+    models: Path, monkeypatch: pytest.MonkeyPatch, patience: float
+) -> None:
+    """It starts once the time is over and not before, and never for machines."""
+    started: list[str] = []
+    genuine = safeload.inspect
+
+    def slow(*arguments: object, **named: object) -> object:
+        time.sleep(0.2)
+        return genuine(*arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("rich.progress.Progress.start", lambda bar: started.append("bar"))
+    monkeypatch.setattr("safeload.cli.output._PROGRESS_AFTER_SECONDS", patience)
+    monkeypatch.setattr(safeload, "inspect", slow)
+    assert run("verify", models / "a.joblib")[0] == 0
+    assert started == (["bar"] if patience == 0.0 else [])
+    assert run("verify", models / "a.joblib", "--json")[0] == 0
+    assert len(started) <= 1
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """`safeload --help` answers without numpy, joblib, skops or scikit-learn."""
+    code = (
+        "import sys\nsys.argv = ['safeload', '--help']\n"
+        "from safeload.cli import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "heavy = {'numpy', 'joblib', 'skops', 'sklearn'} & set(sys.modules)\nassert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

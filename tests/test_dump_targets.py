@@ -1,0 +1,169 @@
+"""Where an object is stored: impossible paths, and what may stand already under the name."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import safeload
+from safeload import HmacKey, InvalidName, Keyring, SafeloadError, StorageError
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="FIFOs, devices and links are those of POSIX")
+
+NAME = "churn.joblib"
+VALUE = {"answer": 42, "weights": [0.5] * 50}
+PARTS = ["artifact", "sidecar"]
+
+
+@pytest.fixture(autouse=True)
+def _alarm() -> Iterator[None]:
+    """End a test that hangs in a system call."""
+
+    def hangs(*_: object) -> None:
+        raise AssertionError("it hangs")
+
+    former = signal.signal(signal.SIGALRM, hangs)
+    signal.alarm(20)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, former)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, key: HmacKey) -> Path:
+    """Return a folder with a signed object."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    safeload.dump(VALUE, folder / NAME, signer=key)
+    return folder
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, folder: Path) -> Path:
+    """Return another folder with the same two files."""
+    return Path(shutil.copytree(folder, tmp_path / "elsewhere"))
+
+
+def file_of(folder: Path, part: str) -> Path:
+    """Return the path of the artifact or of the sidecar."""
+    return folder / (NAME if part == "artifact" else f"{NAME}.sig")
+
+
+def a_fifo(path: Path) -> None:
+    """Put a FIFO without a writer there."""
+    os.mkfifo(path)
+
+
+def a_link_to_an_endless_device(path: Path) -> None:
+    """Put a link to /dev/zero there."""
+    path.symlink_to("/dev/zero")
+
+
+def a_link_to_itself(path: Path) -> None:
+    """Put a link there that names itself."""
+    path.symlink_to(path.name)
+
+
+@pytest.mark.parametrize("name", ["a\0b.joblib", "\0", "a\nb\0"])
+def test_a_path_with_a_nul_is_refused(name: str, folder: Path, key: HmacKey, keyring: Keyring) -> None:
+    """The operating system would cut the name there."""
+    path = f"{folder}/{name}"
+    with pytest.raises(InvalidName):
+        safeload.load(path, keyring=keyring)
+    with pytest.raises(InvalidName):
+        safeload.verify(path, keyring=keyring)
+    with pytest.raises(InvalidName):
+        safeload.dump(VALUE, path, signer=key)
+    with pytest.raises(InvalidName):
+        safeload.dump(VALUE, path, name="innocent", signer=key)
+    with pytest.raises(InvalidName):
+        safeload.sign(path, signer=key)
+
+
+@pytest.mark.parametrize("name", ["", ".", ".."])
+def test_a_path_that_names_no_file_is_refused(
+    name: str, folder: Path, key: HmacKey, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder is no artifact, however it is spelled."""
+    monkeypatch.chdir(folder)
+    for path in (f"{folder}/{name}", name):
+        with pytest.raises(SafeloadError):
+            safeload.load(path, keyring=keyring)
+        with pytest.raises(SafeloadError):
+            safeload.dump(VALUE, path, signer=key)
+
+
+@pytest.mark.parametrize("name", ["", ".", ".."])
+def test_a_dump_to_a_path_that_names_no_file_leaves_no_sidecar_behind(
+    name: str, folder: Path, key: HmacKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused before anything is written."""
+    monkeypatch.chdir(folder)
+    with pytest.raises(SafeloadError):
+        safeload.dump(VALUE, f"{folder}/{name}", signer=key)
+    assert sorted(file.name for file in folder.iterdir()) == [NAME, f"{NAME}.sig"]
+
+
+def test_a_name_that_the_system_does_not_take_is_refused(
+    folder: Path, key: HmacKey, keyring: Keyring
+) -> None:
+    """The operating system's refusal is a StorageError that says so."""
+    for path in (folder / ("x" * 300), folder / NAME / "below"):
+        with pytest.raises(StorageError):
+            safeload.load(path, keyring=keyring)
+        with pytest.raises(StorageError):
+            safeload.dump(VALUE, path, signer=key)
+
+
+def test_dumping_over_a_link_replaces_the_link_and_not_what_it_names(
+    folder: Path, elsewhere: Path, key: HmacKey, keyring: Keyring
+) -> None:
+    """A link that an attacker puts there cannot make a dump write elsewhere."""
+    before = {file.name: file.read_bytes() for file in elsewhere.iterdir()}
+    for part in PARTS:
+        target = file_of(folder, part)
+        target.unlink()
+        target.symlink_to(elsewhere / target.name)
+    safeload.dump("new", folder / NAME, signer=key)
+    assert safeload.load(folder / NAME, keyring=keyring) == "new"
+    assert not any(file_of(folder, part).is_symlink() for part in PARTS)
+    assert {file.name: file.read_bytes() for file in elsewhere.iterdir()} == before
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("put", [a_fifo, a_link_to_an_endless_device, a_link_to_itself])
+def test_dumping_over_what_is_no_regular_file_replaces_it(
+    put: Callable[[Path], None], part: str, folder: Path, key: HmacKey, keyring: Keyring
+) -> None:
+    """Neither hangs nor follows; what was there had nothing worth keeping."""
+    file_of(folder, part).unlink()
+    put(file_of(folder, part))
+    safeload.dump("new", folder / NAME, signer=key)
+    assert safeload.load(folder / NAME, keyring=keyring) == "new"
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_dumping_over_a_folder_fails_and_leaves_no_temporary_file(
+    part: str, folder: Path, key: HmacKey
+) -> None:
+    """A folder cannot be replaced by a file."""
+    target = file_of(folder, part)
+    target.unlink()
+    target.mkdir()
+    with pytest.raises(StorageError):
+        safeload.dump("new", folder / NAME, signer=key)
+    assert [file for file in folder.iterdir() if file.name.endswith(".tmp")] == []
+    assert target.is_dir()
+
+
+def test_a_dump_over_a_folder_leaves_no_sidecar_behind(folder: Path, key: HmacKey) -> None:
+    """What cannot be replaced is not signed."""
+    (folder / "below").mkdir()
+    with pytest.raises(StorageError):
+        safeload.dump("new", folder / "below", signer=key)
+    assert sorted(file.name for file in folder.iterdir()) == ["below", NAME, f"{NAME}.sig"]

@@ -1,0 +1,117 @@
+"""Every scikit-learn estimator that fits survives every format with equal results."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+
+import joblib
+import numpy as np
+import pytest
+from support import estimators
+
+import safeload
+from safeload import HmacKey, envelope, statement
+from safeload.formats import joblib_pickler
+
+# Of scikit-learn 1.9's 208, all but two that take other data fit. Leaves room for other versions.
+FLOOR = 190
+
+
+@pytest.fixture(autouse=True)
+def _sklearn_may_warn() -> Iterator[None]:
+    """Scikit-learn warns of tiny data; that is what these are."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="sklearn|numpy|scipy")
+        warnings.filterwarnings("ignore", category=FutureWarning)
+        warnings.filterwarnings("ignore", category=RuntimeWarning)
+        yield
+
+
+def same_results(one: object, other: object, data: object) -> bool:
+    left, right = estimators.output_of(one, data), estimators.output_of(other, data)
+    if isinstance(left, np.ndarray) and left.dtype.kind in "fc":
+        return bool(np.array_equal(left, right, equal_nan=True))
+    return (
+        bool(np.all(np.asarray(list(left) == list(right))))
+        if not isinstance(left, np.ndarray)
+        else (np.array_equal(left, right))
+    )
+
+
+@pytest.mark.parametrize("format", ["joblib", "pickle", "skops"])
+def test_every_estimator_survives(format: str, key: HmacKey, capsys: pytest.CaptureFixture[str]) -> None:
+    """Dumped, verified and loaded, each predicts or transforms exactly as before.
+
+    skops may decline, but only where it would lose something; the others take everything.
+    """
+    declined = []
+    fitted = estimators.fitted()
+    for name, (model, data) in fitted.items():
+        try:
+            artifact, sidecar = safeload.dumps(model, format=format, name=name, signer=key)
+        except safeload.SerializationError:
+            declined.append(name)
+            continue
+        loaded = safeload.loads(artifact, sidecar, name=name, keyring=key)
+        assert type(loaded) is type(model)
+        assert same_results(model, loaded, data), name
+    with capsys.disabled():
+        print(
+            f"\n  {format}: of {estimators.total()} estimators {len(fitted)} fit, "
+            f"{len(fitted) - len(declined)} survive, declined: {declined}",
+            end="",
+        )
+    assert len(fitted) >= FLOOR
+    assert len(declined) <= (5 if format == "skops" else 0)
+
+
+def test_the_artifact_is_what_joblib_writes(key: HmacKey) -> None:
+    """Byte for byte; so any joblib.load reads it."""
+    for name, (model, data) in estimators.fitted().items():
+        artifact, _ = safeload.dumps(model, signer=key)
+        plain = io.BytesIO()
+        joblib.dump(model, plain)
+        assert artifact == plain.getvalue(), name
+        assert same_results(model, joblib.load(io.BytesIO(artifact)), data), name
+
+
+class Watching(joblib_pickler.Unpickler):
+    """Writes down every global that is looked up."""
+
+    seen: set[str]
+
+    def find_class(self, module: str, name: str) -> object:
+        found = super().find_class(module, name)
+        self.seen.add(f"{module}.{name}")
+        return found
+
+
+def test_the_signed_globals_are_those_that_loading_asks_for(key: HmacKey) -> None:
+    """The statement's list misses none that an unpickler looks up, and names none that it does not."""
+    for name, (model, _) in estimators.fitted().items():
+        artifact, sidecar = safeload.dumps(model, name=name, signer=key)
+        signed = statement.parse(envelope.parse(sidecar.rstrip(b"\n")).payload)
+        watching = Watching(artifact)
+        watching.seen = set()
+        watching.load()
+        assert set(signed.globals or ()) == watching.seen, name
+
+
+def test_unsigned_skops_files_load_by_exactly_the_types_they_need(key: HmacKey) -> None:
+    """With the list that the signer's statement holds they load; with one type less they name that type."""
+    needing = 0
+    for name, (model, data) in estimators.fitted().items():
+        try:
+            artifact, sidecar = safeload.dumps(model, format="skops", signer=key)
+        except safeload.SerializationError:
+            continue
+        types = statement.parse(envelope.parse(sidecar.rstrip(b"\n")).payload).globals or ()
+        assert same_results(model, safeload.loads(artifact, None, trusted=types), data), name
+        for missing in types:
+            needing += 1
+            with pytest.raises(safeload.UntrustedType) as caught:
+                safeload.loads(artifact, None, trusted=[known for known in types if known != missing])
+            assert caught.value.types == (missing,)
+    assert needing > 20

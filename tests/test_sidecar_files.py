@@ -1,0 +1,317 @@
+"""Artifact and sidecar as every kind of file that can stand under a name.
+
+Whoever can write the folder can put a directory, a FIFO, a device or a link there. Nothing of it may hang,
+lead out of the folder, or fill the memory.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import safeload
+from safeload import (
+    DigestMismatch,
+    HmacKey,
+    Keyring,
+    LimitExceeded,
+    MalformedError,
+    NotFound,
+    SafeloadError,
+    SignatureMissing,
+    StorageError,
+    SubjectMismatch,
+)
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="FIFOs, devices and links are those of POSIX")
+
+NAME = "churn.joblib"
+VALUE = {"answer": 42, "weights": [0.5] * 50}
+PARTS = ["artifact", "sidecar"]
+
+
+@pytest.fixture(autouse=True)
+def _alarm() -> Iterator[None]:
+    """End a test that hangs in a system call."""
+
+    def hangs(*_: object) -> None:
+        raise AssertionError("it hangs")
+
+    former = signal.signal(signal.SIGALRM, hangs)
+    signal.alarm(20)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, former)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, key: HmacKey) -> Path:
+    """Return a folder with a signed object."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    safeload.dump(VALUE, folder / NAME, signer=key)
+    return folder
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, folder: Path) -> Path:
+    """Return another folder with the same two files."""
+    return Path(shutil.copytree(folder, tmp_path / "elsewhere"))
+
+
+def file_of(folder: Path, part: str) -> Path:
+    """Return the path of the artifact or of the sidecar."""
+    return folder / (NAME if part == "artifact" else f"{NAME}.sig")
+
+
+def a_directory(path: Path) -> None:
+    """Put a directory there."""
+    path.mkdir()
+
+
+def a_fifo(path: Path) -> None:
+    """Put a FIFO without a writer there."""
+    os.mkfifo(path)
+
+
+def a_link_to_an_endless_device(path: Path) -> None:
+    """Put a link to /dev/zero there."""
+    path.symlink_to("/dev/zero")
+
+
+def a_link_to_a_fifo_within_the_folder(path: Path) -> None:
+    """Put a link to a FIFO there."""
+    os.mkfifo(path.with_name("fifo"))
+    path.symlink_to("fifo")
+
+
+def a_link_to_the_folder(path: Path) -> None:
+    """Put a link to the folder itself there."""
+    path.symlink_to(".")
+
+
+def a_link_to_itself(path: Path) -> None:
+    """Put a link there that names itself."""
+    path.symlink_to(path.name)
+
+
+def two_links_in_a_loop(path: Path) -> None:
+    """Put a link there that comes back by another."""
+    path.symlink_to("loop")
+    path.with_name("loop").symlink_to(path.name)
+
+
+def a_chain_of_many_links(path: Path) -> None:
+    """Put the first of forty links there, the last of which names a file."""
+    for number in range(40):
+        path.with_name(f"{number}").symlink_to(f"{number + 1}")
+    path.with_name("40").write_bytes(b"x")
+    path.symlink_to("0")
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize(
+    "put",
+    [
+        a_directory,
+        a_fifo,
+        a_link_to_an_endless_device,
+        a_link_to_a_fifo_within_the_folder,
+        a_link_to_the_folder,
+        a_link_to_itself,
+        two_links_in_a_loop,
+        a_chain_of_many_links,
+    ],
+)
+def test_what_is_no_regular_file_is_refused_at_once(
+    put: Callable[[Path], None], part: str, folder: Path, keyring: Keyring
+) -> None:
+    """Loading and verifying refuse it as malformed, and do not wait for it."""
+    target = file_of(folder, part)
+    target.unlink()
+    put(target)
+    for way in (safeload.load, safeload.verify):
+        with pytest.raises(MalformedError) as caught:
+            way(folder / NAME, keyring=keyring)
+        assert caught.value.where == str(target)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_socket_is_refused(
+    part: str, folder: Path, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A socket cannot be opened as a file."""
+    target = file_of(folder, part)
+    target.unlink()
+    monkeypatch.chdir(folder)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(target.name)
+        with pytest.raises(StorageError):
+            safeload.load(folder / NAME, keyring=keyring)
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/null"])
+def test_a_device_is_no_artifact(device: str, keyring: Keyring) -> None:
+    """A device is refused where it stands, before a byte is read."""
+    with pytest.raises(MalformedError, match="not a regular file"):
+        safeload.load(device, keyring=keyring)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can make a device")
+@pytest.mark.parametrize("part", PARTS)
+def test_a_device_within_the_folder_is_refused(part: str, folder: Path, keyring: Keyring) -> None:
+    """A device under the name of one of the files is refused."""
+    target = file_of(folder, part)
+    target.unlink()
+    try:
+        os.mknod(target, 0o666 | 0o020000, os.makedev(1, 5))
+    except PermissionError:
+        pytest.skip("this system does not let root make a device")
+    with pytest.raises(SafeloadError):
+        safeload.load(folder / NAME, keyring=keyring)
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("kind", ["absolute", "relative", "through a folder", "absolute into the folder"])
+def test_a_link_that_leaves_the_folder_is_refused(
+    kind: str, part: str, folder: Path, elsewhere: Path, keyring: Keyring
+) -> None:
+    """Not even to a file with the very same, validly signed content."""
+    target = file_of(folder, part)
+    kept = target.with_name("kept")
+    target.rename(kept)
+    links = {
+        "absolute": str(elsewhere / target.name),
+        "relative": f"../elsewhere/{target.name}",
+        "through a folder": f"away/{target.name}",
+        "absolute into the folder": str(kept),
+    }
+    (folder / "away").symlink_to(elsewhere)
+    target.symlink_to(links[kind])
+    with pytest.raises(MalformedError, match="leads out of its folder"):
+        safeload.load(folder / NAME, keyring=keyring)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_link_down_and_up_again_is_refused(part: str, folder: Path, keyring: Keyring) -> None:
+    """Every ``..`` is refused, since what is above depends on what is a link below."""
+    target = file_of(folder, part)
+    (folder / "below").mkdir()
+    target.rename(folder / "kept")
+    target.symlink_to("below/../kept")
+    with pytest.raises(MalformedError, match="leads out of its folder"):
+        safeload.load(folder / NAME, keyring=keyring)
+
+
+def test_a_sidecar_that_links_to_another_valid_sidecar_is_refused(
+    folder: Path, key: HmacKey, keyring: Keyring
+) -> None:
+    """Within the folder links are followed; what they lead to must be signed for this name."""
+    safeload.dump(VALUE, folder / "other.joblib", signer=key)
+    file_of(folder, "sidecar").unlink()
+    file_of(folder, "sidecar").symlink_to("other.joblib.sig")
+    with pytest.raises(SubjectMismatch):
+        safeload.load(folder / NAME, keyring=keyring)
+
+
+def test_a_sidecar_that_links_to_another_file_of_that_name_is_refused(
+    folder: Path, key: HmacKey, keyring: Keyring
+) -> None:
+    """A sidecar signed for this name and other bytes does not fit."""
+    safeload.dump("other", folder / "other.joblib", name=NAME, signer=key)
+    file_of(folder, "sidecar").unlink()
+    file_of(folder, "sidecar").symlink_to("other.joblib.sig")
+    with pytest.raises(DigestMismatch):
+        safeload.load(folder / NAME, keyring=keyring)
+
+
+def test_an_artifact_that_links_to_another_signed_one_is_refused(
+    folder: Path, key: HmacKey, keyring: Keyring
+) -> None:
+    """The bytes of the other do not fit this sidecar."""
+    safeload.dump("other", folder / "other.joblib", signer=key)
+    file_of(folder, "artifact").unlink()
+    file_of(folder, "artifact").symlink_to("other.joblib")
+    with pytest.raises(DigestMismatch):
+        safeload.load(folder / NAME, keyring=keyring)
+
+
+def test_a_file_that_links_to_its_partner_is_refused(folder: Path, keyring: Keyring) -> None:
+    """An artifact is no sidecar."""
+    file_of(folder, "sidecar").unlink()
+    file_of(folder, "sidecar").symlink_to(NAME)
+    with pytest.raises(MalformedError):
+        safeload.load(folder / NAME, keyring=keyring)
+
+
+def test_a_dangling_link_is_a_missing_file(folder: Path, keyring: Keyring) -> None:
+    """Without a sidecar the artifact is unsigned; without an artifact there is nothing."""
+    file_of(folder, "sidecar").unlink()
+    file_of(folder, "sidecar").symlink_to("missing")
+    with pytest.raises(SignatureMissing):
+        safeload.load(folder / NAME, keyring=keyring)
+    file_of(folder, "artifact").unlink()
+    file_of(folder, "artifact").symlink_to("missing")
+    with pytest.raises(NotFound):
+        safeload.load(folder / NAME, keyring=keyring)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_link_within_the_folder_is_followed(part: str, folder: Path, keyring: Keyring) -> None:
+    """A name may stand for another file of the same folder, or of one below."""
+    target = file_of(folder, part)
+    (folder / "below").mkdir()
+    target.rename(folder / "below" / "kept")
+    target.symlink_to("./below//kept")
+    assert safeload.load(folder / NAME, keyring=keyring) == VALUE
+
+
+def test_the_layout_of_a_kubernetes_volume_loads(folder: Path, keyring: Keyring) -> None:
+    """Names link to ``..data/<name>``, and ``..data`` to a folder that is exchanged as a whole."""
+    version = folder / "..2026_11_23_09_00_00.123"
+    version.mkdir()
+    for part in PARTS:
+        target = file_of(folder, part)
+        target.rename(version / target.name)
+        target.symlink_to(f"..data/{target.name}")
+    (folder / "..data").symlink_to(version.name)
+    assert safeload.load(folder / NAME, keyring=keyring) == VALUE
+    assert safeload.verify(folder / NAME, keyring=keyring).name == NAME
+
+
+def test_the_caller_may_reach_the_folder_through_a_link(
+    tmp_path: Path, folder: Path, keyring: Keyring
+) -> None:
+    """The folder part of a path is the caller's word."""
+    (tmp_path / "current").symlink_to(folder)
+    assert safeload.load(tmp_path / "current" / NAME, keyring=keyring) == VALUE
+
+
+@pytest.mark.skipif(
+    hasattr(os, "geteuid") and os.geteuid() == 0, reason="root can read every file, so none is unreadable"
+)
+@pytest.mark.parametrize("part", PARTS)
+def test_a_file_that_may_not_be_read_is_refused(part: str, folder: Path, keyring: Keyring) -> None:
+    """A sidecar that cannot be read is not a missing one."""
+    file_of(folder, part).chmod(0)
+    with pytest.raises(StorageError):
+        safeload.load(folder / NAME, keyring=keyring)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_file_of_a_terabyte_of_holes_is_refused_by_its_size(
+    part: str, folder: Path, keyring: Keyring
+) -> None:
+    """The size is looked at before memory is spent."""
+    try:
+        os.truncate(file_of(folder, part), 1 << 40)
+    except OSError:
+        pytest.skip("this file system has no files of a terabyte")
+    with pytest.raises(LimitExceeded if part == "artifact" else MalformedError):
+        safeload.load(folder / NAME, keyring=keyring)
