@@ -64,7 +64,7 @@ class SafeloadError(Exception):
 
     def __str__(self) -> str:
         prefix = f"{printable(self.where)}: " if self.where else ""
-        suffix = f". {self.hint}" if self.hint else ""
+        suffix = f". {printable(self.hint)}" if self.hint else ""
         return f"{prefix}{printable(self.problem)}{suffix}"
 
     @property

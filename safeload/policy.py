@@ -161,9 +161,10 @@ class Policy:
             raise PolicyError("the policy is not TOML", where=location) from None
         try:
             return replace(_from_values(values), origin=Origin(location, blob.folder))
-        except (PolicyError, TypeError, ValueError) as error:
-            problem = error.problem if isinstance(error, PolicyError) else str(error)
-            raise PolicyError(problem, where=location) from None
+        except PolicyError as error:
+            raise PolicyError(error.problem, where=location, hint=error.hint) from None
+        except (TypeError, ValueError) as error:
+            raise PolicyError(str(error), where=location) from None
 
 
 def resolve(policy: Policy | str | os.PathLike[str] | None = None) -> Policy:

@@ -46,7 +46,7 @@ def test_the_whole_name_of_a_type_is_admitted(name: str) -> None:
     assert Policy(trusted=frozenset({name})).trusted == {name}
 
 
-@pytest.mark.parametrize("names", [True, False, 1, "a.B", b"a.B", object()], ids=str)
+@pytest.mark.parametrize("names", [True, False, 1, "a.B", b"a.B", object()], ids=type)
 def test_an_allowlist_that_is_no_list_is_misuse(names: Any) -> None:
     """``trusted=True`` above all; skops once took it to mean everything."""
     with pytest.raises(TypeError, match="list of exact names"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import pathlib
 import pickle
@@ -169,3 +170,18 @@ def test_what_only_names_a_file_or_reads_the_systems_data_is_loaded(value: objec
         artifact, sidecar = safeload.dumps([value], format=format, signer=key)
         (back,) = safeload.loads(artifact, sidecar, keyring=key)
         assert type(back) is type(value)
+
+
+def test_a_module_that_only_begins_like_one_is_admitted(
+    key: HmacKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`dbmodels` has nothing to do with `dbm`."""
+    (tmp_path / "dbmodels.py").write_text("class Model:\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    dbmodels = importlib.import_module("dbmodels")
+    try:
+        for format in ("joblib", "pickle"):
+            artifact, sidecar = safeload.dumps(dbmodels.Model(), format=format, signer=key)
+            assert type(safeload.loads(artifact, sidecar, keyring=key)) is dbmodels.Model
+    finally:
+        del sys.modules["dbmodels"]

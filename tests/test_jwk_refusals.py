@@ -52,6 +52,12 @@ def test_what_is_no_jwk_set_is_refused(data: bytes) -> None:
     refuse(data)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32-be"])
+def test_a_set_in_another_encoding_is_refused(encoding: str) -> None:
+    """JSON between systems is UTF-8 without a byte order mark (RFC 8259, section 8.1)."""
+    refuse(text_of(OCT).decode().encode(encoding))
+
+
 def test_bytes_after_the_set_are_refused() -> None:
     """What is left over at the end is an error."""
     refuse(text_of(OCT) + b"{}")
@@ -162,6 +168,7 @@ def test_a_key_for_another_use_is_refused(use: Any) -> None:
     "operations",
     [
         "sign",
+        [],
         {},
         {"sign": True},
         7,

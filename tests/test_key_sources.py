@@ -258,7 +258,7 @@ def test_a_file_moved_to_another_folder_is_another_origin(
     assert first.folder != second.folder
 
 
-@pytest.mark.parametrize("thing", [7, b"x" * 32, ["key"], object(), True], ids=str)
+@pytest.mark.parametrize("thing", [7, b"x" * 32, ["key"], object(), True], ids=type)
 def test_what_is_no_keyring_is_misuse(thing: Any) -> None:
     """A wrong type is the program's mistake, not the file's."""
     with pytest.raises(TypeError, match="a keyring is"):

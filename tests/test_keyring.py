@@ -256,13 +256,15 @@ def test_keyrings_are_equal_by_their_entries() -> None:
     assert Keyring.of(KEY) != Keyring([Entry(key=KEY)])
 
 
-PUBLIC = Ed25519PrivateKey.generate().public
+def test_a_public_key_that_is_to_sign_is_refused() -> None:
+    """It cannot."""
+    with pytest.raises(KeyringError, match="cannot sign"):
+        Entry(key=Ed25519PrivateKey.generate().public, state="active")
 
 
 @pytest.mark.parametrize(
     "members",
     [
-        {"key": PUBLIC, "state": "active"},
         {"state": "Active"},
         {"state": ""},
         {"state": None},

@@ -173,6 +173,15 @@ def test_a_format_that_runs_code_cannot_be_admitted_unsigned(formats: list[str],
         dataclasses.replace(Policy(), unsigned_formats=frozenset(formats))
 
 
+def test_what_to_do_about_a_setting_is_said(path: Path) -> None:
+    """With the name of the file and of the setting."""
+    path.write_text('trusted = ["a.*"]')
+    with pytest.raises(PolicyError) as caught:
+        Policy.load(path)
+    assert "wildcards are not accepted" in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
 def test_a_collection_of_another_kind_is_made_a_set() -> None:
     """And a text is none."""
     assert Policy(formats=["joblib", "joblib"]).formats == {"joblib"}  # type: ignore[arg-type]

@@ -193,7 +193,7 @@ def test_nothing_lost(before: str | None, key: HmacKey, keyring: Keyring, tmp_pa
         ([1], {"metadata": {"not JSON": object()}}, TypeError),
         ([1], {"metadata": {"too long": "x" * (1 << 20)}}, LimitExceeded),
         ([1], {"name": ""}, SafeloadError),
-        ([1], {"compress": "no such compressor"}, SafeloadError),
+        ([1], {"compress": "no such compressor"}, ValueError),
         ([1], {"format": "no such format"}, SafeloadError),
     ]
     for value, options, error in refused:

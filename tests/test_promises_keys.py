@@ -241,11 +241,13 @@ def test_a_policy_beside_the_artifact_is_refused(
     inside.chmod(0o600)
     with no_unpickler_runs(), pytest.raises(KeyringError):
         safeload.load(beside, keyring=keyring, policy=inside)
+    safeload.dump([1], beside.with_name("x.skops"), format="skops", keyring=keyring)
     monkeypatch.setenv("SAFELOAD_POLICY", str(inside))
     with pytest.raises(KeyringError):
         safeload.load(beside, keyring=keyring)
+    with pytest.raises(KeyringError):
+        safeload.dump([1], beside.with_name("y.skops"), format="skops", keyring=keyring)
     # An unsigned file that its own policy admits.
-    safeload.dump([1], beside.with_name("x.skops"), format="skops", keyring=keyring)
     beside.with_name("x.skops.sig").unlink()
     inside.write_text('trusted = ["a.B"]\n')
     with pytest.raises(KeyringError):

@@ -206,7 +206,7 @@ def test_metadata_that_are_no_json_are_not_written(value: Any) -> None:
         statement.encode(changed(metadata={"a": value}))
 
 
-@pytest.mark.parametrize("value", [object(), 1j, print, "\ud800", ["\udfff"]], ids=repr)
+@pytest.mark.parametrize("value", [object(), 1j, print, "\ud800", ["\udfff"]], ids=type)
 def test_metadata_that_nothing_can_write_are_misuse(value: Any) -> None:
     """By a TypeError or a ValueError."""
     for metadata in ({"a": value}, {"\ud800": 1}):

@@ -65,7 +65,7 @@ def _print(found: Any) -> None:
         branch = tree.add("[bold green]verified[/]")
         for field, value in msgspec.to_builtins(found.statement).items():
             _add(branch, field, value)
-    console().print(tree, soft_wrap=True)
+    console().print(tree)
 
 
 def _add(branch: Any, field: str, value: Any) -> None:

@@ -6,6 +6,7 @@ File names and messages may hold anything, so they are escaped for terminals and
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -23,11 +24,18 @@ REFUSED = 1
 WRONG_USAGE = 2
 
 _PROGRESS_AFTER_SECONDS = 1.0
+_WIDE = 10_000
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return a console for standard output, or for standard error."""
-    return Console(stderr=stderr, highlight=False, soft_wrap=False)
+    """Return a console for standard output, or for standard error.
+
+    What goes into a file or a pipe is not broken into lines at the width of a screen.
+    """
+    made = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    if not made.is_terminal and "COLUMNS" not in os.environ:
+        made.width = _WIDE
+    return made
 
 
 def safe(text: object) -> str:

@@ -52,9 +52,9 @@ _OPENERS = frozenset(
         ("numpy.memmap", "__new__"),
     }
 )
-# Whole modules that are about files, by the beginning of their names.
+# Packages and modules that are about files, with all that is in them.
 _OPENING_MODULES = (
-    "pandas.io.",
+    "pandas.io",
     "linecache",
     "fileinput",
     "runpy",
@@ -103,7 +103,8 @@ def without_companions(resolved: Any) -> Any:
     # A path is data; what its methods do is not.
     path_method = module.partition(".")[0] == "pathlib" and "." in name
     pandas_reader = module.partition(".")[0] == "pandas" and name.startswith("read_")
-    if identity in _OPENERS or path_method or pandas_reader or module.startswith(_OPENING_MODULES):
+    file_module = f"{module}.".startswith(tuple(f"{opening}." for opening in _OPENING_MODULES))
+    if identity in _OPENERS or path_method or pandas_reader or file_module:
         raise FormatNotAllowed(
             f"it opens another file while it is read ({module}.{name}), which the signature does not cover",
             hint="Store the object anew in a form that holds all its data.",

@@ -6,11 +6,16 @@ and compared with the original.
 
 from __future__ import annotations
 
+import copyreg
+import math
+from collections.abc import Callable
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 _BY_IDENTITY = (type, FunctionType, BuiltinFunctionType, ModuleType)
-_BY_VALUE = (bool, int, str, bytes, bytearray, complex, range, slice, type(None), type(...))
+_BY_VALUE = (bool, int, str, bytes, bytearray, range, slice, type(None), type(...))
+
+_NUMPY = ("numpy", "numpy.ma", "numpy.ma.core")
 
 
 def difference(left: Any, right: Any) -> str | None:
@@ -36,8 +41,11 @@ class _Comparison:
             return path or "the whole"
         if isinstance(left, _BY_IDENTITY):
             return path or "the whole"
-        if isinstance(left, float):
-            return None if left == right or (left != left and right != right) else path or "the whole"
+        if type(left) is float:
+            return None if _same_float(left, right) else path or "the whole"
+        if type(left) is complex:
+            same = _same_float(left.real, right.real) and _same_float(left.imag, right.imag)
+            return None if same else path or "the whole"
         if type(left) in _BY_VALUE:
             return None if left == right else path or "the whole"
         key = (id(left), id(right))
@@ -52,10 +60,8 @@ class _Comparison:
         if type(left) is dict:
             return self._compare_mappings(left, right, path)
         if type(left) in (set, frozenset):
-            # Elements are hashable, so their own equality decides; 1 and True are told apart by type.
-            same = {(type(x), x) for x in left} == {(type(x), x) for x in right}
-            return None if same else path or "the whole"
-        if type(left).__module__ == "numpy" and hasattr(left, "dtype") and hasattr(left, "shape"):
+            return None if self._same_elements(left, right) else path or "the whole"
+        if type(left).__module__ in _NUMPY and hasattr(left, "dtype") and hasattr(left, "shape"):
             return self._compare_arrays(left, right, path)
         if type(left).__module__ == "numpy.random.mtrand" and hasattr(left, "get_state"):
             # All that decides about its numbers. The seed of its bit generator is history.
@@ -65,6 +71,31 @@ class _Comparison:
                 left.__self__, right.__self__, path
             )
         return self._compare_reduced(left, right, path)
+
+    def _same_elements(self, left: Any, right: Any) -> bool:
+        """Pair the elements of two sets: those that hash alike first, then what is left, such as NaN."""
+        if len(left) != len(right):
+            return False
+        others = {element: element for element in right}
+        unpaired = []
+        for element in left:
+            other = others.pop(element, self)
+            if other is self:
+                unpaired.append(element)
+            elif self.compare(element, other, "") is not None:
+                return False
+        rest = list(others.values())
+        for element in unpaired:
+            for index, other in enumerate(rest):
+                seen = len(self._seen)
+                if self.compare(element, other, "") is None:
+                    del rest[index]
+                    break
+                while len(self._seen) > seen:
+                    self._seen.popitem()  # Else the pairs met on the way would count as alike.
+            else:
+                return False
+        return True
 
     def _compare_sequences(self, left: Any, right: Any, path: str) -> str | None:
         if len(left) != len(right):
@@ -90,10 +121,15 @@ class _Comparison:
     def _compare_arrays(self, left: Any, right: Any, path: str) -> str | None:
         if left.dtype != right.dtype or left.shape != right.shape:
             return path or "the whole"
-        if left.dtype.hasobject:
+        if hasattr(left, "fill_value"):
+            # A masked array: the fill value that holds, the mask, and also what the mask hides.
+            return (
+                self.compare(left.fill_value, right.fill_value, f"{path}.fill_value")
+                or self.compare(left.mask, right.mask, f"{path}.mask")
+                or self.compare(left.data, right.data, path)
+            )
+        if left.dtype.hasobject and left.dtype.names is None:
             return self._compare_sequences(left.ravel().tolist(), right.ravel().tolist(), path)
-        if hasattr(left, "fill_value"):  # a masked array
-            return self._compare_reduced(left, right, path)
         if left.dtype.names is not None:
             # Between the fields there may be padding, which is nobody's data.
             for name in left.dtype.names:
@@ -103,7 +139,8 @@ class _Comparison:
         return None if left.tobytes() == right.tobytes() else path or "the whole"
 
     def _compare_reduced(self, left: Any, right: Any, path: str) -> str | None:
-        one, other = left.__reduce_ex__(4), right.__reduce_ex__(4)
+        reduce: Callable[[Any], Any] = copyreg.dispatch_table.get(type(left), _reduced)
+        one, other = reduce(left), reduce(right)
         if isinstance(one, str) or isinstance(other, str):
             return None if one == other else path or "the whole"
         if len(one) != len(other):
@@ -115,3 +152,14 @@ class _Comparison:
             if (found := self.compare(first, second, path)) is not None:
                 return found
         return None
+
+
+def _reduced(value: Any) -> Any:
+    return value.__reduce_ex__(4)
+
+
+def _same_float(left: float, right: float) -> bool:
+    """Tell 0.0 from -0.0, and take NaN for NaN."""
+    if left != left or right != right:
+        return left != left and right != right
+    return left == right and math.copysign(1, left) == math.copysign(1, right)

@@ -50,7 +50,7 @@ def parse(data: bytes, origin: Origin | None = None) -> Keyring:
     """
     where = origin.path if origin else None
     try:
-        document = json.loads(data, object_pairs_hook=_without_doubles)
+        document = json.loads(data.decode(), object_pairs_hook=_without_doubles)
     except (ValueError, RecursionError):
         raise KeyringError("the keyring is not a JWK Set in JSON", where=where) from None
     keys = document.get("keys") if isinstance(document, dict) else None
@@ -130,7 +130,9 @@ def _from_jwk(jwk: object) -> tuple[Entry, bool]:
         raise KeyringError("its algorithm does not fit its kind")
     operations = jwk.get("key_ops")
     if operations is not None and (
-        not isinstance(operations, list) or not all(item in ("sign", "verify") for item in operations)
+        not isinstance(operations, list)
+        or not operations
+        or not all(item in ("sign", "verify") for item in operations)
     ):
         raise KeyringError("its key_ops are not a list of sign and verify")
     secret = not isinstance(key, PublicKey)
