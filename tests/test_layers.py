@@ -18,8 +18,10 @@ PACKAGE = Path(safeload.__file__).parent
 # From top to bottom. A module may import from its own layer and from those below.
 LAYERS = (
     ("__main__", "cli"),
-    ("inspection",),
+    ("store",),
+    ("inspection", "scanning"),
     ("artifacts",),
+    ("signing",),
     ("formats",),
     ("environment", "verification"),
     ("magic", "policy"),

@@ -5,9 +5,13 @@ from __future__ import annotations
 import typer
 
 from safeload._version import __version__
+from safeload.cli.adopt import adopt
 from safeload.cli.demo import demo
 from safeload.cli.inspect import inspect
 from safeload.cli.keygen import keygen
+from safeload.cli.ls import ls
+from safeload.cli.rm import rm
+from safeload.cli.rotate import rotate
 from safeload.cli.sign import sign
 from safeload.cli.verify import verify
 
@@ -32,5 +36,5 @@ def _options(
         raise typer.Exit
 
 
-for command in (keygen, sign, verify, inspect, demo):
+for command in (keygen, sign, verify, inspect, ls, adopt, rotate, rm, demo):
     app.command()(command)

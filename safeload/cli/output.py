@@ -77,27 +77,42 @@ def wrong_usage(message: str) -> NoReturn:
 
 @contextmanager
 def progress(sizes: list[int], *, enabled: bool) -> Iterator[Callable[[int], None]]:
-    """Give a function to call with the size of each file that is done.
+    """Give a function to call with the size in bytes of each file that is done; see :func:`_bar`."""
+    from rich.progress import DownloadColumn
 
-    A bar appears on standard error once the work has taken longer than a second.
-    """
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+    with _bar("hashing", sum(sizes), DownloadColumn(), enabled=enabled) as advance:
+        yield advance
+
+
+@contextmanager
+def counting(what: str, *, enabled: bool) -> Iterator[Callable[[], None]]:
+    """Give a function to call for each thing that is done, of a number unknown; see :func:`_bar`."""
+    from rich.progress import MofNCompleteColumn
+
+    with _bar(what, None, MofNCompleteColumn(), enabled=enabled) as advance:
+        yield lambda: advance(1)
+
+
+@contextmanager
+def _bar(what: str, total: int | None, done: Any, *, enabled: bool) -> Iterator[Callable[[int], None]]:
+    """Show a bar on standard error once the work has taken longer than a second."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        DownloadColumn(),
+        done,
         TimeElapsedColumn(),
         console=console(stderr=True),
         transient=True,
     )
-    task = bar.add_task("hashing", total=sum(sizes))
+    task = bar.add_task(what, total=total)
     # Shown by a clock of its own, so that it appears while one large file is at work.
     timer = threading.Timer(_PROGRESS_AFTER_SECONDS, bar.start)
     if enabled:
         timer.start()
     try:
-        yield lambda size: bar.advance(task, size)
+        yield lambda count: bar.advance(task, count)
     finally:
         timer.cancel()
         if enabled:

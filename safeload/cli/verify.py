@@ -1,4 +1,4 @@
-"""``safeload verify``: check files against their sidecars, without deserializing any."""
+"""``safeload verify``: check files and stores against their signatures, without deserializing any."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from safeload.cli.options import JsonOption, KeyringOption, PolicyOption
 from safeload.cli.output import (
     REFUSED,
     console,
-    error_document,
+    counting,
     print_json,
     progress,
     safe,
     table,
     wrong_usage,
 )
-from safeload.errors import SafeloadError
+from safeload.cli.stores import StateOption, open_store, refused, row_of
+from safeload.errors import SafeloadError, SignatureMissing
 from safeload.sidecar import SUFFIX
 
 # What looks like an artifact although it has no sidecar, so that its absence is reported.
@@ -29,46 +30,94 @@ _ARTIFACTS = (".joblib", ".pkl", ".pickle", ".skops")
 
 def verify(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", help="Files, or folders with --recursive.")
+        list[str],
+        typer.Argument(
+            metavar="PATH...", help="Files; stores (s3://…); folders and stores with --recursive."
+        ),
     ],
     recursive: Annotated[
-        bool, typer.Option("--recursive", "-r", help="Check every artifact below a folder.")
+        bool, typer.Option("--recursive", "-r", help="Check every artifact and store below a folder.")
     ] = False,
     keyring: KeyringOption = None,
     policy: PolicyOption = None,
+    state: StateOption = None,
     json: JsonOption = False,
 ) -> None:
     """Verify files against their signatures, each of them, whatever becomes of the others."""
-    import safeload
-
-    files: list[str] = []
-    for path in paths:
-        if os.path.isdir(path):
-            if not recursive:
-                wrong_usage(f"{path} is a folder; use --recursive to check what is below it")
-            files += sorted(_artifacts_below(str(path)))
-        else:
-            files.append(str(path))
+    files, stores = _targets(paths, recursive)
     rows: list[dict[str, Any]] = []
     with progress([_size(file) for file in files], enabled=not json) as done:
         for file in files:
-            row: dict[str, Any] = {"path": file}
-            try:
-                found = safeload.inspect(file, keyring=keyring, policy=policy)
-                if found.refusal is not None:
-                    raise found.refusal
-                row |= _verified(found)
-            except SafeloadError as error:
-                row |= {"status": "refused", **error_document(error)}
-            rows.append(row)
+            rows.append(_file_row(file, keyring, policy))
             done(_size(file))
-    refused = sum(row["status"] == "refused" for row in rows)
+    with counting("hashing", enabled=not json) as done_one:
+        for location in stores:
+            for row in _store_rows(location, keyring, policy, state):
+                rows.append(row)
+                done_one()
+    refusals = sum(row["status"] == "refused" for row in rows)
     if json:
-        print_json({"files": rows, "verified": len(rows) - refused, "refused": refused})
+        print_json({"files": rows, "verified": len(rows) - refusals, "refused": refusals})
     else:
-        _print(rows, refused)
-    if refused:
+        _print(rows, refusals)
+    if refusals:
         raise typer.Exit(REFUSED)
+
+
+def _targets(paths: list[str], recursive: bool) -> tuple[list[str], list[str]]:
+    """Return the files and the stores that are to be checked."""
+    from safeload.store.locations import is_store
+
+    files: list[str] = []
+    stores: list[str] = []
+    for path in paths:
+        if not os.path.isdir(path):
+            (stores if "://" in path else files).append(path)
+            continue
+        if not recursive:
+            wrong_usage(f"{path} is a folder; use --recursive to check what is below it")
+        for base, folders, names in os.walk(path):
+            if is_store(base):
+                stores.append(base)
+                folders.clear()
+            else:
+                files += sorted(os.path.join(base, name) for name in _artifacts_among(names))
+    return files, stores
+
+
+def _file_row(file: str, keyring: Path | None, policy: Path | None) -> dict[str, Any]:
+    import safeload
+
+    try:
+        found = safeload.inspect(file, keyring=keyring, policy=policy)
+        if found.refusal is not None:
+            raise found.refusal
+    except SafeloadError as error:
+        return {"path": file, **refused(error)}
+    return {"path": file, **_verified(found)}
+
+
+def _store_rows(
+    location: str, keyring: Path | None, policy: Path | None, state: Path | None
+) -> Iterator[dict[str, Any]]:
+    """Yield a row for each tag, and for each file in the store that nothing signed accounts for."""
+    try:
+        store = open_store(location, keyring, policy, state)
+        for found in store.check():
+            yield {"path": f"{store.location}: {found.name} {found.tag}", **row_of(found)}
+        for path in store.strays():
+            where = f"{store.location}/{path}"
+            yield {"path": where, **refused(_stray(where))}
+    except SafeloadError as error:
+        yield {"path": location, **refused(error)}
+
+
+def _stray(where: str) -> SafeloadError:
+    return SignatureMissing(
+        "nothing signed accounts for this file in a store",
+        where=where,
+        hint="The store does not load it. A dump that was stopped may have left it; delete it then.",
+    )
 
 
 def _verified(found: Any) -> dict[str, Any]:
@@ -86,17 +135,15 @@ def _verified(found: Any) -> dict[str, Any]:
     }
 
 
-def _artifacts_below(folder: str) -> Iterator[str]:
+def _artifacts_among(names: list[str]) -> Iterator[str]:
     """Yield everything with a sidecar, every sidecar's artifact, and what looks like an artifact."""
-    for base, _, names in os.walk(folder):
-        present = set(names)
-        for name in names:
-            path = os.path.join(base, name)
-            if name.endswith(SUFFIX):
-                if name[: -len(SUFFIX)] not in present:
-                    yield path[: -len(SUFFIX)]
-            elif name + SUFFIX in present or (name.endswith(_ARTIFACTS) and not name.startswith(".")):
-                yield path
+    present = set(names)
+    for name in names:
+        if name.endswith(SUFFIX):
+            if name[: -len(SUFFIX)] not in present:
+                yield name[: -len(SUFFIX)]
+        elif name + SUFFIX in present or (name.endswith(_ARTIFACTS) and not name.startswith(".")):
+            yield name
 
 
 def _print(rows: list[dict[str, Any]], refused: int) -> None:

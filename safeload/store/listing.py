@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from safeload.errors import SafeloadError
+from safeload.errors import NotFound, SafeloadError
 from safeload.keys.base import KeyId
+from safeload.pointer import Pointer
 from safeload.statement import Statement
 from safeload.store import names as _names
 from safeload.store import reading
 from safeload.store.backend import Backend
 from safeload.store.context import Context
-from safeload.store.names import Place
-from safeload.store.records import read_pointer, read_statement
+from safeload.store.names import LATEST, Place
+from safeload.store.records import read_statement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +46,12 @@ def names(backend: Backend, prefix: str = "") -> Iterator[str]:
     for folder in backend.folders():
         if folder.endswith("%/"):
             # A long name: its folders are nested, and several names may share the first.
-            found = {path.rpartition("/")[0] for path in backend.list(folder)}
+            places = {_names.place_of(path) for path in backend.list(folder)}
         else:
-            found = {folder[:-1]}
-        for encoded in found:
-            name = _names.decode(encoded)
-            if name is not None and name.startswith(prefix) and any(tags(backend, Place(name))):
-                yield name
+            places = {_names.place_of(folder)}
+        for place in places:
+            if place is not None and place.name.startswith(prefix) and any(tags(backend, place)):
+                yield place.name
 
 
 def tags(backend: Backend, place: Place) -> Iterator[str]:
@@ -62,21 +62,55 @@ def tags(backend: Backend, place: Place) -> Iterator[str]:
             yield tag
 
 
+def strays(context: Context) -> Iterator[str]:
+    """Yield the paths of all files that no verified record of the store accounts for, in no order.
+
+    A dump that was stopped may leave one; so may somebody who hopes that it will be loaded past the store.
+    """
+    for path in context.backend.list(""):
+        place = _names.place_of(path)
+        if place is None:
+            yield path
+        elif path != place.pointer and place.tag_of(path) is None:
+            tag = place.tag_of_artifact(path)
+            if tag is None or not _is_of(context, place, tag, path):
+                yield path
+
+
+def _is_of(context: Context, place: Place, tag: str, path: str) -> bool:
+    try:
+        return read_statement(context.backend, place, tag, context.ring, context.rules).path == path
+    except SafeloadError:
+        return False
+
+
 def check(context: Context, name: str, *, artifacts: bool) -> Iterator[Check]:
-    """Yield every tag of a name, verified or with the reason why not."""
+    """Yield every tag of a name, verified or with the reason why not.
+
+    A pointer that is there and does not verify comes first, under the tag ``latest``.
+    """
     place = Place(name)
-    latest = _latest_or_none(context, place)
+    found: Pointer | None = None
+    try:
+        found = reading.pointer(context, place)
+    except NotFound:
+        pass  # A dump stopped before its first pointer; its tag is there all the same.
+    except SafeloadError as error:
+        yield _refused(place, LATEST, True, error)
     for tag in tags(context.backend, place):
-        yield _check(context, place, tag, tag == latest, artifacts)
+        yield _check(context, place, tag, found, artifacts)
 
 
-def _check(context: Context, place: Place, tag: str, latest: bool, artifacts: bool) -> Check:
+def _check(context: Context, place: Place, tag: str, found: Pointer | None, artifacts: bool) -> Check:
+    latest = found is not None and found.tag == tag
     try:
         record = read_statement(context.backend, place, tag, context.ring, context.rules)
+        if latest and found is not None:
+            reading.compare(found, record, f"{context.backend.location}: {place.name} {tag}")
         if artifacts:
             reading.verified(context, place, tag)
     except SafeloadError as error:
-        return Check(name=place.name, tag=tag, latest=latest, statement=None, keys=(), refusal=error)
+        return _refused(place, tag, latest, error)
     return Check(
         name=place.name,
         tag=tag,
@@ -87,9 +121,5 @@ def _check(context: Context, place: Place, tag: str, latest: bool, artifacts: bo
     )
 
 
-def _latest_or_none(context: Context, place: Place) -> str | None:
-    try:
-        return read_pointer(context.backend, place, context.ring, context.rules).pointer.tag
-    except SafeloadError:
-        # A listing tells of each tag; who loads `latest` is refused with the reason.
-        return None
+def _refused(place: Place, tag: str, latest: bool, error: SafeloadError) -> Check:
+    return Check(name=place.name, tag=tag, latest=latest, statement=None, keys=(), refusal=error)

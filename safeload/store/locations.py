@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from safeload.errors import StoreError
+from safeload.store import names
 from safeload.store.backend import Backend
 from safeload.store.folder import FolderBackend
 
@@ -39,6 +40,25 @@ def backend_of(location: Any, config: dict[str, Any]) -> Backend:
     from safeload.store.bucket import BucketBackend
 
     return BucketBackend(location, f"{type(location).__name__}:{location!r}")
+
+
+def is_store(location: str) -> bool:
+    """Tell whether a command that was given `location` means a store: a URL, or a folder that looks like one.
+
+    Whoever can write a folder decides what it looks like; all that follows is which rules its files must
+    pass, none of which lets a file pass unsigned.
+    """
+    if _URL.match(location):
+        return True
+    backend = FolderBackend(location)
+    for folder in backend.folders():
+        # Below a folder with a long name's beginning there may be several names.
+        paths = backend.list(folder) if folder.endswith("%/") else [folder + names.POINTER]
+        for path in paths:
+            place = names.place_of(path)
+            if place is not None and path == place.pointer and os.path.lexists(os.path.join(location, path)):
+                return True
+    return False
 
 
 def _bucket(url: str, config: dict[str, Any]) -> Backend:

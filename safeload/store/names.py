@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from safeload.errors import InvalidName, MalformedError
 
 LATEST = "latest"
+POINTER = "latest.sig"
 
 _MAX_BYTES = 200
 # Leaves room for a suffix, and for what temporary files add, within 255 bytes.
@@ -108,7 +109,7 @@ class Place:
     @property
     def pointer(self) -> str:
         """Path of the signed pointer to the latest tag."""
-        return f"{self.folder}{LATEST}.sig"
+        return self.folder + POINTER
 
     def sidecar(self, tag: str) -> str:
         """Path of a tag's sidecar. Tags are checked by :func:`check_tag`."""
@@ -138,11 +139,29 @@ class Place:
             raise MalformedError("the statement names no artifact of this tag", where=self.name)
         return self.folder + file
 
+    def tag_of_artifact(self, path: str) -> str | None:
+        """Return the tag for which :meth:`new_artifact` made this path, or None for every other file."""
+        stem, _, unique = path[len(self.folder) :].rpartition("/")
+        parts = unique.rsplit(".", 2)
+        if not path.startswith(self.folder) or len(parts) != 3 or not _UNIQUE.fullmatch(".".join(parts[1:])):
+            return None
+        return decode(f"{stem}/{parts[0]}" if stem else parts[0])
+
     def tag_of(self, path: str) -> str | None:
         """Return the tag whose sidecar has this path, or None for every other file."""
         if not path.startswith(self.folder) or not path.endswith(".sig") or path == self.pointer:
             return None
         return decode(path[len(self.folder) : -len(".sig")])
+
+
+def place_of(path: str) -> Place | None:
+    """Return the place in which a file lies, or None if it is in nobody's."""
+    segments = path.split("/")[:-1]
+    for count, segment in enumerate(segments, 1):
+        if not segment.endswith("%"):
+            name = decode("/".join(segments[:count]))
+            return Place(name) if name is not None else None
+    return None
 
 
 def check_tag(tag: str) -> str:

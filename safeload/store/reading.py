@@ -34,7 +34,7 @@ class Freshness:
 ANY = Freshness()
 
 
-def latest(context: Context, place: Place, fresh: Freshness = ANY) -> Pointer:
+def pointer(context: Context, place: Place, fresh: Freshness = ANY) -> Pointer:
     """Return a name's pointer, if it is no older than what is known or asked for.
 
     Raises
@@ -56,6 +56,18 @@ def latest(context: Context, place: Place, fresh: Freshness = ANY) -> Pointer:
             where=where,
             hint="Store a new version, or allow a higher age.",
         )
+    return found
+
+
+def latest(context: Context, place: Place, fresh: Freshness = ANY) -> Pointer:
+    """Return a name's pointer as :func:`pointer` does, and remember its number.
+
+    Raises
+    ------
+    StorageError
+        The number cannot be remembered, and `fresh` demands nothing instead.
+    """
+    found = pointer(context, place, fresh)
     try:
         context.state.record(place.name, found.sequence)
     except StorageError as error:
@@ -86,7 +98,7 @@ def verified(context: Context, place: Place, tag: str, fresh: Freshness = ANY) -
         try:
             record = read_statement(backend, place, wanted, ring, rules)
             if found is not None:
-                _compare(found, record, f"{backend.location}: {place.name} {wanted}")
+                compare(found, record, f"{backend.location}: {place.name} {wanted}")
             blob, _ = backend.read(record.path, limit=rules.limits.artifact_bytes)
             expected = Expectation(name=place.name, tag=wanted)
             return verification.verify(blob, record.sidecar, expected, ring, rules)
@@ -98,8 +110,13 @@ def verified(context: Context, place: Place, tag: str, fresh: Freshness = ANY) -
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
-def _compare(found: Pointer, record: Record, where: str) -> None:
-    """Refuse a tag's statement that is older than the one the pointer was made for."""
+def compare(found: Pointer, record: Record, where: str) -> None:
+    """Refuse a tag's statement that is older than the one the pointer was made for.
+
+    Raises
+    ------
+    RollbackDetected
+    """
     if record.sequence > found.version:
         return  # Overwritten since; the pointer follows.
     if record.sequence < found.version or record.statement.digest != found.digest:

@@ -1,0 +1,60 @@
+"""What the commands on stores share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from safeload.cli.output import error_document
+from safeload.errors import SafeloadError
+
+if TYPE_CHECKING:
+    from safeload.store import Check, Store
+
+StoreArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="STORE",
+        envvar="MODEL_REPO_PATH",
+        help="A folder, or s3://…, gs://…, az://… .",
+        show_envvar=True,
+    ),
+]
+StateOption = Annotated[
+    Path | None,
+    typer.Option("--state", metavar="FOLDER", help="Memory against rollback; else as the environment says."),
+]
+
+
+def open_store(location: str, keyring: Path | None, policy: Path | None, state: Path | None = None) -> Store:
+    """Return the store that a command works on."""
+    from safeload.store import Store
+
+    return Store(location, keyring=keyring, policy=policy, state=state)
+
+
+def row_of(found: Check) -> dict[str, Any]:
+    """Return what is said of a tag."""
+    row: dict[str, Any] = {"name": found.name, "tag": found.tag, "latest": found.latest}
+    if found.refusal is not None:
+        return row | refused(found.refusal)
+    statement = found.statement
+    assert statement is not None  # noqa: S101  it is the one or the other
+    return row | {
+        "status": "verified",
+        "error": None,
+        "format": statement.format,
+        "size": statement.size,
+        "digest": str(statement.digest),
+        "created": statement.created.isoformat(),
+        "expires": statement.expires.isoformat() if statement.expires else None,
+        "metadata": statement.metadata,
+        "keys": list(found.keys),
+    }
+
+
+def refused(error: SafeloadError) -> dict[str, Any]:
+    """Return what is said of something refused."""
+    return {"status": "refused", **error_document(error)}
