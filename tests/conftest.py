@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
+from support import places
 
 from safeload import HmacKey, Keyring
 
 
 @pytest.fixture(autouse=True)
 def _nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    for name in ("SAFELOAD_KEY", "SAFELOAD_KEYRING", "SAFELOAD_POLICY"):
+    for name in ("SAFELOAD_KEY", "SAFELOAD_KEYRING", "SAFELOAD_POLICY", "SAFELOAD_STATE", "MODEL_REPO_PATH"):
         monkeypatch.delenv(name, raising=False)
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +31,20 @@ def key() -> HmacKey:
 def keyring(key: HmacKey) -> Keyring:
     """Return a keyring with that key."""
     return Keyring.of(key)
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """Run an S3 server for this session, and return its address."""
+    with places.s3_server() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(params=["folder", "memory", "s3"])
+def place(request: pytest.FixtureRequest, keyring: Keyring, tmp_path: Path) -> places.Place:
+    """Return an empty place for a store, of each kind in turn."""
+    if request.param == "folder":
+        return places.FolderPlace(keyring, tmp_path / "state", tmp_path / "store")
+    if request.param == "memory":
+        return places.memory_place(keyring, tmp_path / "state")
+    return places.s3_place(keyring, tmp_path / "state", request.getfixturevalue("s3_endpoint"))

@@ -28,7 +28,8 @@ LAYERS = (
     ("keys",),
     ("storage",),
     ("sidecar",),
-    ("envelope", "statement"),
+    ("envelope", "pointer"),
+    ("statement",),
     ("digests", "limits"),
     ("errors", "_version"),
 )

@@ -50,7 +50,7 @@ def verify(
         for file in files:
             rows.append(_file_row(file, keyring, policy))
             done(_size(file))
-    with counting("hashing", enabled=not json) as done_one:
+    with counting("hashing", enabled=not json and bool(stores)) as done_one:
         for location in stores:
             for row in _store_rows(location, keyring, policy, state):
                 rows.append(row)

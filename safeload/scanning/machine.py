@@ -22,7 +22,6 @@ from typing import Any
 from safeload.scanning import arrays
 from safeload.scanning.values import Array, Collection, Made, Mapping, Mark, Reference
 
-
 _OPCODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opcodes}
 
 

@@ -42,6 +42,11 @@ class Commit:
         The name's.
     key
         Signs both.
+
+    Attributes
+    ----------
+    may_refer
+        Whether a sidecar that names the artifact may be in place; until then the artifact is nobody's.
     """
 
     def __init__(self, context: Context, place: Place, key: SigningKey) -> None:
@@ -51,6 +56,7 @@ class Commit:
         self._ring = context.ring
         self._place = place
         self._key = key
+        self.may_refer = False
 
     def commit(self, described: Statement, path: str, overwrite: bool) -> Statement:
         """Make the tag and point at it. Raises Conflict if another writer made the tag."""
@@ -69,9 +75,12 @@ class Commit:
             replacing = mine
             if mine is None and overwrite:
                 replacing, former = self._in_place(tag)
+            already = self.may_refer
+            self.may_refer = True
             try:
                 mine = self._backend.put(place.sidecar(tag), data, replacing=replacing)
             except Conflict:
+                self.may_refer = already
                 if mine is not None:
                     # Another writer has overwritten this tag since; theirs is the newer one, and they move
                     # the pointer.

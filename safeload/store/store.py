@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
@@ -9,7 +10,7 @@ from typing import IO, Any, Literal
 
 from safeload import artifacts, formats, signing
 from safeload.artifacts import PolicySource
-from safeload.errors import NotFound, StoreError, TagExists
+from safeload.errors import NotFound, StorageError, StoreError, TagExists
 from safeload.keys import sources
 from safeload.keys.base import SigningKey
 from safeload.keys.keyring import Keyring
@@ -180,6 +181,7 @@ class Store:
             raise _taken(place, tag)
         path = place.new_artifact(tag, format)
         digest, size = self._backend.put_artifact(path, produce, algorithm=context.rules.digest_algorithm)
+        commit = Commit(context, place, key)
         try:
             described = signing.describe(
                 name=name,
@@ -192,10 +194,14 @@ class Store:
                 metadata=metadata,
                 expires=expires,
             )
-            return Commit(context, place, key).commit(described, path, overwrite)
-        except Conflict:
-            self._backend.delete(path)
-            raise _taken(place, tag) from None
+            return commit.commit(described, path, overwrite)
+        except BaseException as error:
+            if not commit.may_refer:
+                with contextlib.suppress(StorageError):
+                    self._backend.delete(path)
+            if isinstance(error, Conflict):
+                raise _taken(place, tag) from None
+            raise
 
     def load(
         self,
