@@ -113,7 +113,9 @@ def test_every_combination_of_files_of_two_tags(place: Place) -> None:
             files[POINTER] = (first if pointer == "first" else second)[POINTER]
         place.restore(files)
         knowing = outcome(place.open())
-        unknowing = outcome(place.open(state=place.state.with_name(f"fresh-{len(seen)}-{sum(seen.values())}")))
+        unknowing = outcome(
+            place.open(state=place.state.with_name(f"fresh-{len(seen)}-{sum(seen.values())}"))
+        )
         both_of_2 = parts[2] in files and parts[3] in files
         both_of_1 = parts[0] in files and parts[1] in files
         expected = {
