@@ -1,4 +1,4 @@
-"""Stops or fails a store's dump at every call that it makes to the operating system; see :mod:`support.faults`.
+"""Stops or fails a store's dump at each of its calls to the operating system; see :mod:`support.faults`.
 
 ``python -m support.store_faults <mode> <state> <folder>``. The state is ``nothing``, ``object`` (another tag
 is there), or ``overwrite`` (the tag is there and is replaced).
@@ -18,10 +18,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from support import faults
-
 from safeload import Store
 from safeload.errors import SafeloadError
+from support import faults
 
 NAME, SAME = "churn", "same"
 NAMES = ("churn", "plant-a/pump", "Ü" * 100)
@@ -61,7 +60,7 @@ def prepare(state: str, folder: Path) -> None:
 
 
 def write_until_killed(folder: Path, start: int, report: int) -> None:
-    """Dump under all names in turn, in both ways; report each dump before it starts and when it has returned."""
+    """Dump under all names in turn, in both ways; report when each starts and when it has returned."""
     store = _store(folder)
     for number in range(start, start + 1_000_000):
         name = NAMES[number % len(NAMES)]
