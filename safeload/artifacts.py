@@ -11,21 +11,19 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import IO, Any
 
 from safeload import envelope, environment, formats, magic, sidecar, signing, statement, verification
 from safeload.digests import digest_of
 from safeload.errors import (
-    AlreadyExists,
     DigestMismatch,
     InvalidName,
     KeyringError,
     LimitExceeded,
     MalformedError,
     NotFound,
-    SafeloadError,
     SignatureMissing,
     StorageError,
 )
@@ -39,8 +37,8 @@ from safeload.policy import resolve as resolve_policy
 from safeload.statement import Statement
 from safeload.storage.beneath import folder_id
 from safeload.storage.blob import Blob, FileVersion
-from safeload.storage.reader import read, wrapped
-from safeload.storage.replacement import put_sidecar, replace
+from safeload.storage.reader import read, read_start, wrapped
+from safeload.storage.replacement import put_sidecar, refuse_present, replace
 from safeload.storage.writer import stage
 from safeload.verification import Expectation, Verified
 
@@ -51,6 +49,10 @@ IN_MEMORY_NAME = "in-memory"
 
 # How often a reader tries again while a writer is replacing the pair of files under it.
 _ATTEMPTS = 20
+# What may be read for that in all, in bytes; a large artifact is not read twenty times.
+_RETRY_BYTES = 1 << 28
+# Enough to tell the format of a file without a sidecar.
+_START_BYTES = 16
 
 
 def dump(
@@ -145,7 +147,7 @@ def dump(
             staged,
             _sidecar_of(signed, key, rules.limits),
             former=_former(rules.limits),
-            limit=rules.limits.sidecar_bytes,
+            limit=2 * rules.limits.sidecar_bytes,
         )
     except BaseException:
         staged.discard()
@@ -307,23 +309,15 @@ def sign(
     name = statement.check_name(file if name is None else name)
     key, ring = sources.resolve_signer(name, signer, keyring)
     _refuse_in(os.path.dirname(location), ring, rules)
-    if not overwrite and os.path.lexists(location + sidecar.SUFFIX):
-        raise AlreadyExists(
-            "it has a sidecar already",
-            where=location,
-            hint="Verify it; replace the sidecar only if you vouch for the file as it is now.",
-        )
+    if not overwrite:
+        refuse_present(location)
     blob = read(location, limit=rules.limits.artifact_bytes)
     chosen = format or magic.identify(blob.data)
     if chosen is None:
         raise MalformedError(
             "its format cannot be told by its first bytes", where=location, hint="Name it: format=…"
         )
-    try:
-        referred = formats.get(chosen).globals_of(blob.data, rules.limits)
-    except SafeloadError as error:
-        error.where = error.where or location
-        raise
+    referred = formats.globals_of(chosen, blob.data, rules.limits, where=location)
     signed = Statement(
         name=name,
         digest=blob.digest(rules.digest_algorithm),
@@ -334,7 +328,7 @@ def sign(
         globals=referred,
         metadata=metadata or {},
     )
-    put_sidecar(location, _sidecar_of(signed, key, rules.limits), blob.version)
+    put_sidecar(location, _sidecar_of(signed, key, rules.limits), blob.version, overwrite=overwrite)
     return signed
 
 
@@ -354,27 +348,77 @@ def verified_artifact(
     expected = Expectation(name=_name_of(location) if name is None else name, trusted=trusted)
     ring: Keyring | None = None
     before: tuple[FileVersion | None, FileVersion | None] | None = None
+    spent = 0
     for attempt in range(_ATTEMPTS):
+        blob: Blob | None = None
         signature = _read_sidecar(location, rules.limits)
         if signature is not None and ring is None:
             ring = sources.resolve(keyring)
-        blob = read(location, limit=rules.limits.artifact_bytes)
         try:
-            data = None if signature is None else signature.data
-            return verification.verify(blob, data, expected, ring, rules)
-        except (DigestMismatch, SignatureMissing):
-            seen = (None if signature is None else signature.version, blob.version)
-            if seen == before or attempt == _ATTEMPTS - 1:
+            if signature is None:
+                blob = read_start(location, size=_START_BYTES)
+                verification.require_admissible(blob.data, expected, rules)
+                blob = read(location, limit=rules.limits.artifact_bytes)
+                return verification.verify(blob, None, expected, None, rules)
+            authentic = verification.authenticate(
+                signature.data, expected, ring, rules, folder=signature.folder, where=location
+            )
+            blob = read_as_signed(
+                lambda limit: read(location, limit=limit), authentic.size, rules.limits, where=location
+            )
+            return verification.admit(blob, authentic)
+        except (DigestMismatch, SignatureMissing) as error:
+            error.where = error.where or location
+            seen = (
+                None if signature is None else signature.version,
+                None if blob is None else blob.version,
+            )
+            spent += 0 if blob is None else blob.size
+            if seen == before or spent > _RETRY_BYTES or attempt == _ATTEMPTS - 1:
                 raise
             before = seen
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
+def read_as_signed(read_up_to: Callable[[int], Blob], size: int, limits: Limits, *, where: str) -> Blob:
+    """Read an artifact, but no more bytes of it than were signed.
+
+    Parameters
+    ----------
+    read_up_to
+        Reads a file of at most so many bytes, or raises LimitExceeded.
+    size
+        The signed size.
+    limits
+        Its `artifact_bytes` counts too.
+
+    Raises
+    ------
+    LimitExceeded
+        More was signed than is allowed.
+    DigestMismatch
+        There are more bytes than were signed.
+    """
+    if size > limits.artifact_bytes:
+        raise LimitExceeded(f"it has {size} bytes, {limits.artifact_bytes} are allowed", where=where)
+    try:
+        return read_up_to(size)
+    except LimitExceeded as error:
+        raise DigestMismatch(
+            f"{error.problem}, as signed",
+            where=where,
+            hint="It was altered after signing. Do not load it; get it again from its source.",
+        ) from None
+
+
 def _read_sidecar(location: str, limits: Limits) -> Blob | None:
     path = location + sidecar.SUFFIX
     try:
-        return read(path, limit=limits.sidecar_bytes)
+        # Two envelopes while the artifact is being replaced, each within the limit.
+        return read(path, limit=2 * limits.sidecar_bytes)
     except NotFound:
+        if os.path.islink(path):
+            raise MalformedError("the sidecar is a link that leads nowhere", where=path) from None
         return None
     except LimitExceeded:
         raise MalformedError(f"the sidecar has over {limits.sidecar_bytes} bytes", where=path) from None
@@ -423,12 +467,12 @@ def _refuse_in(folder: str, ring: Keyring | None, rules: Policy) -> None:
         return
     try:
         here = folder_id(os.stat(folder or os.curdir))
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise wrapped(error, folder) from error
     for what, origin in origins:
-        if origin is not None and origin.folder == here:
+        if origin is not None and here in origin.folders:
             raise KeyringError(
-                f"the {what} lies in the folder of the artifact",
+                f"the {what} lies in the folder of the artifact or below it",
                 where=origin.path,
                 hint="Move it to a folder of its own.",
             )

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterable
 from importlib import metadata
 
-from safeload.errors import EnvironmentMismatch, EnvironmentWarning
+from safeload.errors import EnvironmentMismatch, EnvironmentWarning, printable
 from safeload.policy import EnvironmentMode
 from safeload.statement import Environment, Statement
 
@@ -61,7 +61,7 @@ def check(statement: Statement, mode: EnvironmentMode, *, where: str) -> None:
             problem, where=where, hint="Install the signed versions, or store the object anew."
         )
     # Frames: this one, artifacts' private helper, artifacts.load, the caller.
-    warnings.warn(f"{where}: {problem}", EnvironmentWarning, stacklevel=4)
+    warnings.warn(f"{printable(where)}: {printable(problem)}", EnvironmentWarning, stacklevel=4)
 
 
 def differences(signed: Environment) -> list[str]:

@@ -35,12 +35,20 @@ part of the tree. No message carries bytes of a payload or of a key.
 
 from __future__ import annotations
 
+_BRIEF = 200
+
 
 def printable(text: str) -> str:
     """Return `text` with every character that a terminal would act on escaped."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text
     )
+
+
+def brief(text: object) -> str:
+    """Return foreign text, such as another library's message about a file, cut to what helps."""
+    shown = str(text)
+    return shown if len(shown) <= _BRIEF else f"{shown[:_BRIEF]}…"
 
 
 class SafeloadError(Exception):

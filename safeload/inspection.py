@@ -100,7 +100,7 @@ def _of(
 def _claimed_keys(location: str, limit: int) -> tuple[str, ...]:
     """Return the key ids that a sidecar names, none if there is no readable one."""
     try:
-        first = sidecar.parse(read(location + sidecar.SUFFIX, limit=limit).data, limit=limit)[0]
+        first = sidecar.parse(read(location + sidecar.SUFFIX, limit=2 * limit).data, limit=limit)[0]
     except SafeloadError:
         return ()
     return tuple(signature.keyid for signature in first.signatures)

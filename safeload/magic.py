@@ -15,6 +15,8 @@ COMPRESSORS: tuple[tuple[str, bytes], ...] = (
     ("lz4", b"\x04\x22\x4d\x18"),
     ("zlib", b"\x78"),
 )
+# The second byte that zlib writes, by its level.
+_ZLIB_LEVELS = (b"\x01", b"\x5e", b"\x9c", b"\xda")
 
 
 def compressor(data: bytes) -> str | None:
@@ -39,3 +41,15 @@ def identify(data: bytes) -> str | None:
     if data.endswith(b"."):
         return "joblib"
     return None
+
+
+def starts_like_an_artifact(start: bytes) -> bool:
+    """Tell whether a file's first bytes, 16 or more, are those of something that a loader would take.
+
+    Stricter than :func:`identify`, for files that nobody asked for: a text may start with an ``x``, and end
+    with a full stop. A pickle of protocol 0 or 1 is not told by its start.
+    """
+    if start[:1] == b"x":
+        # RFC 1950: the method is deflate, and the two bytes are a multiple of 31.
+        return len(start) > 1 and int.from_bytes(start[:2], "big") % 31 == 0 and start[1:2] in _ZLIB_LEVELS
+    return identify(start[:15] + b"\0") is not None

@@ -154,13 +154,12 @@ class Policy:
         location = os.path.abspath(path)
         blob = read(location, limit=_LIMIT_BYTES)
         refuse_changeable(blob)
-        assert blob.folder is not None  # noqa: S101  it was read from a file
         try:
             values = tomllib.loads(blob.data.decode("utf-8"))
         except (ValueError, RecursionError):
             raise PolicyError("the policy is not TOML", where=location) from None
         try:
-            return replace(_from_values(values), origin=Origin(location, blob.folder))
+            return replace(_from_values(values), origin=Origin.of(blob))
         except PolicyError as error:
             raise PolicyError(error.problem, where=location, hint=error.hint) from None
         except (TypeError, ValueError) as error:

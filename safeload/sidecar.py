@@ -30,15 +30,17 @@ def parse(data: bytes, *, limit: int) -> tuple[Envelope, ...]:
     data
         The sidecar's bytes.
     limit
-        The most bytes that are looked at.
+        The most bytes that each may have.
 
     Raises
     ------
     MalformedError
-        For anything but one or two envelopes in their one spelling, including a sidecar over `limit`.
+        For anything but one or two envelopes in their one spelling of at most `limit` bytes.
     """
-    check_size(len(data), limit)
+    check_size(len(data), _MAX_ENVELOPES * limit)
     *lines, rest = data.split(b"\n", _MAX_ENVELOPES)
+    for piece in (*lines, rest):
+        check_size(len(piece) + (piece is not rest), limit)
     if rest or not lines:
         raise MalformedError(
             "the sidecar is empty" if not data else "the sidecar is not one envelope on one line",

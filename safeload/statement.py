@@ -138,11 +138,15 @@ def utc_seconds(moment: datetime) -> datetime:
     Raises
     ------
     ValueError
-        For a time without a time zone: it would mean something else on the next machine.
+        For a time without a time zone, which would mean something else on the next machine; and for one out
+        of range.
     """
     if moment.tzinfo is None:
         raise ValueError("give a time with a time zone, for example datetime.now(UTC)")
-    return moment.astimezone(UTC).replace(microsecond=0)
+    try:
+        return moment.astimezone(UTC).replace(microsecond=0)
+    except OverflowError:
+        raise ValueError("this time is out of range in UTC") from None
 
 
 def encode(statement: Statement) -> bytes:

@@ -2,7 +2,7 @@
 
 Rules, in the order in which they are applied to an artifact with a sidecar:
 
- 1. The keyring and the policy do not lie in the artifact's own folder.
+ 1. The keyring and the policy lie neither in the artifact's own folder nor in one below it.
  2. The sidecar is one envelope, or two during a replacement, each in its one spelling.
  3. The payload type is ours. For each signature the key is found by its id, and is an entry of the keyring
     whose state, window and name patterns admit the name asked for.
@@ -14,8 +14,12 @@ Rules, in the order in which they are applied to an artifact with a sidecar:
  7. Size and digest are those of the bytes in memory.
  8. The statement has not expired.
 
-A sidecar that is present must pass. Nothing falls back to the allowlist, and of two envelopes the second is
-looked at only when the first is authentic and in order, and describes other bytes (rule 7).
+A sidecar that is present must pass; nothing falls back to the allowlist. Of two envelopes one must pass all
+rules. That one of them is by an unknown key, for another name or not admitted by the policy (rules 3 to 6)
+says nothing against the other; that it is malformed or its signature does not fit refuses both.
+
+Rules 1 to 6 need the sidecar only (:func:`authenticate`), so that no more of an artifact need be read than
+the number of bytes that was signed; rules 7 and 8 come with the bytes (:func:`admit`).
 
 Without a sidecar: a data-only format that the policy lists, and an allowlist, given by the policy or the
 call, that the format will hold every type against. All else is :class:`~safeload.errors.SignatureMissing`.
@@ -49,7 +53,7 @@ from safeload.keys.keyring import Keyring
 from safeload.pointer import Pointer
 from safeload.policy import DATA_ONLY_FORMATS, Policy
 from safeload.statement import PAYLOAD_TYPE, Statement
-from safeload.storage.blob import Blob
+from safeload.storage.blob import Blob, FolderId
 
 _GATE = object()
 
@@ -146,13 +150,135 @@ def verify(
     VerificationError, PolicyError, MalformedError, KeyringError, NoKeyError
         The first rule that does not hold, with the file's name.
     """
+    if sidecar_bytes is not None:
+        authentic = authenticate(
+            sidecar_bytes, expected, keyring, policy, folder=blob.folder, where=blob.location, now=now
+        )
+        return admit(blob, authentic)
     try:
-        _refuse_own_folder(blob, keyring, policy)
-        if sidecar_bytes is None:
-            return _admit_unsigned(blob, expected, policy)
+        _refuse_own_folder(blob.folder, keyring, policy)
+        return _admit_unsigned(blob, expected, policy)
+    except SafeloadError as error:
+        error.where = error.where or blob.location
+        raise
+
+
+class Authentic:
+    """What a sidecar says and keys of the keyring vouch for, before the artifact is looked at.
+
+    Attributes
+    ----------
+    claims
+        Statements for what was asked, each with the keys that signed it; at least one.
+    """
+
+    __slots__ = ("_expected", "_keyring", "_moment", "_policy", "_refusal", "claims")
+
+    def __init__(
+        self,
+        proof: object,
+        claims: tuple[tuple[Statement, tuple[KeyId, ...]], ...],
+        refusal: SafeloadError | None,
+        expected: Expectation,
+        keyring: Keyring,
+        policy: Policy,
+        moment: datetime,
+    ) -> None:
+        if proof is not _GATE:
+            raise RuntimeError("only the gate makes Authentic; call safeload.verification.authenticate")
+        self.claims = claims
+        self._refusal = refusal
+        self._expected = expected
+        self._keyring = keyring
+        self._policy = policy
+        self._moment = moment
+
+    @property
+    def size(self) -> int:
+        """The largest size that an artifact may have to fit one of the statements, in bytes."""
+        return max(signed.size for signed, _ in self.claims)
+
+
+def authenticate(
+    sidecar_bytes: bytes,
+    expected: Expectation,
+    keyring: Keyring | None,
+    policy: Policy,
+    *,
+    where: str,
+    folder: FolderId | None = None,
+    now: datetime | None = None,
+) -> Authentic:
+    """Apply rules 1 to 6 to a sidecar.
+
+    Parameters
+    ----------
+    where
+        The artifact's location, for messages.
+    folder
+        The folder in which sidecar and artifact lie, if they lie in one.
+    sidecar_bytes, expected, keyring, policy, now
+        As for :func:`verify`.
+
+    Raises
+    ------
+    VerificationError, PolicyError, MalformedError, KeyringError, NoKeyError
+    """
+    moment = now or datetime.now(UTC)
+    claims: list[tuple[Statement, tuple[KeyId, ...]]] = []
+    refusal: SafeloadError | None = None
+    try:
         if keyring is None:
             raise NoKeyError("there is a sidecar and no keyring to verify it with")
-        return _verify_signed(blob, sidecar_bytes, expected, keyring, policy, now or datetime.now(UTC))
+        _refuse_own_folder(folder, keyring, policy)
+        for envelope in sidecar.parse(sidecar_bytes, limit=policy.limits.sidecar_bytes):
+            try:
+                keys = _verify_signatures(envelope, expected, keyring, policy, moment)
+                signed = statement.parse(envelope.payload)
+                _compare_subject(signed, expected)
+                _check_policy(signed, policy)
+            except (UnknownKey, KeyNotAllowed, SubjectMismatch, FormatNotAllowed) as error:
+                refusal = refusal or error
+                continue
+            claims.append((signed, keys))
+        if refusal is not None and not claims:
+            raise refusal
+    except SafeloadError as error:
+        error.where = error.where or where
+        raise
+    return Authentic(_GATE, tuple(claims), refusal, expected, keyring, policy, moment)
+
+
+def admit(blob: Blob, authentic: Authentic) -> Verified:
+    """Apply rules 1, 7 and 8 to the bytes of an artifact.
+
+    Raises
+    ------
+    DigestMismatch, Expired, KeyringError
+        They do not hold.
+    VerificationError, PolicyError
+        The bytes are not those of an admitted statement, and the sidecar has another that is not admitted.
+    """
+    mismatch: SafeloadError | None = authentic._refusal
+    try:
+        _refuse_own_folder(blob.folder, authentic._keyring, authentic._policy)
+        for signed, keys in authentic.claims:
+            try:
+                _compare_bytes(signed, blob)
+            except DigestMismatch as error:
+                mismatch = mismatch or error
+                continue
+            _check_expiry(signed, authentic._moment)
+            return Verified(
+                _GATE,
+                blob=blob,
+                format=signed.format,
+                statement=signed,
+                trusted=frozenset(signed.globals or ()) | (authentic._expected.trusted or frozenset()),
+                keys=keys,
+            )
+        assert mismatch is not None  # noqa: S101  there is at least one claim
+        raise mismatch
     except SafeloadError as error:
         error.where = error.where or blob.location
         raise
@@ -223,51 +349,18 @@ def _parse_plain(data: bytes, policy: Policy) -> tuple[Envelope]:
     return (envelopes[0],)
 
 
-def _refuse_own_folder(blob: Blob, keyring: Keyring | None, policy: Policy) -> None:
+def _refuse_own_folder(folder: FolderId | None, keyring: Keyring | None, policy: Policy) -> None:
     for what, origin in (
         ("keyring", keyring.origin if keyring else None),
         ("policy", policy.origin),
     ):
-        if origin is not None and blob.folder is not None and origin.folder == blob.folder:
+        if origin is not None and folder is not None and folder in origin.folders:
             raise KeyringError(
-                f"the {what} lies beside the artifact, where whoever can replace the one can replace "
-                "the other",
+                f"the {what} lies beside the artifact or below its folder, where whoever can replace the "
+                "one can replace the other",
                 where=origin.path,
                 hint="Move it to a folder of its own.",
             )
-
-
-def _verify_signed(
-    blob: Blob,
-    sidecar_bytes: bytes,
-    expected: Expectation,
-    keyring: Keyring,
-    policy: Policy,
-    now: datetime,
-) -> Verified:
-    envelopes = sidecar.parse(sidecar_bytes, limit=policy.limits.sidecar_bytes)
-    mismatch: DigestMismatch | None = None
-    for envelope in envelopes:
-        keys = _verify_signatures(envelope, expected, keyring, policy, now)
-        signed = statement.parse(envelope.payload)
-        _compare_subject(signed, expected)
-        _check_policy(signed, policy)
-        try:
-            _compare_bytes(signed, blob)
-        except DigestMismatch as error:
-            mismatch = mismatch or error
-            continue
-        _check_expiry(signed, now)
-        return Verified(
-            _GATE,
-            blob=blob,
-            format=signed.format,
-            statement=signed,
-            trusted=frozenset(signed.globals or ()) | (expected.trusted or frozenset()),
-            keys=keys,
-        )
-    assert mismatch is not None  # noqa: S101  a sidecar has at least one envelope
-    raise mismatch
 
 
 def _verify_signatures(
@@ -347,8 +440,15 @@ def _check_expiry(signed: Statement, now: datetime) -> None:
         )
 
 
-def _admit_unsigned(blob: Blob, expected: Expectation, policy: Policy) -> Verified:
-    format_name = magic.identify(blob.data)
+def require_admissible(start: bytes, expected: Expectation, policy: Policy) -> str:
+    """Return the format of a file without a sidecar, by its first bytes, if it could be admitted at all.
+
+    Raises
+    ------
+    SignatureMissing, FormatNotAllowed
+        It could not.
+    """
+    format_name = magic.identify(start)
     if format_name not in policy.unsigned_formats or format_name not in DATA_ONLY_FORMATS:
         raise SignatureMissing(
             "there is no signature for it",
@@ -364,4 +464,16 @@ def _admit_unsigned(blob: Blob, expected: Expectation, policy: Policy) -> Verifi
         raise FormatNotAllowed(f"the policy does not admit the format {format_name!r}")
     if expected.format is not None and expected.format != format_name:
         raise FormatNotAllowed(f"it is a {format_name} file and not {expected.format}")
-    return Verified(_GATE, blob=blob, format=format_name, statement=None, trusted=expected.trusted, keys=())
+    return format_name
+
+
+def _admit_unsigned(blob: Blob, expected: Expectation, policy: Policy) -> Verified:
+    format_name = require_admissible(blob.data, expected, policy)
+    return Verified(
+        _GATE,
+        blob=blob,
+        format=format_name,
+        statement=None,
+        trusted=expected.trusted or frozenset(),
+        keys=(),
+    )

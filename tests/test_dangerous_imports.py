@@ -22,7 +22,6 @@ DESERIALIZERS = {
     *(
         "pickle",
         "_pickle",
-        "pickletools",
         "marshal",
         "shelve",
         "dbm",

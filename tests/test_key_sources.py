@@ -255,7 +255,7 @@ def test_a_file_moved_to_another_folder_is_another_origin(
     second = sources.resolve().origin
     assert first is not None
     assert second is not None
-    assert first.folder != second.folder
+    assert first.folders != second.folders
 
 
 @pytest.mark.parametrize("thing", [7, b"x" * 32, ["key"], object(), True], ids=type)

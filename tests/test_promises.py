@@ -158,19 +158,28 @@ def test_bad_input_is_bounded(bomb: Any, key: HmacKey, keyring: Keyring) -> None
 def test_an_artifact_over_the_limit_is_refused_before_it_is_read(
     key: HmacKey, keyring: Keyring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its size is looked at, and not one byte of it."""
+    """Its size is looked at, the signed one and that of the file, and not one byte of it."""
     path = tmp_path / NAME
     safeload.dump(bytes(100_000), path, signer=key)
-    path.with_name(f"{NAME}.sig").unlink()
+    real = os.read
 
-    def read(*_: object) -> bytes:
-        raise AssertionError("it is read")
+    def read(descriptor: int, size: int) -> bytes:
+        assert size < 5_000, "more is read than the sidecar"
+        return real(descriptor, size)
 
-    monkeypatch.setattr(os, "read", read)
     small = Policy(limits=Limits(artifact_bytes=99_999))
-    with pytest.raises(LimitExceeded):
-        safeload.load(path, keyring=keyring, policy=small)
-    monkeypatch.undo()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "read", read)
+        with pytest.raises(LimitExceeded):
+            safeload.load(path, keyring=keyring, policy=small)
+        # More than was signed; and nothing signed at all, for a loader that allows it.
+        with path.open("ab") as file:
+            file.truncate(1 << 40)
+        with pytest.raises(DigestMismatch):
+            safeload.load(path, keyring=keyring)
+        path.with_name(f"{NAME}.sig").unlink()
+        with pytest.raises(SignatureMissing):
+            safeload.load(path, keyring=keyring, policy=Policy(limits=Limits(artifact_bytes=1 << 50)))
     with pytest.raises(LimitExceeded):
         safeload.loads(bytes(100_000), b"", keyring=keyring, policy=small)
 

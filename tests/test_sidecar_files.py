@@ -20,7 +20,6 @@ from safeload import (
     DigestMismatch,
     HmacKey,
     Keyring,
-    LimitExceeded,
     MalformedError,
     NotFound,
     SafeloadError,
@@ -250,10 +249,13 @@ def test_a_file_that_links_to_its_partner_is_refused(folder: Path, keyring: Keyr
         safeload.load(folder / NAME, keyring=keyring)
 
 
-def test_a_dangling_link_is_a_missing_file(folder: Path, keyring: Keyring) -> None:
-    """Without a sidecar the artifact is unsigned; without an artifact there is nothing."""
+def test_a_dangling_link_is_no_sidecar_and_no_artifact(folder: Path, keyring: Keyring) -> None:
+    """A sidecar that is present must verify, also where it is nothing but a link."""
     file_of(folder, "sidecar").unlink()
     file_of(folder, "sidecar").symlink_to("missing")
+    with pytest.raises(MalformedError):
+        safeload.load(folder / NAME, keyring=keyring)
+    file_of(folder, "sidecar").unlink()
     with pytest.raises(SignatureMissing):
         safeload.load(folder / NAME, keyring=keyring)
     file_of(folder, "artifact").unlink()
@@ -313,5 +315,5 @@ def test_a_file_of_a_terabyte_of_holes_is_refused_by_its_size(
         os.truncate(file_of(folder, part), 1 << 40)
     except OSError:
         pytest.skip("this file system has no files of a terabyte")
-    with pytest.raises(LimitExceeded if part == "artifact" else MalformedError):
+    with pytest.raises(DigestMismatch if part == "artifact" else MalformedError):
         safeload.load(folder / NAME, keyring=keyring)

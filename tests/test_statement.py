@@ -133,6 +133,8 @@ def test_null_stands_only_where_something_may_be_absent(where: tuple[Any, ...], 
 VALUES = [True, 1, 1.5, "x", "", [], {}, [None], {"a": None}, ["x", 1]]
 # By position in the list above, since True equals 1.
 FITTING = {
+    # A file of a tag is called otherwise than the object.
+    "name": {3},
     "tag": {3, 4},
     "format": {3, 4},
     "python": {3, 4},
@@ -234,10 +236,19 @@ def test_other_than_one_subject_with_one_digest_is_refused() -> None:
         [subject, subject],
         [{**subject, "digest": {}}],
         [{**subject, "digest": {"sha256": HEX, "blake3": HEX}}],
-        [{**subject, "name": "another"}],
+        [{**subject, "name": ""}],
     ):
         place.inner["subject"] = subjects
         refuse(written(place.document))
+
+
+def test_only_a_tags_file_is_called_otherwise_than_the_object() -> None:
+    """A plain path is signed under one name, and says it twice."""
+    place = opened(())
+    place.inner["subject"][0]["name"] = "another"
+    assert statement.parse(written(place.document)).file == "another"
+    place.inner["predicate"]["tag"] = None
+    refuse(written(place.document))
 
 
 def test_a_statement_does_not_change() -> None:

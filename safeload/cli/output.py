@@ -32,7 +32,7 @@ def console(*, stderr: bool = False) -> Console:
 
     What goes into a file or a pipe is not broken into lines at the width of a screen.
     """
-    made = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    made = Console(stderr=stderr, highlight=False, soft_wrap=False, emoji=False)
     if not made.is_terminal and "COLUMNS" not in os.environ:
         made.width = _WIDE
     return made
@@ -72,7 +72,7 @@ def refuse(error: SafeloadError, *, as_json: bool) -> NoReturn:
 
 def wrong_usage(message: str) -> NoReturn:
     """Say what is wrong with the call and exit with status 2."""
-    raise typer.BadParameter(message)
+    raise typer.BadParameter(printable(message))
 
 
 @contextmanager

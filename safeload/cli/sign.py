@@ -68,6 +68,9 @@ def sign(
                 }
             except SafeloadError as error:
                 row |= {"status": "refused", **error_document(error)}
+            except ValueError as error:
+                # An expiry or metadata that no statement can carry.
+                wrong_usage(str(error))
             rows.append(row)
             done(_size(path))
     refused = sum(row["status"] == "refused" for row in rows)

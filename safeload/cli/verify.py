@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from safeload import magic
 from safeload.cli.options import JsonOption, KeyringOption, PolicyOption
 from safeload.cli.output import (
     REFUSED,
@@ -21,10 +23,12 @@ from safeload.cli.output import (
     wrong_usage,
 )
 from safeload.cli.stores import StateOption, open_store, refused, row_of
-from safeload.errors import SafeloadError, SignatureMissing
+from safeload.errors import MalformedError, SafeloadError, SignatureMissing
 from safeload.sidecar import SUFFIX
+from safeload.storage.reader import read_start, wrapped
 
 # What looks like an artifact although it has no sidecar, so that its absence is reported.
+_TEMPORARY = ".tmp"
 _ARTIFACTS = (".joblib", ".pkl", ".pickle", ".skops")
 
 
@@ -44,45 +48,78 @@ def verify(
     json: JsonOption = False,
 ) -> None:
     """Verify files against their signatures, each of them, whatever becomes of the others."""
-    files, stores = _targets(paths, recursive)
-    rows: list[dict[str, Any]] = []
-    with progress([_size(file) for file in files], enabled=not json) as done:
-        for file in files:
+    found = _targets(paths, recursive)
+    rows: list[dict[str, Any]] = [{"path": error.where, **refused(error)} for error in found.refused]
+    with progress([_size(file) for file in found.files], enabled=not json) as done:
+        for file in found.files:
             rows.append(_file_row(file, keyring, policy))
             done(_size(file))
-    with counting("hashing", enabled=not json and bool(stores)) as done_one:
-        for location in stores:
+    with counting("hashing", enabled=not json and bool(found.stores)) as done_one:
+        for location in found.stores:
             for row in _store_rows(location, keyring, policy, state):
                 rows.append(row)
                 done_one()
     refusals = sum(row["status"] == "refused" for row in rows)
     if json:
-        print_json({"files": rows, "verified": len(rows) - refusals, "refused": refusals})
+        print_json(
+            {
+                "files": rows,
+                "verified": len(rows) - refusals,
+                "refused": refusals,
+                "not_looked_at": found.others,
+            }
+        )
     else:
-        _print(rows, refusals)
-    if refusals:
+        _print(rows, refusals, found.others)
+    # Where nothing is found, nothing is in order: the folder may be the wrong one, or emptied.
+    if refusals or not rows:
         raise typer.Exit(REFUSED)
 
 
-def _targets(paths: list[str], recursive: bool) -> tuple[list[str], list[str]]:
-    """Return the files and the stores that are to be checked."""
-    from safeload.store.locations import is_store
+@dataclass
+class _Targets:
+    """What is to be checked, and what could not be looked at."""
 
-    files: list[str] = []
-    stores: list[str] = []
+    files: list[str] = field(default_factory=list)
+    stores: list[str] = field(default_factory=list)
+    refused: list[SafeloadError] = field(default_factory=list)
+    others: int = 0
+
+
+def _targets(paths: list[str], recursive: bool) -> _Targets:
+    """Tell files from stores, and find those below folders."""
+    found = _Targets()
     for path in paths:
         if not os.path.isdir(path):
-            (stores if "://" in path else files).append(path)
-            continue
-        if not recursive:
+            (found.stores if "://" in path else found.files).append(path)
+        elif recursive:
+            _search(path, found)
+        else:
             wrong_usage(f"{path} is a folder; use --recursive to check what is below it")
-        for base, folders, names in os.walk(path):
-            if is_store(base):
-                stores.append(base)
-                folders.clear()
-            else:
-                files += sorted(os.path.join(base, name) for name in _artifacts_among(names))
-    return files, stores
+    return found
+
+
+def _search(path: str, found: _Targets) -> None:
+    """Add what is below a folder. Whatever cannot be looked at is refused, and not passed over."""
+    from safeload.store.locations import is_store
+
+    def unreadable(error: OSError) -> None:
+        found.refused.append(wrapped(error, str(error.filename)))
+
+    for base, folders, names in os.walk(path, onerror=unreadable):
+        if is_store(base):
+            found.stores.append(base)
+            folders.clear()
+            continue
+        for folder in folders:
+            where = os.path.join(base, folder)
+            if os.path.islink(where):
+                found.refused.append(MalformedError("a link to a folder is not followed", where=where))
+        artifacts = set(_artifacts_among(base, names))
+        found.files += sorted(os.path.join(base, name) for name in artifacts)
+        found.others += sum(
+            name not in artifacts and name.removesuffix(SUFFIX) not in artifacts for name in names
+        )
 
 
 def _file_row(file: str, keyring: Path | None, policy: Path | None) -> dict[str, Any]:
@@ -135,18 +172,30 @@ def _verified(found: Any) -> dict[str, Any]:
     }
 
 
-def _artifacts_among(names: list[str]) -> Iterator[str]:
+def _artifacts_among(base: str, names: list[str]) -> Iterator[str]:
     """Yield everything with a sidecar, every sidecar's artifact, and what looks like an artifact."""
     present = set(names)
     for name in names:
         if name.endswith(SUFFIX):
-            if name[: -len(SUFFIX)] not in present:
-                yield name[: -len(SUFFIX)]
-        elif name + SUFFIX in present or (name.endswith(_ARTIFACTS) and not name.startswith(".")):
+            if name.removesuffix(SUFFIX) not in present:
+                yield name.removesuffix(SUFFIX)
+        elif (
+            name + SUFFIX in present
+            or name.endswith(_ARTIFACTS)
+            or magic.starts_like_an_artifact(_start(os.path.join(base, name)))
+        ) and not (name.startswith(".") and name.endswith(_TEMPORARY)):
             yield name
 
 
-def _print(rows: list[dict[str, Any]], refused: int) -> None:
+def _start(path: str) -> bytes:
+    """Return the first bytes of a file; none of what cannot be read, nor of what is no file."""
+    try:
+        return read_start(path, size=16).data
+    except SafeloadError:
+        return b""
+
+
+def _print(rows: list[dict[str, Any]], refusals: int, others: int) -> None:
     listing = table(None, ("file", "status", "format", "bytes", "signed", "key"))
     for row in rows:
         good = row["status"] == "verified"
@@ -163,7 +212,11 @@ def _print(rows: list[dict[str, Any]], refused: int) -> None:
     for row in rows:
         if row["status"] == "refused":
             screen.print(f"[red]•[/] {safe(row['message'])}", soft_wrap=True)
-    screen.print(f"{len(rows) - refused} verified, {refused} refused")
+    screen.print(f"{len(rows) - refusals} verified, {refusals} refused")
+    if others:
+        screen.print(f"{others} other files have no signature and do not look like artifacts")
+    if not rows:
+        screen.print("[red]There is nothing to verify here.[/]")
 
 
 def _size(path: str) -> int:

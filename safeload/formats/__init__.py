@@ -5,7 +5,14 @@ from __future__ import annotations
 import importlib
 from typing import IO, Any
 
-from safeload.errors import DeserializationError, FormatNotAllowed, SafeloadError, SerializationError
+from safeload.errors import (
+    DeserializationError,
+    FormatNotAllowed,
+    MalformedError,
+    SafeloadError,
+    SerializationError,
+    brief,
+)
 from safeload.formats.base import Format, OptionError
 from safeload.limits import Limits
 from safeload.verification import Verified
@@ -59,7 +66,7 @@ def dump(name: str, obj: Any, file: IO[bytes], options: dict[str, Any], *, where
         raise
     except Exception as error:
         raise SerializationError(
-            f"a {type(obj).__name__} cannot be stored as {name} ({type(error).__name__}: {error})",
+            f"a {type(obj).__name__} cannot be stored as {name} ({type(error).__name__}: {brief(error)})",
             where=where,
         ) from error
 
@@ -82,8 +89,33 @@ def load(verified: Verified, limits: Limits) -> Any:
         error.where = error.where or where
         raise
     except Exception as error:
+        problem = f"reading it failed ({type(error).__name__}: {brief(error)})"
+        if verified.statement is None:
+            raise DeserializationError(problem, where=where) from error
         raise DeserializationError(
-            f"it verified, but reading it failed ({type(error).__name__}: {error})",
+            f"it verified, but {problem}",
             where=where,
             hint="A package that it needs may be missing, or installed in another version.",
+        ) from error
+
+
+def globals_of(name: str, data: bytes, limits: Limits, *, where: str) -> tuple[str, ...] | None:
+    """Return what an artifact's bytes refer to, as far as the format can tell without making the object.
+
+    Raises
+    ------
+    MalformedError
+        The bytes are not of this format.
+    SafeloadError
+        As the format raises it.
+    """
+    chosen = get(name)
+    try:
+        return chosen.globals_of(data, limits)
+    except SafeloadError as error:
+        error.where = error.where or where
+        raise
+    except Exception as error:
+        raise MalformedError(
+            f"it cannot be read as {name} ({type(error).__name__}: {brief(error)})", where=where
         ) from error

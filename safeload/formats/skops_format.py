@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import IO, Any
 
-from safeload.errors import SerializationError, UntrustedType
+from safeload.errors import SerializationError, UntrustedType, brief
 from safeload.formats import skops_archive
 from safeload.formats.base import refuse_options
 from safeload.formats.equality import difference
 from safeload.limits import Limits
 from safeload.verification import Verified
+
+_SHOWN_TYPES = 20
 
 
 class SkopsFormat:
@@ -50,12 +52,13 @@ class SkopsFormat:
         """
         import skops.io
 
-        data = verified.blob.data
-        skops_archive.check(data, limits)
+        data = skops_archive.checked(verified.blob.data, limits)
         missing = tuple(sorted(set(skops.io.get_untrusted_types(data=data)) - verified.trusted))
         if missing:
+            shown = ", ".join(brief(name) for name in missing[:_SHOWN_TYPES])
+            more = f" and {len(missing) - _SHOWN_TYPES} more" if len(missing) > _SHOWN_TYPES else ""
             raise UntrustedType(
-                f"these types are not on the allowlist: {', '.join(missing)}",
+                f"these types are not on the allowlist: {shown}{more}",
                 hint="If you know them and where the file comes from, name them in trusted=.",
                 types=missing,
             )
@@ -65,8 +68,8 @@ class SkopsFormat:
         """Return the types that skops does not trust by itself."""
         import skops.io
 
-        skops_archive.check(data, limits)
-        return tuple(sorted(skops.io.get_untrusted_types(data=data)))
+        plain = skops_archive.checked(data, limits)
+        return tuple(sorted(skops.io.get_untrusted_types(data=plain)))
 
 
 def _require_exact(obj: Any, loaded: Any) -> None:

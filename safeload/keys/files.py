@@ -33,8 +33,7 @@ def parse(blob: Blob) -> Keyring:
     from safeload.keys import jwk
 
     refuse_changeable(blob)
-    assert blob.folder is not None  # noqa: S101  it was read from a file
-    keyring = jwk.parse(blob.data, Origin(blob.location, blob.folder))
+    keyring = jwk.parse(blob.data, Origin.of(blob))
     if keyring.has_secrets and _bits(blob) & (stat.S_IRGRP | stat.S_IROTH):
         raise KeyringError(
             "the keyring holds secrets, and its group or others can read it",

@@ -14,18 +14,18 @@ Rules:
 from __future__ import annotations
 
 import fnmatch
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from safeload.errors import KeyNotAllowed, KeyringError, NoKeyError
 from safeload.keys.asymmetric import PrivateKey
 from safeload.keys.base import KeyId, SigningKey, VerifyingKey
-from safeload.storage.blob import FolderId
-
-if TYPE_CHECKING:
-    import os
+from safeload.storage.beneath import folder_id
+from safeload.storage.blob import Blob, FolderId
+from safeload.storage.reader import wrapped
 
 State = Literal["active", "verify-only", "revoked"]
 
@@ -103,10 +103,36 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The file that a keyring or policy came from."""
+    """The file that a keyring or policy came from.
+
+    Parameters
+    ----------
+    path
+        As it was named.
+    folders
+        Its folder, and every folder above it up to the user's home or the root, which are not counted:
+        whoever can write one of these could replace the file.
+    """
 
     path: str
-    folder: FolderId
+    folders: frozenset[FolderId]
+
+    @classmethod
+    def of(cls, blob: Blob) -> Origin:
+        """Return the origin of a file that was read."""
+        found = set() if blob.folder is None else {blob.folder}
+        home = os.path.realpath(os.path.expanduser("~"))
+        folder = os.path.dirname(os.path.realpath(blob.location))
+        # Each of the file itself, where the path was a link, and of those above it.
+        first = True
+        while first or (folder != os.path.dirname(folder) and not f"{home}/".startswith(f"{folder}/")):
+            try:
+                found.add(folder_id(os.stat(folder)))
+            except OSError as error:
+                raise wrapped(error, folder) from error
+            first = False
+            folder = os.path.dirname(folder)
+        return cls(blob.location, frozenset(found))
 
 
 @dataclass(frozen=True, slots=True)

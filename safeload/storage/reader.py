@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from safeload.errors import (
     InvalidName,
@@ -36,21 +37,34 @@ def read(path: str | os.PathLike[str], *, limit: int) -> Blob:
     MalformedError
         It is not a regular file, a link that leaves its folder, or it changed its size meanwhile.
     LimitExceeded
-        It is larger than `limit`.
+        It is larger than `limit`, or than the memory that there is.
     StorageError
         The operating system refused.
     """
-    location = os.fspath(path)
+
+    def whole(descriptor: int, size: int, location: str) -> bytes:
+        if size > limit:
+            raise LimitExceeded(f"the file has {size} bytes, {limit} are allowed", where=location)
+        return _read_exactly(descriptor, size, location)
+
+    return _read(os.fspath(path), whole)
+
+
+def read_start(path: str | os.PathLike[str], *, size: int) -> Blob:
+    """Read no more than the first `size` bytes of a file; errors are those of :func:`read`."""
+    return _read(os.fspath(path), lambda descriptor, _, __: os.read(descriptor, size))
+
+
+def _read(location: str, take: Callable[[int, int, str], bytes]) -> Blob:
+    """Open a file and make a blob of what `take` gets from its descriptor, size and location."""
     try:
         descriptor, status, folder = open_beneath(location)
         try:
-            if status.st_size > limit:
-                raise LimitExceeded(
-                    f"the file has {status.st_size} bytes, {limit} are allowed", where=location
-                )
-            data = _read_exactly(descriptor, status.st_size, location)
+            data = take(descriptor, status.st_size, location)
         finally:
             os.close(descriptor)
+    except MemoryError:
+        raise LimitExceeded("there is not memory enough to read it", where=location) from None
     except (OSError, ValueError) as error:
         raise wrapped(error, location) from error
     return Blob(

@@ -35,7 +35,7 @@ import os
 import stat
 from collections.abc import Callable
 
-from safeload.errors import SafeloadError, StorageError
+from safeload.errors import AlreadyExists, SafeloadError, StorageError
 from safeload.sidecar import SUFFIX, transitional
 from safeload.storage.blob import FileVersion, file_version
 from safeload.storage.lock import locked
@@ -79,7 +79,7 @@ def replace(path: str, artifact: Staged, sidecar: bytes, *, former: Former, limi
             artifact.commit()
 
 
-def put_sidecar(path: str, sidecar: bytes, version: FileVersion | None) -> None:
+def put_sidecar(path: str, sidecar: bytes, version: FileVersion | None, *, overwrite: bool) -> None:
     """Put a sidecar beside an artifact that is in place, unless the artifact has changed since.
 
     Parameters
@@ -90,9 +90,13 @@ def put_sidecar(path: str, sidecar: bytes, version: FileVersion | None) -> None:
         Its new sidecar.
     version
         The artifact's, when it was read.
+    overwrite
+        Replace a sidecar that is there.
 
     Raises
     ------
+    AlreadyExists
+        There is one, and `overwrite` is false.
     StorageError
         Another writer replaced the artifact, whose sidecar must not be lost.
     """
@@ -105,7 +109,19 @@ def put_sidecar(path: str, sidecar: bytes, version: FileVersion | None) -> None:
             raise StorageError(
                 "it changed while it was being signed", where=path, hint="Make sure of it and sign it again."
             )
+        if not overwrite:
+            refuse_present(path)
         write_bytes(path + SUFFIX, sidecar)
+
+
+def refuse_present(path: str) -> None:
+    """Raise AlreadyExists if the artifact at `path` has a sidecar."""
+    if os.path.lexists(path + SUFFIX):
+        raise AlreadyExists(
+            "it has a sidecar already",
+            where=path,
+            hint="Verify it; replace the sidecar only if you vouch for the file as it is now.",
+        )
 
 
 def _kept(path: str, former: Former, limit: int) -> bytes | None:
