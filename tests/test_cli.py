@@ -254,3 +254,104 @@ def test_help_imports_nothing_heavy() -> None:
         "heavy = {'numpy', 'joblib', 'skops', 'sklearn'} & set(sys.modules)\nassert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_verifying_a_folder_passes_nothing_over(models: Path, tmp_path: Path) -> None:
+    """Linked folders, artifacts by their first bytes, hidden ones; and what is left is counted."""
+    for name in ("altered.joblib", "altered.joblib.sig", "unsigned.joblib", "gone.joblib.sig"):
+        (models / name).unlink()
+    status, out, _ = run("verify", models, "--recursive", "--json")
+    assert (status, json.loads(out)["verified"], json.loads(out)["not_looked_at"]) == (0, 2, 2)
+    (models / "linked").symlink_to(tmp_path)
+    joblib.dump([1], models / "model.bin")
+    joblib.dump([1], models / "packed", compress=3)
+    joblib.dump([1], models / ".hidden.joblib")
+    (models / "x.txt").write_text("x marks the spot.")
+    status, out, _ = run("verify", models, "--recursive", "--json")
+    refused = {Path(row["path"]).name: row["error"] for row in json.loads(out)["files"] if row["error"]}
+    assert status == 1
+    assert refused == {
+        "linked": "MalformedError",
+        "model.bin": "SignatureMissing",
+        "packed": "SignatureMissing",
+        ".hidden.joblib": "SignatureMissing",
+    }
+    assert json.loads(out)["not_looked_at"] == 3
+    assert "3 other files" in run("verify", models, "--recursive")[1]
+
+
+def test_verifying_nothing_is_not_in_order(ring: Path, tmp_path: Path) -> None:
+    """An emptied folder, or the wrong one."""
+    (tmp_path / "empty").mkdir()
+    status, out, _ = run("verify", tmp_path / "empty", "--recursive")
+    assert status == 1
+    assert "nothing to verify" in out
+
+
+def test_a_folder_that_cannot_be_read_is_refused(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not passed over."""
+    real = os.scandir
+
+    def scandir(path: str) -> object:
+        if str(path).endswith("deep"):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    status, out, _ = run("verify", models, "--recursive", "--json")
+    assert status == 1
+    assert {"StorageError"} <= {row["error"] for row in json.loads(out)["files"]}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--metadata", '{"a": NaN}'],
+        ["--metadata", '{"a": "\\ud800"}'],
+        ["--metadata", "[]"],
+        ["--expires", "9999-12-31T23:59:59-10:00"],
+        ["--expires", "tomorrow"],
+    ],
+)
+def test_what_cannot_be_signed_along_is_wrong_usage(options: list[str], models: Path) -> None:
+    """Exit status 2 and no traceback."""
+    result = CliRunner().invoke(app, ["sign", str(models / "unsigned.joblib"), *options])
+    assert result.exit_code == 2
+    assert not (models / "unsigned.joblib.sig").exists()
+
+
+def test_one_strange_file_does_not_keep_the_others_from_being_signed(models: Path) -> None:
+    """It is reported."""
+    from support import archives
+
+    strange, good = models / "strange.skops", models / "unsigned.joblib"
+    strange.write_bytes(archives.with_schema(b'{"__class__": 7}'))
+    status, out, _ = run("sign", strange, good, "--json")
+    assert status == 1
+    assert [row["status"] for row in json.loads(out)["files"]] == ["refused", "signed"]
+
+
+def test_a_folder_name_cannot_act_on_the_terminal_either(models: Path) -> None:
+    """Nor become a picture."""
+    folder = models / "\x1b]0;pwned\x07"
+    folder.mkdir()
+    _, out, err = run("verify", folder)
+    assert "\x1b]0" not in out + err
+    (models / ":skull:.joblib").write_bytes(b"x")
+    _, out, err = run("verify", models / ":skull:.joblib")
+    assert ":skull:.joblib" in out
+
+
+@pytest.mark.parametrize("planted", ["blake3.py", "typer.py", "json.py"])
+def test_modules_beside_the_artifacts_are_not_run(planted: str, models: Path) -> None:
+    """`python -m safeload` in the folder of the models."""
+    (models / planted).write_text("open('marker', 'w')\n")
+    ran = subprocess.run(
+        [sys.executable, "-m", "safeload", "verify", "a.joblib", "--json"],
+        cwd=models,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert not (models / "marker").exists()

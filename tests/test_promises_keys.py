@@ -252,3 +252,45 @@ def test_a_policy_beside_the_artifact_is_refused(
     inside.write_text('trusted = ["a.B"]\n')
     with pytest.raises(KeyringError):
         safeload.load(beside.with_name("x.skops"), keyring=keyring)
+
+
+def test_a_keyring_or_policy_below_the_artifacts_folder_is_refused(
+    beside: Path, keyring: Keyring, tmp_path: Path
+) -> None:
+    """Whoever can write a folder can exchange the folders in it."""
+    below = beside.parent / "deep" / "keys"
+    below.mkdir(parents=True)
+    keyring.save(below / "ring.json")
+    (below / "policy.toml").write_text('environment = "ignore"\n')
+    for given in ({"keyring": below / "ring.json"}, {"keyring": keyring, "policy": below / "policy.toml"}):
+        with no_unpickler_runs(), pytest.raises(KeyringError):
+            safeload.load(beside, **given)
+        with pytest.raises(KeyringError):
+            safeload.dump("new", beside, **given)
+
+
+def test_a_link_to_a_keyring_beside_the_artifact_is_seen_through(
+    beside: Path, keyring: Keyring, tmp_path: Path
+) -> None:
+    """Neither a link to the file, nor one to its folder, makes it lie elsewhere."""
+    keyring.save(beside.with_name("ring.json"))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "folder").symlink_to(beside.parent)
+    with no_unpickler_runs(), pytest.raises(KeyringError):
+        safeload.load(beside, keyring=elsewhere / "folder" / "ring.json")
+    (elsewhere / "ring.json").symlink_to(beside.with_name("ring.json"))
+    with no_unpickler_runs(), pytest.raises(safeload.SafeloadError):
+        safeload.load(beside, keyring=elsewhere / "ring.json")
+
+
+def test_a_keyring_in_the_configuration_folder_is_no_matter_for_files_in_the_home_folder(
+    keyring: Keyring,
+) -> None:
+    """Whoever can write somebody's home can do anything in their name anyway."""
+    home = Path.home()
+    ring = home / "config" / "safeload" / "keyring.json"
+    ring.parent.mkdir(parents=True)
+    keyring.save(ring)
+    safeload.dump("value", home / NAME)
+    assert safeload.load(home / NAME) == "value"
