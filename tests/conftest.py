@@ -15,6 +15,8 @@ from safeload import HmacKey, Keyring
 def _nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     for name in ("SAFELOAD_KEY", "SAFELOAD_KEYRING", "SAFELOAD_POLICY", "SAFELOAD_STATE", "MODEL_REPO_PATH"):
         monkeypatch.delenv(name, raising=False)
+    # By this rich breaks lines; the commands' output is that of a pipe.
+    monkeypatch.delenv("COLUMNS", raising=False)
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))

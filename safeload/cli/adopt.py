@@ -51,7 +51,7 @@ def adopt(
 
     done: list[Candidate] = []
     try:
-        store = open_store(into, keyring, policy, state)
+        store = open_store(into, keyring, policy, state, new=True)
         limits = resolve(policy).limits
         with counting("reading", enabled=not json) as advance:
             for candidate in adoption.plan(str(folder), split=split, tag=tag, limits=limits):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from safeload.cli.output import error_document
-from safeload.errors import SafeloadError
+from safeload.errors import NotFound, SafeloadError
 
 if TYPE_CHECKING:
     from safeload.store import Check, Store
@@ -28,10 +29,20 @@ StateOption = Annotated[
 ]
 
 
-def open_store(location: str, keyring: Path | None, policy: Path | None, state: Path | None = None) -> Store:
-    """Return the store that a command works on."""
+def open_store(
+    location: str, keyring: Path | None, policy: Path | None, state: Path | None = None, *, new: bool = False
+) -> Store:
+    """Return the store that a command works on.
+
+    Raises
+    ------
+    NotFound
+        There is no such folder; and none is to be made (`new`).
+    """
     from safeload.store import Store
 
+    if not new and "://" not in location and not os.path.isdir(location):
+        raise NotFound("there is no such folder", where=location)
     return Store(location, keyring=keyring, policy=policy, state=state)
 
 
