@@ -32,13 +32,15 @@ def small_pipeline() -> Any:
 def loading_a_small_object(folder: Path) -> Iterator[Row]:
     """Compare a verified load of a 2 KB pipeline with plain joblib.load, by where the key comes from."""
     secret = HmacKey.generate()
-    keys = folder / "keys"
+    # Neither may lie in the folder of the other.
+    keys, models = folder / "keys", folder / "models"
     keys.mkdir()
+    models.mkdir()
     Keyring.of(secret).save(keys / "ring.json")
     model = small_pipeline()
 
     def compare(what: str, signer: Any, keyring: Any) -> Row:
-        path = folder / "small.joblib"
+        path = models / "small.joblib"
         safeload.dump(model, path, signer=signer)
         pair = side_by_side(lambda: safeload.load(path, keyring=keyring), lambda: joblib.load(path), 300)
         more = (pair.ours - pair.theirs) * 1000
