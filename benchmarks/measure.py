@@ -13,6 +13,9 @@ from dataclasses import dataclass
 
 REPEATS = 9
 
+# What was measured, the figure, and the target, if there is one.
+Row = tuple[str, str, str]
+
 
 @dataclass(frozen=True)
 class Pair:

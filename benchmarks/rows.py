@@ -12,10 +12,9 @@ import joblib
 import numpy as np
 
 import safeload
-from benchmarks.measure import import_user_seconds, side_by_side
+from benchmarks import stores
+from benchmarks.measure import Row, import_user_seconds, side_by_side
 from safeload import EcdsaP256PrivateKey, Ed25519PrivateKey, HmacKey, Keyring
-
-Row = tuple[str, str, str]
 
 
 def small_pipeline() -> Any:
@@ -88,4 +87,6 @@ ROWS: tuple[Callable[[Path], Iterator[Row]], ...] = (
     dumping_a_small_object,
     loading_arrays,
     importing,
+    stores.latest_among_many_tags,
+    stores.rotating,
 )
