@@ -13,10 +13,10 @@ import io
 import os
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import IO, Any
+from typing import IO, Any, Literal, get_args
 
 from safeload import envelope, environment, formats, magic, sidecar, signing, statement, verification
-from safeload.digests import digest_of
+from safeload.digests import DigestAlgorithm, digest_of
 from safeload.errors import (
     DigestMismatch,
     InvalidName,
@@ -39,11 +39,13 @@ from safeload.storage.beneath import folder_id
 from safeload.storage.blob import Blob, FileVersion
 from safeload.storage.reader import read, read_start, wrapped
 from safeload.storage.replacement import put_sidecar, refuse_present, replace
+from safeload.storage.sealed import AVAILABLE as SEALING
 from safeload.storage.writer import stage
 from safeload.verification import Expectation, Verified
 
 PathLike = str | os.PathLike[str]
 PolicySource = Policy | PathLike
+MapMode = Literal["r", "c"]
 
 IN_MEMORY_NAME = "in-memory"
 
@@ -194,9 +196,11 @@ def load(
     path: PathLike,
     *,
     trusted: Iterable[str] | None = None,
+    mmap_mode: MapMode | None = None,
     name: str | None = None,
     keyring: KeyringSource | None = None,
     policy: PolicySource | None = None,
+    **options: Any,
 ) -> Any:
     """Verify an artifact, then make the object.
 
@@ -207,10 +211,18 @@ def load(
     trusted
         For a skops file without a sidecar: exact names of the types that it may contain. A sidecar that is
         present must verify all the same.
+    mmap_mode
+        For joblib's format: ``"r"`` gives large arrays that cannot be written to, ``"c"`` such as can, where
+        what is written stays in memory. They look into a copy of the file that was made while it was
+        verified: a sealed memory file on Linux, so that several processes can have it (:func:`share`), and
+        private memory elsewhere. What becomes of the file afterwards is no matter to them.
     name
         Under which it must have been signed; None means the file's name.
     keyring, policy
         As for :func:`dump`.
+    **options
+        The format's own. ``copy=True`` for joblib: each large array in memory of its own; otherwise they
+        share the artifact's, which stays as long as one of them does.
 
     Raises
     ------
@@ -222,10 +234,21 @@ def load(
         It, or the keyring, cannot be read as it must.
     DeserializationError
         It verified, and no object could be made of it.
+    TypeError, ValueError
+        An option is not the format's; ``"r+"`` and ``"w+"`` are none, since they would write to the artifact.
     """
     rules = resolve_policy(policy)
-    verified = verified_artifact(os.fspath(path), name, rules.allowlist_for(trusted), keyring, rules)
-    return make_object(verified, rules)
+    if mmap_mode is not None:
+        options["mmap_mode"] = _check_mode(mmap_mode)
+    verified = verified_artifact(
+        os.fspath(path),
+        name,
+        rules.allowlist_for(trusted),
+        keyring,
+        rules,
+        sealed=mmap_mode is not None and SEALING,
+    )
+    return make_object(verified, rules, options)
 
 
 def loads(
@@ -311,8 +334,8 @@ def sign(
     _refuse_in(os.path.dirname(location), ring, rules)
     if not overwrite:
         refuse_present(location)
-    blob = read(location, limit=rules.limits.artifact_bytes)
-    chosen = format or magic.identify(blob.data)
+    blob = read(location, limit=rules.limits.artifact_bytes, algorithm=rules.digest_algorithm)
+    chosen = format or magic.identify(blob.view)
     if chosen is None:
         raise MalformedError(
             "its format cannot be told by its first bytes", where=location, hint="Name it: format=…"
@@ -338,6 +361,8 @@ def verified_artifact(
     trusted: frozenset[str] | None,
     keyring: KeyringSource | None,
     rules: Policy,
+    *,
+    sealed: bool = False,
 ) -> Verified:
     """Read an artifact and its sidecar and pass both through the gate.
 
@@ -357,15 +382,18 @@ def verified_artifact(
         try:
             if signature is None:
                 blob = read_start(location, size=_START_BYTES)
-                verification.require_admissible(blob.data, expected, rules)
-                blob = read(location, limit=rules.limits.artifact_bytes)
+                verification.require_admissible(blob.view, expected, rules)
+                blob = read(location, limit=rules.limits.artifact_bytes, sealed=sealed)
                 return verification.verify(blob, None, expected, None, rules)
             authentic = verification.authenticate(
                 signature.data, expected, ring, rules, folder=signature.folder, where=location
             )
-            blob = read_as_signed(
-                lambda limit: read(location, limit=limit), authentic.size, rules.limits, where=location
-            )
+            algorithm = authentic.algorithm
+
+            def read_up_to(limit: int, algorithm: DigestAlgorithm = algorithm) -> Blob:
+                return read(location, limit=limit, algorithm=algorithm, sealed=sealed)
+
+            blob = read_as_signed(read_up_to, authentic.size, rules.limits, where=location)
             return verification.admit(blob, authentic)
         except (DigestMismatch, SignatureMissing) as error:
             error.where = error.where or location
@@ -424,15 +452,26 @@ def _read_sidecar(location: str, limits: Limits) -> Blob | None:
         raise MalformedError(f"the sidecar has over {limits.sidecar_bytes} bytes", where=path) from None
 
 
-def make_object(verified: Verified, rules: Policy) -> Any:
+def make_object(verified: Verified, rules: Policy, options: dict[str, Any] | None = None) -> Any:
     """Compare the environment, then make the object; the one way from verified bytes to it."""
     if verified.statement is not None:
         environment.check(verified.statement, rules.environment, where=verified.blob.location)
-    return formats.load(verified, rules.limits)
+    return formats.load(verified, rules.limits, options or {})
 
 
 def _sidecar_of(signed: Statement, key: SigningKey, limits: Limits) -> bytes:
     return signing.seal(statement.encode(signed), key, limits, where=signed.name)
+
+
+def _check_mode(mode: str) -> str:
+    if mode in ("r+", "w+"):
+        raise ValueError(
+            f"mmap_mode={mode!r} would write to the artifact, which then is no longer what was signed; load "
+            'it with "c", and store what you change anew'
+        )
+    if mode not in get_args(MapMode):
+        raise ValueError(f"mmap_mode is one of {', '.join(get_args(MapMode))}")
+    return mode
 
 
 def _former(limits: Limits) -> Any:

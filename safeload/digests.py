@@ -7,6 +7,7 @@ BLAKE3 is the default: it uses all cores, and a file's digest equals what ``b3su
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass
 from typing import Literal, Protocol, get_args
@@ -18,7 +19,8 @@ ALGORITHMS: tuple[DigestAlgorithm, ...] = get_args(DigestAlgorithm)
 
 _HEX = re.compile(r"[0-9a-f]{64}")
 # Below this size starting threads costs more than they save.
-_THREADED_BYTES = 1 << 20
+_THREADED_BYTES = 1 << 22
+_MAX_THREADS = 16
 
 
 class Hasher(Protocol):
@@ -66,13 +68,25 @@ class Digest:
         return f"{self.algorithm}:{self.hex}"
 
 
+def processors() -> int:
+    """Return how many processors this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # Not on every system.
+        return os.cpu_count() or 1
+
+
 def hasher(algorithm: DigestAlgorithm, *, threads: bool = False) -> Hasher:
-    """Return a new hasher; `threads` lets BLAKE3 use all cores for large updates."""
+    """Return a new hasher; `threads` lets BLAKE3 use all cores for large updates.
+
+    They are threads of its own: the library's common ones are gone in a forked process, which would wait for
+    them forever.
+    """
     if algorithm == "sha256":
         return hashlib.sha256()
     import blake3
 
-    return blake3.blake3(max_threads=blake3.blake3.AUTO if threads else 1)
+    return blake3.blake3(max_threads=min(_MAX_THREADS, processors()) if threads else 1)
 
 
 def digest_of(algorithm: DigestAlgorithm, data: bytes | memoryview) -> Digest:

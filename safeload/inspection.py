@@ -90,7 +90,7 @@ def _of(
         path=blob.location,
         size=blob.size,
         digest=str(blob.digest("blake3")),
-        looks_like=magic.identify(blob.data),
+        looks_like=magic.identify(blob.view),
         key_ids=key_ids,
         statement=statement,
         refusal=refusal,

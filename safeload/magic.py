@@ -5,6 +5,7 @@ Signed files are not looked at here: their format stands in the statement.
 
 from __future__ import annotations
 
+_START = 16
 _ZIP = b"PK\x03\x04"
 # The compressors of joblib, by the bytes their streams start with.
 COMPRESSORS: tuple[tuple[str, bytes], ...] = (
@@ -19,12 +20,13 @@ COMPRESSORS: tuple[tuple[str, bytes], ...] = (
 _ZLIB_LEVELS = (b"\x01", b"\x5e", b"\x9c", b"\xda")
 
 
-def compressor(data: bytes) -> str | None:
+def compressor(data: bytes | memoryview) -> str | None:
     """Return the name of joblib's compressor whose stream `data` starts like, or None."""
+    data = bytes(data[:_START])
     return next((name for name, prefix in COMPRESSORS if data.startswith(prefix)), None)
 
 
-def identify(data: bytes) -> str | None:
+def identify(data: bytes | memoryview) -> str | None:
     """Return the format that `data` is in, or None where nothing is recognized.
 
     A file that starts with a ZIP entry is no pickle: the unpickler would take its first byte for a
@@ -33,12 +35,13 @@ def identify(data: bytes) -> str | None:
 
     Plain pickles are called joblib, which reads them too.
     """
-    if data.startswith(_ZIP):
+    start, end = bytes(data[:_START]), bytes(data[-1:])
+    if start.startswith(_ZIP):
         return "skops"
-    if compressor(data) is not None or (data[:1] == b"\x80" and len(data) > 2 and data[1] <= 5):
+    if compressor(start) is not None or (start[:1] == b"\x80" and len(start) > 2 and start[1] <= 5):
         return "joblib"
     # Protocols 0 and 1 have no header; every pickle ends with the STOP opcode.
-    if data.endswith(b"."):
+    if end == b".":
         return "joblib"
     return None
 

@@ -34,6 +34,7 @@ from datetime import UTC, datetime
 from typing import NoReturn
 
 from safeload import magic, pointer, sidecar, statement
+from safeload.digests import DigestAlgorithm
 from safeload.envelope import Envelope
 from safeload.errors import (
     DigestMismatch,
@@ -91,11 +92,13 @@ class Verified:
         The signed statement, or None where an allowlist is the ground.
     trusted
         Exact names of the types that may be made in addition to what the format admits by itself.
+    admitted
+        Exact names of all that a pickle may refer to; None where the statement has no list.
     keys
         The ids of the keys whose signatures verified.
     """
 
-    __slots__ = ("blob", "format", "keys", "statement", "trusted")
+    __slots__ = ("admitted", "blob", "format", "keys", "statement", "trusted")
 
     def __init__(
         self,
@@ -105,6 +108,7 @@ class Verified:
         format: str,
         statement: Statement | None,
         trusted: frozenset[str],
+        admitted: frozenset[str] | None,
         keys: tuple[KeyId, ...],
     ) -> None:
         if proof is not _GATE:
@@ -113,6 +117,7 @@ class Verified:
         self.format = format
         self.statement = statement
         self.trusted = trusted
+        self.admitted = admitted
         self.keys = keys
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
@@ -198,6 +203,11 @@ class Authentic:
         """The largest size that an artifact may have to fit one of the statements, in bytes."""
         return max(signed.size for signed, _ in self.claims)
 
+    @property
+    def algorithm(self) -> DigestAlgorithm:
+        """The digest algorithm of the first statement, so that a reader can hash on the way."""
+        return self.claims[0][0].digest.algorithm
+
 
 def authenticate(
     sidecar_bytes: bytes,
@@ -275,6 +285,7 @@ def admit(blob: Blob, authentic: Authentic) -> Verified:
                 format=signed.format,
                 statement=signed,
                 trusted=frozenset(signed.globals or ()) | (authentic._expected.trusted or frozenset()),
+                admitted=None if signed.globals is None else frozenset(signed.globals),
                 keys=keys,
             )
         assert mismatch is not None  # noqa: S101  there is at least one claim
@@ -440,7 +451,7 @@ def _check_expiry(signed: Statement, now: datetime) -> None:
         )
 
 
-def require_admissible(start: bytes, expected: Expectation, policy: Policy) -> str:
+def require_admissible(start: bytes | memoryview, expected: Expectation, policy: Policy) -> str:
     """Return the format of a file without a sidecar, by its first bytes, if it could be admitted at all.
 
     Raises
@@ -468,12 +479,13 @@ def require_admissible(start: bytes, expected: Expectation, policy: Policy) -> s
 
 
 def _admit_unsigned(blob: Blob, expected: Expectation, policy: Policy) -> Verified:
-    format_name = require_admissible(blob.data, expected, policy)
+    format_name = require_admissible(blob.view, expected, policy)
     return Verified(
         _GATE,
         blob=blob,
         format=format_name,
         statement=None,
         trusted=expected.trusted or frozenset(),
+        admitted=frozenset(),
         keys=(),
     )

@@ -71,11 +71,13 @@ def dump(name: str, obj: Any, file: IO[bytes], options: dict[str, Any], *, where
         ) from error
 
 
-def load(verified: Verified, limits: Limits) -> Any:
+def load(verified: Verified, limits: Limits, options: dict[str, Any]) -> Any:
     """Make the object from verified bytes.
 
     Raises
     ------
+    TypeError, ValueError
+        An option is not the format's.
     DeserializationError
         The bytes are the signed ones, and yet no object could be made of them.
     SafeloadError
@@ -84,9 +86,11 @@ def load(verified: Verified, limits: Limits) -> Any:
     chosen = get(verified.format)
     where = verified.blob.location
     try:
-        return chosen.load(verified, limits)
+        return chosen.load(verified, limits, options)
     except SafeloadError as error:
         error.where = error.where or where
+        raise
+    except OptionError:
         raise
     except Exception as error:
         problem = f"reading it failed ({type(error).__name__}: {brief(error)})"

@@ -41,8 +41,8 @@ class Format(Protocol):
         """
         ...
 
-    def load(self, verified: Verified, limits: Limits) -> Any:
-        """Make the object from verified bytes."""
+    def load(self, verified: Verified, limits: Limits, options: dict[str, Any]) -> Any:
+        """Make the object from verified bytes; an unknown option is a TypeError."""
         ...
 
     def globals_of(self, data: bytes, limits: Limits) -> tuple[str, ...] | None:

@@ -54,16 +54,16 @@ _OPENERS = frozenset(
 )
 # Packages and modules that are about files, with all that is in them.
 _OPENING_MODULES = (
-    "pandas.io",
-    "linecache",
-    "fileinput",
-    "runpy",
-    "shelve",
-    "dbm",
-    "sqlite3",
-    "_sqlite3",
-    "tempfile",
-    "shutil",
+    "pandas.io.",
+    "linecache.",
+    "fileinput.",
+    "runpy.",
+    "shelve.",
+    "dbm.",
+    "sqlite3.",
+    "_sqlite3.",
+    "tempfile.",
+    "shutil.",
 )
 _LEGACY = frozenset(
     {
@@ -103,7 +103,7 @@ def without_companions(resolved: Any) -> Any:
     # A path is data; what its methods do is not.
     path_method = module.partition(".")[0] == "pathlib" and "." in name
     pandas_reader = module.partition(".")[0] == "pandas" and name.startswith("read_")
-    file_module = f"{module}.".startswith(tuple(f"{opening}." for opening in _OPENING_MODULES))
+    file_module = f"{module}.".startswith(_OPENING_MODULES)
     if identity in _OPENERS or path_method or pandas_reader or file_module:
         raise FormatNotAllowed(
             f"it opens another file while it is read ({module}.{name}), which the signature does not cover",

@@ -42,8 +42,8 @@ class _Zlib:
         return self._stream.decompress(self._stream.unconsumed_tail + data, max_length)
 
 
-def decompress(data: bytes, compressor: str, limits: Limits) -> bytes:
-    """Return what a compressed stream unfolds to.
+def decompress(data: bytes | memoryview, compressor: str, limits: Limits) -> memoryview:
+    """Return what a compressed stream unfolds to, in memory that is the caller's own and writable.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def decompress(data: bytes, compressor: str, limits: Limits) -> bytes:
         while not stream.eof:
             piece = b""
             if stream.needs_input:
-                piece = data[position : position + _STEP_BYTES]
+                piece = bytes(data[position : position + _STEP_BYTES])
                 position += len(piece)
                 if not piece:
                     raise MalformedError(f"the {compressor} stream ends early")
@@ -92,7 +92,7 @@ def decompress(data: bytes, compressor: str, limits: Limits) -> bytes:
         raise MalformedError(f"the {compressor} stream is damaged") from None
     if stream.unused_data or position < len(data):
         raise MalformedError(f"bytes follow the end of the {compressor} stream")
-    return unfolded.getvalue()
+    return unfolded.getbuffer()
 
 
 def _decompressor(compressor: str, limits: Limits) -> Any:

@@ -6,12 +6,14 @@ from typing import IO, Any
 
 from safeload import magic
 from safeload.errors import FormatNotAllowed
+from safeload.formats import array_wrapper, joblib_unpickler, plain_unpickler
 from safeload.formats.base import refuse_options
 from safeload.formats.compression import decompress
 from safeload.limits import Limits
 from safeload.verification import Verified
 
 _LEGACY_CONTAINER = b"ZF"
+_START_BYTES = 16
 
 
 class JoblibFormat:
@@ -30,22 +32,52 @@ class JoblibFormat:
         refuse_options(self.name, options)
         return tuple(sorted(joblib_pickler.dump(obj, file, compress, protocol)))
 
-    def load(self, verified: Verified, limits: Limits) -> Any:
-        """Make the object; compressed bytes are unfolded within the limits first."""
-        from safeload.formats import joblib_pickler
+    def load(self, verified: Verified, limits: Limits, options: dict[str, Any]) -> Any:
+        """Make the object; compressed bytes are unfolded within the limits first.
 
-        data = verified.blob.data
-        if data.startswith(_LEGACY_CONTAINER):
+        Options are ``mmap_mode`` (see :func:`safeload.load`) and ``copy``, which copies large arrays, so that
+        a small one of them does not keep the memory of all the others.
+        """
+        options = dict(options)
+        mode, copy = options.pop("mmap_mode", None), options.pop("copy", False)
+        refuse_options(self.name, options)
+        memory = self._memory(verified, limits, mode)
+        if _is_plain(verified, memory):
+            return plain_unpickler.load_plain(memory, verified.admitted)
+        # What was read as `bytes` cannot be written to, as arrays must be.
+        copy = copy or (memory.readonly and mode is None)
+        return joblib_unpickler.ArrayUnpickler(memory, verified.admitted, copy=copy).finish()
+
+    def _memory(self, verified: Verified, limits: Limits, mode: str | None) -> memoryview:
+        """Return the uncompressed artifact, writable if arrays in it are to be."""
+        blob = verified.blob
+        start = blob.start(_START_BYTES)
+        if start.startswith(_LEGACY_CONTAINER):
             raise FormatNotAllowed(
                 "it is a container of joblib before 0.10",
                 hint="Load it where you trust it, store it anew with safeload.dump, and sign that.",
             )
-        compressor = magic.compressor(data)
-        return joblib_pickler.load(decompress(data, compressor, limits) if compressor else data)
+        compressor = magic.compressor(start)
+        if compressor is not None:
+            memory = decompress(blob.view, compressor, limits)
+        elif mode == "c" and blob.sealed is not None:
+            return blob.sealed.copy_on_write()
+        else:
+            memory = blob.own()
+        return memory.toreadonly() if mode == "r" else memory
 
     def globals_of(self, data: bytes, limits: Limits) -> None:
         """Return None: a joblib file shows its globals to an unpickler only."""
         return
+
+
+def _is_plain(verified: Verified, memory: memoryview) -> bool:
+    """Tell whether the artifact is a plain pickle, by what its signer wrote down of it.
+
+    Should the bytes say otherwise, the plain unpickler refuses the placeholder that is not on the list.
+    """
+    listed = verified.admitted
+    return listed is not None and array_wrapper.NAME not in listed and bytes(memory[:1]) == b"\x80"
 
 
 FORMAT = JoblibFormat()

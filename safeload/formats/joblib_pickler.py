@@ -1,78 +1,84 @@
-"""joblib's pickler and unpickler, subclassed. The only module that touches joblib's inner parts.
+"""Writing joblib artifacts.
 
-What it relies on, each held by ``tests/test_joblib_internals.py``:
+An artifact without large arrays is a plain pickle of protocol 5, by the standard library's C pickler: joblib
+reads it as well, and both ways are several times as fast as joblib's own. An artifact with large arrays is
+what joblib writes (``joblib_arrays.py``), with those arrays' bytes on their own in the file, aligned, so that
+they can be looked at where they lie. Which of the two it is shows on the way: the first is held back until it
+is sure.
 
-- ``NumpyPickler`` and ``NumpyUnpickler`` are the standard library's Python pickler and unpickler, made as
-  ``NumpyPickler(file, protocol)`` and ``NumpyUnpickler(filename, file, ensure_native_byte_order)``;
-- the pickle nested in an object array is read through ``find_class`` of the outer unpickler (joblib 1.6);
-- ``numpy_pickle_utils._write_fileobject`` wraps a file in a compressor;
-- an object array is nested as a protocol-5 pickle.
+What it relies on, each held by ``tests/test_joblib_internals.py``: ``joblib.load`` reads a plain pickle of
+protocol 5, and ``numpy_pickle_utils._write_fileobject`` wraps a file in a compressor.
 """
 
 from __future__ import annotations
 
-import io
 from typing import IO, Any
 
-from joblib.numpy_pickle import NumpyPickler, NumpyUnpickler
-
-from safeload.errors import MalformedError
-from safeload.formats import recording
+from safeload.formats import numpy_arrays, recording
 from safeload.formats.base import OptionError
-from safeload.formats.companions import without_companions
+from safeload.formats.spool import Spool
+
+# An array of so many bytes makes a file one with arrays of their own…
+_LARGE_BYTES = 1 << 20
+# …and so do smaller ones of so many bytes together.
+_MANY_BYTES = 32 << 20
 
 
-class Pickler(recording.Recording, NumpyPickler):  # type: ignore[misc]  # joblib has no types
-    """Writes what ``joblib.dump`` writes, to the byte, and records the globals."""
-
-    dispatch = recording.dispatch_of(NumpyPickler)
-
-    def __init__(self, file: IO[bytes], protocol: int | None) -> None:
-        super().__init__(file, protocol=protocol)
-        self.recorded = set()
-
-    def save(self, obj: Any, *arguments: Any, **named: Any) -> Any:
-        """Write an object; an object array's nested pickle is recorded by a second, discarded run."""
-        if type(obj).__module__ == "numpy" and getattr(getattr(obj, "dtype", None), "hasobject", False):
-            self.recorded |= recording.globals_of(obj)
-        return super().save(obj, *arguments, **named)
+class _HasLargeArrays(Exception):
+    """What was begun as a plain pickle is better written the other way."""
 
 
-class Unpickler(NumpyUnpickler):  # type: ignore[misc]
-    """Reads from memory only: no path reaches it, and no global that opens a file."""
+class _PlainPickler(recording.RecordingPickler):
+    """Writes a plain pickle, as long as no large array turns up while it can still be dropped."""
 
-    def __init__(self, data: bytes) -> None:
-        super().__init__("", io.BytesIO(data), True)
+    def __init__(self, spool: Spool, protocol: int | None) -> None:
+        super().__init__(spool, protocol)  # type: ignore[arg-type]
+        self._spool = spool
+        self._arrays = numpy_arrays.array_types()
+        self._array_bytes = 0
 
-    def find_class(self, module: str, name: str) -> Any:
-        """Look a global up; nested pickles come through here too."""
-        return without_companions(super().find_class(module, name))
+    def reducer_override(self, obj: Any) -> Any:
+        if type(obj) in self._arrays:
+            if not obj.dtype.hasobject:
+                self._array_bytes += obj.nbytes
+                large = obj.nbytes >= _LARGE_BYTES or self._array_bytes >= _MANY_BYTES
+                if large and self._spool.is_held:
+                    raise _HasLargeArrays
+            obj = numpy_arrays.unmapped(obj)
+            reduced = numpy_arrays.reduction(obj, self.reduction_protocol)
+            if reduced is not None:
+                return reduced
+        return super().reducer_override(obj)
 
 
 def dump(
     obj: Any, file: IO[bytes], compress: int | str | tuple[str, int] | bool, protocol: int | None
 ) -> set[str]:
-    """Write `obj` as ``joblib.dump(obj, file, compress, protocol)`` does; return the globals."""
+    """Write `obj` so that ``joblib.load`` reads it; return the globals."""
+    if compress == 0 and not isinstance(compress, bool | str | tuple):
+        return _dump(obj, file, protocol)
     from joblib.numpy_pickle_utils import _write_fileobject
 
     method, level = _compression(compress)
     if level == 0:
-        pickler = Pickler(file, protocol)
-        pickler.dump(obj)
-        return pickler.recorded
+        return _dump(obj, file, protocol)
     with _write_fileobject(file, compress=(method, level)) as compressed:
-        pickler = Pickler(compressed, protocol)
-        pickler.dump(obj)
-    return pickler.recorded
+        return _dump(obj, compressed, protocol)
 
 
-def load(data: bytes) -> Any:
-    """Make the object from the bytes of an uncompressed dump."""
-    unpickler = Unpickler(data)
-    obj = unpickler.load()
-    if unpickler.file_handle.tell() != len(data):
-        raise MalformedError("bytes follow the end of the object")
-    return obj
+def _dump(obj: Any, file: IO[bytes], protocol: int | None) -> set[str]:
+    spool = Spool(file)
+    plain = _PlainPickler(spool, protocol)
+    try:
+        plain.dump(obj)
+    except _HasLargeArrays:
+        from safeload.formats.joblib_arrays import ArrayPickler
+
+        arrays = ArrayPickler(file, plain.reduction_protocol)
+        arrays.dump(obj)
+        return arrays.recorded
+    spool.release()
+    return plain.recorded
 
 
 def _compression(compress: int | str | tuple[str, int] | bool) -> tuple[str, int | None]:

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import pickle
 from typing import IO, Any
 
-from safeload.errors import MalformedError
+from safeload.formats import plain_unpickler
 from safeload.formats.base import refuse_options
-from safeload.formats.companions import without_companions
 from safeload.formats.recording import RecordingPickler
 from safeload.limits import Limits
 from safeload.verification import Verified
-
-
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        return without_companions(super().find_class(module, name))
 
 
 class PickleFormat:
@@ -34,13 +26,10 @@ class PickleFormat:
         pickler.dump(obj)
         return tuple(sorted(pickler.recorded))
 
-    def load(self, verified: Verified, limits: Limits) -> Any:
-        """Make the object; bytes after its end are an error."""
-        stream = io.BytesIO(verified.blob.data)
-        obj = _Unpickler(stream).load()
-        if stream.tell() != verified.blob.size:
-            raise MalformedError("bytes follow the end of the pickle")
-        return obj
+    def load(self, verified: Verified, limits: Limits, options: dict[str, Any]) -> Any:
+        """Make the object; there are no options, and bytes after its end are an error."""
+        refuse_options(self.name, options)
+        return plain_unpickler.load_plain(verified.blob.view, verified.admitted)
 
     def globals_of(self, data: bytes, limits: Limits) -> None:
         """Return None: a pickle shows its globals to an unpickler only."""

@@ -1,14 +1,70 @@
 """Picklers that write down every global they refer to, for the signed statement.
 
-Both are the pure-Python pickler of the standard library underneath, whose ``save_global`` every reference
-passes through: classes, functions, and what a ``__reduce__`` names by text.
+The fast one is the standard library's C pickler, which asks :meth:`RecordingPickler.reducer_override` about
+every object that is not of a built-in kind: classes and functions themselves, what reductions call, and
+objects that reduce to a name. The other is mixed into a Python pickler, whose ``save_global`` every
+reference passes through.
 """
 
 from __future__ import annotations
 
+import copyreg
 import pickle
 from types import FunctionType
 from typing import IO, Any
+
+_SINGLETONS = (type(None), type(NotImplemented), type(...))
+
+
+def _protocol(protocol: int | None) -> int:
+    """Return which protocol is written."""
+    if protocol is None:
+        return 5
+    return pickle.HIGHEST_PROTOCOL if protocol < 0 else protocol
+
+
+def global_name(obj: Any, name: str | None = None) -> str:
+    """Return the ``module.qualname`` under which a pickler refers to a class or function."""
+    qualified = name or getattr(obj, "__qualname__", None) or obj.__name__
+    module = pickle.whichmodule(obj, qualified)  # type: ignore[attr-defined]
+    return f"{module}.{qualified}"
+
+
+class RecordingPickler(pickle.Pickler):
+    """A plain pickler that records.
+
+    Parameters
+    ----------
+    file
+        Takes bytes.
+    protocol
+        As for :class:`pickle.Pickler`; None means 5.
+    """
+
+    def __init__(self, file: IO[bytes], protocol: int | None = None) -> None:
+        self.reduction_protocol = _protocol(protocol)
+        super().__init__(file, self.reduction_protocol)
+        self.recorded: set[str] = set()
+
+    def reducer_override(self, obj: Any) -> Any:
+        """Do what the pickler would do, and write down what it refers to."""
+        kind = type(obj)
+        if kind is type or kind is FunctionType:
+            # The singletons' classes are made by calling `type`, which comes through here itself.
+            if obj not in _SINGLETONS:
+                self.recorded.add(global_name(obj))
+            return NotImplemented
+        reduce = copyreg.dispatch_table.get(kind)
+        if reduce is not None:
+            reduced = reduce(obj)
+        elif issubclass(kind, type):
+            self.recorded.add(global_name(obj))
+            return NotImplemented
+        else:
+            reduced = obj.__reduce_ex__(self.reduction_protocol)
+        if isinstance(reduced, str):
+            self.recorded.add(global_name(obj, reduced))
+        return reduced
 
 
 class Recording:
@@ -18,14 +74,12 @@ class Recording:
 
     def save_global(self, obj: Any, name: str | None = None) -> None:
         """Write a reference, and write it down."""
-        qualified = name or getattr(obj, "__qualname__", None) or obj.__name__
-        module = pickle.whichmodule(obj, qualified)  # type: ignore[attr-defined]
-        self.recorded.add(f"{module}.{qualified}")
+        self.recorded.add(global_name(obj, name))
         super().save_global(obj, name)  # type: ignore[misc]
 
     def save_type(self, obj: Any) -> None:
         """Write a class; those of None, NotImplemented and Ellipsis are made by calling ``type``."""
-        if obj in (type(None), type(NotImplemented), type(...)):
+        if obj in _SINGLETONS:
             self.recorded.add("builtins.type")
         super().save_type(obj)  # type: ignore[misc]
 
@@ -36,28 +90,3 @@ def dispatch_of(base: Any) -> dict[Any, Any]:
     table[FunctionType] = lambda pickler, obj: pickler.save_global(obj)
     table[type] = lambda pickler, obj: pickler.save_type(obj)
     return table
-
-
-class RecordingPickler(Recording, pickle._Pickler):
-    """A plain pickler that records."""
-
-    dispatch = dispatch_of(pickle._Pickler)
-
-    def __init__(self, file: IO[bytes], protocol: int | None = None) -> None:
-        super().__init__(file, protocol)
-        self.recorded = set()
-
-
-class Sink:
-    """Takes bytes and forgets them."""
-
-    def write(self, data: bytes) -> int:
-        """Take `data`."""
-        return len(data)
-
-
-def globals_of(obj: Any) -> set[str]:
-    """Return what a plain protocol-5 pickle of `obj` refers to."""
-    pickler = RecordingPickler(Sink(), protocol=5)  # type: ignore[arg-type]
-    pickler.dump(obj)
-    return pickler.recorded

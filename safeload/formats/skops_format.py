@@ -42,8 +42,8 @@ class SkopsFormat:
         file.write(data)
         return tuple(sorted(types))
 
-    def load(self, verified: Verified, limits: Limits) -> Any:
-        """Make the object if every type in it is admitted.
+    def load(self, verified: Verified, limits: Limits, options: dict[str, Any]) -> Any:
+        """Make the object if every type in it is admitted; there are no options.
 
         Raises
         ------
@@ -52,6 +52,7 @@ class SkopsFormat:
         """
         import skops.io
 
+        refuse_options(self.name, options)
         data = skops_archive.checked(verified.blob.data, limits)
         missing = tuple(sorted(set(skops.io.get_untrusted_types(data=data)) - verified.trusted))
         if missing:

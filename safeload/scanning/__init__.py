@@ -48,7 +48,7 @@ def globals_of(data: bytes, limits: Limits) -> Scan:
         read here.
     """
     compressor = magic.compressor(data)
-    machine = Machine(decompress(data, compressor, limits) if compressor else data)
+    machine = Machine(bytes(decompress(data, compressor, limits)) if compressor else data)
     try:
         machine.run()
     except Halt as halt:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 
 from safeload.digests import Digest, DigestAlgorithm, digest_of
+from safeload.storage.memory import PrivateMemory
+from safeload.storage.sealed import SealedMemory
+
+Memory = bytes | PrivateMemory | SealedMemory
 
 # Device and inode of a folder: what tells two folders apart however they are spelled.
 FolderId = tuple[int, int]
@@ -18,15 +22,15 @@ def file_version(status: os.stat_result) -> FileVersion:
 
 
 class Blob:
-    """Private, unchangeable bytes with their digests.
+    """Private bytes with their digests, which nobody else can alter.
 
-    Digest, verification and deserialization all use :attr:`data`, so that a file that changes on disk
-    after it was read changes nothing.
+    Digest, verification and deserialization all use this memory, so that a file that changes on disk after it
+    was read changes nothing.
 
     Parameters
     ----------
-    data
-        The bytes. ``bytes`` and not a view: nobody else can alter them.
+    memory
+        The bytes: ``bytes``, or memory that the reader has filled and kept to itself.
     location
         Where they came from, for messages.
     folder
@@ -39,11 +43,11 @@ class Blob:
         What a reader computed of these very bytes on their way into memory.
     """
 
-    __slots__ = ("_digests", "data", "folder", "location", "mode", "owner", "version")
+    __slots__ = ("_digests", "_memory", "folder", "location", "mode", "owner", "version")
 
     def __init__(
         self,
-        data: bytes,
+        memory: Memory,
         location: str,
         *,
         folder: FolderId | None = None,
@@ -53,9 +57,9 @@ class Blob:
         digests: tuple[Digest, ...] = (),
     ) -> None:
         # A bytearray or a view could be altered between the check and the use.
-        if type(data) is not bytes:
+        if type(memory) not in (bytes, PrivateMemory, SealedMemory):
             raise TypeError("a blob is made of bytes")
-        self.data = data
+        self._memory = memory
         self.location = location
         self.folder = folder
         self.version = version
@@ -64,14 +68,40 @@ class Blob:
         self._digests: dict[DigestAlgorithm, Digest] = {digest.algorithm: digest for digest in digests}
 
     @property
+    def view(self) -> memoryview:
+        """The bytes, to be read."""
+        return self.own().toreadonly()
+
+    def own(self) -> memoryview:
+        """Return the bytes for whoever turns them into an object, and uses the blob for nothing else then.
+
+        Where the memory is this process's alone, and writable, so is the view.
+        """
+        return memoryview(self._memory) if isinstance(self._memory, bytes) else self._memory.view
+
+    @property
+    def data(self) -> bytes:
+        """The bytes as such; a copy, if they are many."""
+        return self._memory if isinstance(self._memory, bytes) else bytes(self._memory.view)
+
+    @property
+    def sealed(self) -> SealedMemory | None:
+        """The memory file that holds the bytes, if it is one."""
+        return self._memory if isinstance(self._memory, SealedMemory) else None
+
+    def start(self, size: int) -> bytes:
+        """Return the first `size` bytes, or as many as there are."""
+        return bytes(self.view[:size])
+
+    @property
     def size(self) -> int:
         """Size in bytes."""
-        return len(self.data)
+        return len(self._memory) if isinstance(self._memory, bytes) else len(self._memory.view)
 
     def digest(self, algorithm: DigestAlgorithm) -> Digest:
         """Return the digest of the bytes, computed once."""
         if algorithm not in self._digests:
-            self._digests[algorithm] = digest_of(algorithm, self.data)
+            self._digests[algorithm] = digest_of(algorithm, self.view)
         return self._digests[algorithm]
 
     def __repr__(self) -> str:

@@ -95,7 +95,7 @@ def plan(
         try:
             name, its_tag = _name_and_tag(file, links, split, tag)
             blob = read(candidate.path, limit=caps.artifact_bytes)
-            if magic.identify(blob.data) != "joblib":
+            if magic.identify(blob.view) != "joblib":
                 raise MalformedError("it is neither a joblib nor a pickle file", where=candidate.path)
             Place(name)
             check_tag(its_tag)

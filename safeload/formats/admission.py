@@ -1,0 +1,61 @@
+"""What a pickle may refer to: the globals that its signed statement lists, if it lists them.
+
+The list is made when an object is stored, so a file that asks for more is not what its signer believed it to
+be. A file that was signed as it was found has no list.
+"""
+
+from __future__ import annotations
+
+import _compat_pickle
+import sys
+from types import ModuleType
+from typing import Any
+
+from safeload.errors import UntrustedType, printable
+
+
+def require(admitted: frozenset[str] | None, module: str, name: str) -> None:
+    """Raise unless a global may be looked up.
+
+    Parameters
+    ----------
+    admitted
+        Exact names; None for no list.
+    module, name
+        As the pickle has them. Those of Python 2 are what the unpickler turns them into.
+
+    Raises
+    ------
+    UntrustedType
+    """
+    if admitted is None:
+        return
+    module, name = _compat_pickle.NAME_MAPPING.get((module, name), (module, name))
+    module = _compat_pickle.IMPORT_MAPPING.get(module, module)
+    if f"{module}.{name}" not in admitted:
+        raise UntrustedType(
+            f"it refers to {printable(f'{module}.{name}')[:200]}, which its signed statement does not list",
+            hint="Whoever signed it did not know what is in it. Ask them.",
+            types=(f"{module}.{name}",),
+        )
+
+
+def refuse_detour(module: str, name: str) -> None:
+    """Raise if a name with dots, which was just resolved, leads through a module into another one.
+
+    ``a`` with ``b.c`` and ``a.b`` with ``c`` are one text. The first, where ``b`` is a module, is how
+    ``random`` with ``_os.system`` gets at what a list of names never meant.
+
+    Raises
+    ------
+    UntrustedType
+    """
+    *path, _ = name.split(".")
+    found: Any = sys.modules.get(module)
+    for part in path:
+        found = getattr(found, part, None)
+        if isinstance(found, ModuleType):
+            raise UntrustedType(
+                f"it refers to {printable(f'{module}.{name}')[:200]} by way of another module",
+                types=(f"{module}.{name}",),
+            )
