@@ -28,9 +28,14 @@ class Counting:
         return getattr(self._backend, name)
 
     def read(self, path: str, *, limit: int) -> Any:
-        blob, version = self._backend.read(path, limit=limit)
+        data, version = self._backend.read(path, limit=limit)
+        self.seen.update(reads=1, bytes=len(data))
+        return data, version
+
+    def read_artifact(self, path: str, **named: Any) -> Any:
+        blob = self._backend.read_artifact(path, **named)
         self.seen.update(reads=1, bytes=blob.size)
-        return blob, version
+        return blob
 
 
 def counted(store: Store) -> Counter[str]:

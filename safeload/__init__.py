@@ -155,6 +155,8 @@ if TYPE_CHECKING:
     )
     from safeload.limits import Limits as Limits
     from safeload.policy import Policy as Policy
+    from safeload.sharing import SharedArtifact as SharedArtifact
+    from safeload.sharing import share as share
     from safeload.statement import Environment as Environment
     from safeload.statement import Statement as Statement
     from safeload.store import Check as Check
@@ -182,6 +184,7 @@ _HOMES = {
     "safeload.limits": ("Limits",),
     "safeload.policy": ("Policy",),
     "safeload.store": ("Check", "Store", "dump_obj", "load_obj"),
+    "safeload.sharing": ("SharedArtifact", "share"),
     "safeload.statement": ("Environment", "Statement"),
     "safeload.errors": (
         "DeserializationError",

@@ -239,7 +239,7 @@ def load(
     """
     rules = resolve_policy(policy)
     if mmap_mode is not None:
-        options["mmap_mode"] = _check_mode(mmap_mode)
+        options["mmap_mode"] = check_mode(mmap_mode)
     verified = verified_artifact(
         os.fspath(path),
         name,
@@ -259,8 +259,9 @@ def loads(
     name: str = IN_MEMORY_NAME,
     keyring: KeyringSource | None = None,
     policy: PolicySource | None = None,
+    **options: Any,
 ) -> Any:
-    """Verify what :func:`dumps` returned, then make the object. Errors are those of :func:`load`."""
+    """Verify what :func:`dumps` returned, then make the object. Options and errors: see :func:`load`."""
     rules = resolve_policy(policy)
     blob = Blob(bytes(artifact), name)
     if blob.size > rules.limits.artifact_bytes:
@@ -270,7 +271,7 @@ def loads(
     expected = Expectation(name=name, trusted=rules.allowlist_for(trusted))
     ring = None if sidecar is None else sources.resolve(keyring)
     signature = None if sidecar is None else bytes(sidecar)
-    return make_object(verification.verify(blob, signature, expected, ring, rules), rules)
+    return make_object(verification.verify(blob, signature, expected, ring, rules), rules, options)
 
 
 def verify(
@@ -463,7 +464,8 @@ def _sidecar_of(signed: Statement, key: SigningKey, limits: Limits) -> bytes:
     return signing.seal(statement.encode(signed), key, limits, where=signed.name)
 
 
-def _check_mode(mode: str) -> str:
+def check_mode(mode: str) -> str:
+    """Return `mode` if an artifact can be mapped in it; ValueError otherwise."""
     if mode in ("r+", "w+"):
         raise ValueError(
             f"mmap_mode={mode!r} would write to the artifact, which then is no longer what was signed; load "

@@ -21,6 +21,9 @@ says nothing against the other; that it is malformed or its signature does not f
 Rules 1 to 6 need the sidecar only (:func:`authenticate`), so that no more of an artifact need be read than
 the number of bytes that was signed; rules 7 and 8 come with the bytes (:func:`admit`).
 
+What was verified in a sealed memory file, which nobody can alter any more, stays so: another process takes it
+over from who verified it (:func:`hand_over`, :func:`take_over`).
+
 Without a sidecar: a data-only format that the policy lists, and an allowlist, given by the policy or the
 call, that the format will hold every type against. All else is :class:`~safeload.errors.SignatureMissing`.
 
@@ -55,6 +58,7 @@ from safeload.pointer import Pointer
 from safeload.policy import DATA_ONLY_FORMATS, Policy
 from safeload.statement import PAYLOAD_TYPE, Statement
 from safeload.storage.blob import Blob, FolderId
+from safeload.storage.sealed import Address, SealedMemory
 
 _GATE = object()
 
@@ -293,6 +297,65 @@ def admit(blob: Blob, authentic: Authentic) -> Verified:
     except SafeloadError as error:
         error.where = error.where or blob.location
         raise
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """What was verified in a sealed memory file, on its way to another process of the same program.
+
+    It is made of what a :class:`Verified` holds. Whoever can hand a false one to a process hands it a pickle,
+    and so can make it do anything without one.
+    """
+
+    address: Address
+    location: str
+    format: str
+    payload: bytes | None
+    trusted: frozenset[str]
+    admitted: frozenset[str] | None
+    keys: tuple[KeyId, ...]
+
+
+def hand_over(verified: Verified) -> Handover:
+    """Say where another process finds verified bytes, as long as `verified` lives here.
+
+    Raises
+    ------
+    RuntimeError
+        They are not in a sealed memory file.
+    """
+    sealed = verified.blob.sealed
+    if sealed is None:
+        raise RuntimeError("only sealed bytes are handed over")
+    signed = verified.statement
+    return Handover(
+        address=sealed.address,
+        location=verified.blob.location,
+        format=verified.format,
+        payload=None if signed is None else statement.encode(signed),
+        trusted=verified.trusted,
+        admitted=verified.admitted,
+        keys=verified.keys,
+    )
+
+
+def take_over(handover: Handover) -> Verified:
+    """Return what another process has verified, mapped here.
+
+    Raises
+    ------
+    NotFound, StorageError
+        It is not there any more, or the system refused.
+    """
+    return Verified(
+        _GATE,
+        blob=Blob(SealedMemory.at(handover.address), handover.location),
+        format=handover.format,
+        statement=None if handover.payload is None else statement.parse(handover.payload),
+        trusted=handover.trusted,
+        admitted=handover.admitted,
+        keys=handover.keys,
+    )
 
 
 def verify_statement(

@@ -66,8 +66,8 @@ def used(tree: ast.AST) -> Iterator[str]:
 def test_the_modules_are_those_of_the_package() -> None:
     """The control: what is searched below is there."""
     assert {"safeload", "safeload.verification", "safeload.formats.pickle_format"} <= MODULES.keys()
-    assert "pickle" in set(imported(MODULES["safeload.formats.pickle_format"]))
-    assert "joblib.numpy_pickle.NumpyUnpickler" in set(imported(MODULES["safeload.formats.joblib_pickler"]))
+    assert "pickle" in set(imported(MODULES["safeload.formats.plain_unpickler"]))
+    assert "joblib.numpy_pickle.NumpyPickler" in set(imported(MODULES["safeload.formats.joblib_arrays"]))
 
 
 def test_no_import_is_relative() -> None:
@@ -93,7 +93,9 @@ def test_files_are_read_by_the_reader_only() -> None:
     """There is one, which knows about links, sizes and changes."""
     for module, tree in MODULES.items():
         if not module.startswith(("safeload.storage.", DEMO)):
-            assert READERS.isdisjoint(used(tree)), module
+            found = READERS & set(used(tree))
+            # A memory-mapped array is told by its class, and stored by its values.
+            assert found <= ({"memmap"} if module == "safeload.formats.numpy_arrays" else set()), module
 
 
 def test_nothing_is_run_from_text() -> None:

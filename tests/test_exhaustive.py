@@ -85,9 +85,9 @@ def deserialized(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     passed: list[Any] = []
     real = formats.load
 
-    def load(verified: Any, limits: Any) -> Any:
+    def load(verified: Any, limits: Any, options: Any) -> Any:
         passed.append(verified)
-        return real(verified, limits)
+        return real(verified, limits, options)
 
     monkeypatch.setattr(formats, "load", load)
     return passed

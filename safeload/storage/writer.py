@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import io
 import os
 import secrets
 from collections.abc import Callable, Iterator
-from typing import IO
+from typing import IO, cast
 
-from safeload.digests import Digest, DigestAlgorithm, Hasher, hasher
+from safeload.digests import Digest, DigestAlgorithm
 from safeload.errors import SafeloadError
+from safeload.storage.hashing_file import HashingFile
 from safeload.storage.reader import wrapped
 
-_BUFFER_BYTES = 1 << 20
 _CREATE = (
     os.O_WRONLY
     | os.O_CREAT
@@ -34,37 +33,24 @@ _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 _MAX_STEM = 40
 
 
-class _HashingFile(io.RawIOBase):
-    """A file that hashes what it writes; it can tell its position but not go back."""
+class _Descriptor:
+    """An open file."""
 
-    def __init__(self, descriptor: int, state: Hasher, path: str) -> None:
+    def __init__(self, descriptor: int, path: str) -> None:
         self._descriptor = descriptor
-        self._state = state
         self._path = path
-        self.size = 0
 
-    def writable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self.size
-
-    def write(self, data: bytes | memoryview, /) -> int:  # type: ignore[override]
-        view = memoryview(data).cast("B")
+    def write(self, data: memoryview) -> None:
+        """Write all of `data`."""
         if self._descriptor < 0:
-            return len(view)
+            # It must not be written to whichever file is given the same descriptor next.
+            raise ValueError("the file is closed")
         with _errors_about(self._path):
-            written = os.write(self._descriptor, view)
-        # Only what reached the file is hashed; the buffer above hands in the rest again.
-        self._state.update(view[:written])
-        self.size += written
-        return written
+            while len(data):
+                data = data[os.write(self._descriptor, data) :]
 
-    def abandon(self) -> None:
-        """Close the file, and drop what a buffer above may still hold.
-
-        It must not be written to whichever file is given the same descriptor next.
-        """
+    def close(self) -> None:
+        """Close the file for good."""
         descriptor, self._descriptor = self._descriptor, -1
         # Network file systems may report a failed write no sooner than here.
         with _errors_about(self._path):
@@ -143,24 +129,23 @@ def stage(
     """
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".{name[:_MAX_STEM]}.{secrets.token_hex(8)}.tmp")
-    state = hasher(algorithm, threads=True)
     with _errors_about(path):
         descriptor = os.open(temporary, _CREATE, mode)
-    raw = _HashingFile(descriptor, state, path)
+    raw = _Descriptor(descriptor, path)
     try:
         try:
-            buffered = io.BufferedWriter(raw, _BUFFER_BYTES)  # type: ignore[type-var]  # see write()
-            produce(buffered)
-            buffered.flush()
+            with HashingFile(raw.write, algorithm) as hashing:
+                produce(cast("IO[bytes]", hashing))
+                digest, size = hashing.finish()
             with _errors_about(path):
                 os.fsync(descriptor)
         finally:
-            raw.abandon()
+            raw.close()
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
-    return Staged(temporary, path, Digest(algorithm, state.hexdigest()), raw.size)
+    return Staged(temporary, path, digest, size)
 
 
 def write_bytes(path: str, data: bytes, *, mode: int = 0o666) -> None:

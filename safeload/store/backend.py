@@ -28,8 +28,17 @@ class Backend(Protocol):
 
     location: str
 
-    def read(self, path: str, *, limit: int) -> tuple[Blob, Version]:
-        """Return a file of at most `limit` bytes, read once into private memory.
+    def read(self, path: str, *, limit: int) -> tuple[bytes, Version]:
+        """Return a small file of at most `limit` bytes, with its version.
+
+        Raises
+        ------
+        NotFound, LimitExceeded, MalformedError, StorageError
+        """
+        ...
+
+    def read_artifact(self, path: str, *, limit: int, algorithm: DigestAlgorithm) -> Blob:
+        """Return an artifact of at most `limit` bytes, read once into private memory and hashed on the way.
 
         Raises
         ------

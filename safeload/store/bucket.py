@@ -10,20 +10,20 @@ way.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 
-from safeload.digests import Digest, DigestAlgorithm, Hasher, hasher
+from safeload.digests import Digest, DigestAlgorithm, hasher
 from safeload.errors import LimitExceeded, MalformedError, NotFound, SafeloadError, StorageError
 from safeload.storage.blob import Blob
+from safeload.storage.hashing_file import HashingFile
+from safeload.storage.memory import PrivateMemory
+from safeload.storage.transfer import PIECE_BYTES, fill, into
 from safeload.store.backend import Conflict, Version
 
-_RANGE_BYTES = 8 << 20
 _PARALLEL = 8
 
 
@@ -42,11 +42,19 @@ class BucketBackend:
         self._store = store
         self.location = location
 
-    def read(self, path: str, *, limit: int) -> tuple[Blob, Version]:
+    def read(self, path: str, *, limit: int) -> tuple[bytes, Version]:
         """See :class:`~safeload.store.backend.Backend`."""
+        blob, version = self._read(path, limit, None)
+        return blob.data, version
+
+    def read_artifact(self, path: str, *, limit: int, algorithm: DigestAlgorithm) -> Blob:
+        """See :class:`~safeload.store.backend.Backend`."""
+        return self._read(path, limit, algorithm)[0]
+
+    def _read(self, path: str, limit: int, algorithm: DigestAlgorithm | None) -> tuple[Blob, Version]:
         where = self._where(path)
         try:
-            response = obstore.get(self._store, path, options={"range": (0, _RANGE_BYTES)})
+            response = obstore.get(self._store, path, options={"range": (0, PIECE_BYTES)})
             meta = response.meta
             size, version = int(meta["size"]), meta["e_tag"]
             if size > limit:
@@ -58,8 +66,11 @@ class BucketBackend:
             if size_is_zero(error):
                 return self._read_empty(path)
             raise self._wrapped(error, path) from error
-        blob = self._assembled(path, first, size, version)
-        return blob, Version(version)
+        if len(first) == size:
+            return Blob(first, where), Version(version)
+        if len(first) > size:
+            raise MalformedError(f"{len(first)} bytes came of {size} that were announced", where=where)
+        return self._read_large(path, first, size, version, algorithm), Version(version)
 
     def _read_empty(self, path: str) -> tuple[Blob, Version]:
         """Read an object of no bytes, of which some servers refuse every range."""
@@ -72,24 +83,37 @@ class BucketBackend:
             raise StorageError("the object store refused a range", where=self._where(path))
         return Blob(data, self._where(path)), Version(response.meta["e_tag"] or "")
 
-    def _assembled(self, path: str, first: bytes, size: int, version: str) -> Blob:
+    def _read_large(
+        self, path: str, first: bytes, size: int, version: str, algorithm: DigestAlgorithm | None
+    ) -> Blob:
+        """Read ranges of one version in parallel into one memory; the first is there already."""
         where = self._where(path)
-        state = hasher("blake3", threads=True)
-        state.update(first)
-        parts = [first]
-        if len(first) < size:
-            starts = range(len(first), size, _RANGE_BYTES)
-            with ThreadPoolExecutor(_PARALLEL) as pool:
-                for part in pool.map(lambda start: self._range(path, start, size, version), starts):
-                    state.update(part)
-                    parts.append(part)
-        data = parts[0] if len(parts) == 1 else b"".join(parts)
-        if len(data) != size:
-            raise MalformedError(f"{len(data)} bytes came of {size} that were announced", where=where)
-        return Blob(data, where, digests=(Digest("blake3", state.hexdigest()),))
+        state = hasher(algorithm, threads=True) if algorithm is not None else None
 
-    def _range(self, path: str, start: int, size: int, version: str) -> bytes:
-        options: Any = {"range": (start, min(start + _RANGE_BYTES, size)), "if_match": version}
+        def source(piece: memoryview, position: int) -> None:
+            end = position + len(piece)
+            held = first[position:end]
+            received = (
+                held
+                if len(held) == len(piece)
+                else held + self._range(path, position + len(held), end, version)
+            )
+            if len(received) != len(piece):
+                raise MalformedError(f"a range of {len(piece)} bytes came with {len(received)}", where=where)
+            piece[:] = received
+
+        try:
+            memory = PrivateMemory(size)
+            fill(size, into(memory, source), state, workers=_PARALLEL)
+        except (MemoryError, OSError) as error:
+            if isinstance(error, SafeloadError):
+                raise
+            raise LimitExceeded("there is not memory enough to read it", where=where) from None
+        digests = (Digest(algorithm, state.hexdigest()),) if algorithm is not None and state else ()
+        return Blob(memory, where, digests=digests)
+
+    def _range(self, path: str, start: int, end: int, version: str) -> bytes:
+        options: Any = {"range": (start, end), "if_match": version}
         try:
             return bytes(obstore.get(self._store, path, options=options).bytes())
         except (FileNotFoundError, BaseError, OSError, ValueError) as error:
@@ -108,10 +132,10 @@ class BucketBackend:
 
     def _ours_after_all(self, path: str, data: bytes, error: Exception) -> Version:
         try:
-            blob, version = self.read(path, limit=len(data))
+            present, version = self.read(path, limit=len(data))
         except (NotFound, LimitExceeded):
-            blob = None
-        if blob is None or blob.data != data:
+            present = None
+        if present != data:
             raise Conflict("another writer was there first", where=self._where(path)) from error
         return version
 
@@ -119,23 +143,18 @@ class BucketBackend:
         self, path: str, produce: Callable[[IO[bytes]], None], *, algorithm: DigestAlgorithm
     ) -> tuple[Digest, int]:
         """See :class:`~safeload.store.backend.Backend`."""
-        state = hasher(algorithm, threads=True)
         try:
             # Nothing is visible under the path before close() has completed the upload.
             upload = obstore.open_writer(self._store, path)
-            raw = _HashingUpload(upload, state)
-            buffered = io.BufferedWriter(raw, _RANGE_BYTES)  # type: ignore[type-var]
-            try:
-                produce(buffered)
-                buffered.flush()
-            finally:
-                raw.abandoned = True
+            with HashingFile(lambda piece: upload.write(bytes(piece)), algorithm) as hashing:
+                produce(cast("IO[bytes]", hashing))
+                written = hashing.finish()
             upload.close()
         except SafeloadError:
             raise
         except (BaseError, OSError) as error:
             raise self._wrapped(error, path) from error
-        return Digest(algorithm, state.hexdigest()), raw.size
+        return written
 
     def list(self, prefix: str) -> Iterator[str]:
         """See :class:`~safeload.store.backend.Backend`."""
@@ -182,27 +201,3 @@ def size_is_zero(error: Exception) -> bool:
     """Tell the answer to a range of an empty object from others."""
     text = str(error).lower()
     return not isinstance(error, FileNotFoundError | SafeloadError) and "range" in text
-
-
-class _HashingUpload(io.RawIOBase):
-    """Hashes what it hands on to a multipart upload."""
-
-    def __init__(self, upload: Any, state: Hasher) -> None:
-        self._upload = upload
-        self._state = state
-        self.size = 0
-        self.abandoned = False
-
-    def writable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self.size
-
-    def write(self, data: bytes | memoryview, /) -> int:  # type: ignore[override]
-        piece = bytes(data)
-        if not self.abandoned:
-            self._upload.write(piece)
-            self._state.update(piece)
-            self.size += len(piece)
-        return len(piece)

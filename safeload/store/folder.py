@@ -36,10 +36,14 @@ class FolderBackend:
         self.root = os.path.abspath(root)
         self.location = self.root
 
-    def read(self, path: str, *, limit: int) -> tuple[Blob, Version]:
+    def read(self, path: str, *, limit: int) -> tuple[bytes, Version]:
         """See :class:`~safeload.store.backend.Backend`."""
-        blob = read(self._absolute(path), limit=limit)
-        return blob, _version(blob.data)
+        data = read(self._absolute(path), limit=limit).data
+        return data, _version(data)
+
+    def read_artifact(self, path: str, *, limit: int, algorithm: DigestAlgorithm) -> Blob:
+        """See :class:`~safeload.store.backend.Backend`."""
+        return read(self._absolute(path), limit=limit, algorithm=algorithm)
 
     def put(self, path: str, data: bytes, *, replacing: Version | None) -> Version:
         """See :class:`~safeload.store.backend.Backend`."""

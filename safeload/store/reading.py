@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from safeload import verification
+from safeload import artifacts, verification
 from safeload.errors import NotFound, RollbackDetected, StorageError
 from safeload.pointer import Pointer
+from safeload.policy import Policy
+from safeload.storage.blob import Blob
 from safeload.store import names
+from safeload.store.backend import Backend
 from safeload.store.context import Context
 from safeload.store.names import LATEST, Place
 from safeload.store.records import Record, read_pointer, read_statement
@@ -99,7 +102,7 @@ def verified(context: Context, place: Place, tag: str, fresh: Freshness = ANY) -
             record = read_statement(backend, place, wanted, ring, rules)
             if found is not None:
                 compare(found, record, f"{backend.location}: {place.name} {wanted}")
-            blob, _ = backend.read(record.path, limit=rules.limits.artifact_bytes)
+            blob = _artifact(backend, record, rules)
             expected = Expectation(name=place.name, tag=wanted)
             return verification.verify(blob, record.sidecar, expected, ring, rules)
         except (NotFound, RollbackDetected):
@@ -108,6 +111,17 @@ def verified(context: Context, place: Place, tag: str, fresh: Freshness = ANY) -
                 raise
             before = seen
     raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _artifact(backend: Backend, record: Record, rules: Policy) -> Blob:
+    """Read the artifact that a statement names, and no more bytes than were signed."""
+    signed = record.statement
+    return artifacts.read_as_signed(
+        lambda limit: backend.read_artifact(record.path, limit=limit, algorithm=signed.digest.algorithm),
+        signed.size,
+        rules.limits,
+        where=f"{backend.location}: {record.path}",
+    )
 
 
 def compare(found: Pointer, record: Record, where: str) -> None:

@@ -85,9 +85,8 @@ def read_pointer(backend: Backend, place: Place, keyring: Keyring, policy: Polic
 def _read_signed(backend: Backend, path: str, policy: Policy) -> tuple[bytes, Version]:
     """Read a sidecar or pointer, within its limit."""
     try:
-        blob, version = backend.read(path, limit=policy.limits.sidecar_bytes)
+        return backend.read(path, limit=policy.limits.sidecar_bytes)
     except LimitExceeded as error:
         raise MalformedError(error.problem, where=error.where) from None
     except NotFound:
         raise NotFound("there is no such version", where=f"{backend.location}: {path}") from None
-    return blob.data, version

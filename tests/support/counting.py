@@ -23,10 +23,17 @@ class CountingBackend:
 
     def read(self, path: str, *, limit: int) -> Any:
         self.calls["read"] += 1
-        blob, version = self._inner.read(path, limit=limit)
+        data, version = self._inner.read(path, limit=limit)
+        self.bytes_read += len(data)
+        self.reads.append(path)
+        return data, version
+
+    def read_artifact(self, path: str, **named: Any) -> Any:
+        self.calls["read"] += 1
+        blob = self._inner.read_artifact(path, **named)
         self.bytes_read += blob.size
         self.reads.append(path)
-        return blob, version
+        return blob
 
     def put(self, path: str, data: bytes, **named: Any) -> Any:
         self.calls["put"] += 1

@@ -27,8 +27,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import safeload
+from safeload import digests
 from safeload.errors import SafeloadError
-from safeload.storage import writer
+from safeload.formats import spool
+from safeload.storage import hashing_file
 
 # Everything of os that the storage layer calls, and that a path function calls for it.
 CALLS = (
@@ -43,13 +45,13 @@ _exit, _write, _close = os._exit, os.write, os.close
 
 def value(version: int) -> dict[str, Any]:
     """Return an object that is a few buffers long."""
-    return {"version": version, "weights": [version * 1000 + i for i in range(600)]}
+    return {"version": version, "weights": [b"%d %d " % (version, i) * 20_000 for i in range(3)]}
 
 
 def dump(version: int, folder: Path) -> None:
     """Store a version where all of them are stored."""
-    # Protocol 2 has no frames, so that the writer's buffer decides how many writes there are.
-    safeload.dump(value(version), folder / NAME, protocol=2)
+    # Each of the large parts is a write of its own.
+    safeload.dump(value(version), folder / NAME)
 
 
 def outcome(folder: Path) -> Any:
@@ -224,10 +226,11 @@ def kills(times: int, root: Path) -> list[dict[str, Any]]:
 
 def main(mode: str, state: str, root: str) -> None:
     """Run one series and print it."""
-    if not hasattr(writer, "_BUFFER_BYTES"):
-        raise SystemExit("the writer's buffer has another name now")
-    # Several writes for a small object.
-    writer._BUFFER_BYTES = 512
+    if not hasattr(hashing_file, "_BUFFER_BYTES") or not hasattr(spool, "_CAPACITY"):
+        raise SystemExit("the writer's buffers have other names now")
+    # Several writes for a small object; and no threads, since this process forks.
+    digests._MAX_THREADS = 1
+    hashing_file._BUFFER_BYTES = spool._CAPACITY = 512
     warm = Path(root) / "warm"
     warm.mkdir()
     dump(OLD, warm)

@@ -34,7 +34,7 @@ def _store(folder: Path) -> Store:
 def dump(version: int, folder: Path) -> None:
     """Store a version under a tag of its own, or all of them under one."""
     tag = SAME if _overwriting else str(version)
-    _store(folder).dump(faults.value(version), NAME, tag, overwrite=_overwriting, protocol=2)
+    _store(folder).dump(faults.value(version), NAME, tag, overwrite=_overwriting)
 
 
 def outcome(folder: Path) -> Any:
@@ -86,7 +86,7 @@ def kills(times: int, root: Path) -> dict[str, Any]:
             write_until_killed(folder, number, report)
         os.close(report)
         # Seldom before the first dump, and at any moment of one.
-        time.sleep(random.uniform(0.001, 0.03))
+        time.sleep(random.uniform(0.001, 0.06))
         os.kill(process, signal.SIGKILL)
         os.waitpid(process, 0)
         under_way: dict[tuple[str, str], int] = {}
