@@ -1,28 +1,48 @@
-"""Print the table: ``python -m benchmarks [part of a row's name]``."""
+"""Measure, print the table, and write it: ``python -m benchmarks [--write] [part of a row's name]``."""
 
 from __future__ import annotations
 
-import platform
 import sys
 import tempfile
-from importlib.metadata import version
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks.rows import ROWS
+from benchmarks import large, memory, report, small, stores
+from benchmarks.measure import Row
+
+ROWS: tuple[Callable[[Path], Iterator[Row]], ...] = (
+    large.loading_arrays,
+    small.loading_and_dumping_estimators,
+    small.loading_a_small_object,
+    small.dumping_a_small_object,
+    large.dumping_arrays,
+    memory.peak_of_a_load,
+    memory.memory_of_a_map,
+    memory.memory_of_workers,
+    small.importing,
+    small.verifying_many,
+    stores.latest_among_many_tags,
+    stores.rotating,
+    large.growing,
+)
 
 
-def main() -> None:
-    """Measure each row and print it."""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("joblib", "numpy", "scikit-learn", "blake3"))
-    print(f"Python {platform.python_version()}, {platform.machine()}, {packages}")
-    print(f"{'what':<48} {'measured':<24} target")
+def main(arguments: list[str]) -> None:
+    """Measure each row that was asked for."""
+    write = "--write" in arguments
+    wanted = [argument for argument in arguments if argument != "--write"]
+    print(report.machine())
+    rows: list[Row] = []
     for measure in ROWS:
-        if len(sys.argv) > 1 and sys.argv[1] not in measure.__name__:
+        if wanted and not any(part in measure.__name__ for part in wanted):
             continue
         with tempfile.TemporaryDirectory() as folder:
-            for what, figure, target in measure(Path(folder)):
-                print(f"{what:<48} {figure:<24} {target}")
+            for row in measure(Path(folder)):
+                print(report.line(row), flush=True)
+                rows.append(row)
+    if write:
+        report.write(rows)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 REPEATS = 9
 
-# What was measured, the figure, and the target, if there is one.
-Row = tuple[str, str, str]
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Parameters
+    ----------
+    what
+        What is compared.
+    figure
+        What was measured.
+    target
+        What it should be; empty for what is only told.
+    met
+        Whether it is; None without a target.
+    series
+        Points of a plot, size in bytes and seconds, by name.
+    """
+
+    what: str
+    figure: str
+    target: str = ""
+    met: bool | None = None
+    series: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -33,12 +56,30 @@ class Pair:
     theirs: float
     ratio: float
 
+    def row(self, what: str, most: float | None = None) -> Row:
+        """Return a line with the ratio, and a target for it."""
+        return Row(
+            what,
+            f"{_shown(self.ours)} / {_shown(self.theirs)} = {self.ratio:.2f}",
+            "" if most is None else f"<= {most:.2f}",
+            None if most is None else self.ratio <= most,
+        )
+
+    def more_row(self, what: str, most_ms: float) -> Row:
+        """Return a line with what ours takes more, and a target for it."""
+        more = (self.ours - self.theirs) * 1000
+        return Row(
+            what,
+            f"{_shown(self.ours)} - {_shown(self.theirs)} = {more:+.3f} ms",
+            f"<= {most_ms:+.3f} ms",
+            more <= most_ms,
+        )
+
 
 def side_by_side(ours: Callable[[], object], theirs: Callable[[], object], calls: int = 1) -> Pair:
     """Time two functions in turn, each for `calls` calls a repeat, after one repeat that is not counted."""
     pairs = []
     for repeat in range(REPEATS + 1):
-        gc.collect()
         pair = (_time(ours, calls), _time(theirs, calls))
         if repeat:
             pairs.append(pair)
@@ -49,11 +90,21 @@ def side_by_side(ours: Callable[[], object], theirs: Callable[[], object], calls
     )
 
 
+def median_seconds(function: Callable[[], object]) -> float:
+    """Return the median time of a call, after one that is not counted."""
+    return statistics.median([_time(function, 1) for _ in range(REPEATS + 1)][1:])
+
+
 def _time(function: Callable[[], object], calls: int) -> float:
+    gc.collect()
     start = time.perf_counter()
     for _ in range(calls):
         function()
     return (time.perf_counter() - start) / calls
+
+
+def _shown(seconds: float) -> str:
+    return f"{seconds * 1000:.3g} ms"
 
 
 def import_user_seconds(code: str) -> tuple[float, float]:
@@ -70,3 +121,12 @@ def import_user_seconds(code: str) -> tuple[float, float]:
                 subprocess.run([sys.executable, "-c", program], check=True)
             times.append((os.times().children_user - before) / batch)
     return statistics.median(ours), statistics.median(bare)
+
+
+def in_process(code: str, *arguments: object) -> dict[str, float]:
+    """Run code that prints a JSON object, in a process of its own, and return the object."""
+    ran = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, check=True
+    )
+    found: dict[str, float] = json.loads(ran.stdout)
+    return found

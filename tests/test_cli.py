@@ -355,3 +355,30 @@ def test_modules_beside_the_artifacts_are_not_run(planted: str, models: Path) ->
     )
     assert ran.returncode == 0, ran.stderr
     assert not (models / "marker").exists()
+
+
+def test_many_files_are_verified_by_several_processes(
+    tmp_path: Path, ring: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In order, each of them, and with the refusals shown among the many."""
+    from safeload.cli import batch
+
+    monkeypatch.setattr(batch, "_SHARED_FROM", 10)
+    monkeypatch.setattr(batch, "processors", lambda: 3)
+    monkeypatch.setattr(sys.modules["safeload.cli.verify"], "_MANY", 20)
+    (tmp_path / "models").mkdir()
+    for number in range(1, 50):
+        safeload.dump(number, tmp_path / "models" / f"{number:02}.joblib")
+    (tmp_path / "models" / "17.joblib").write_bytes(b"\x80\x05x")
+    status, out, _ = run("verify", "-r", tmp_path / "models", "--json")
+    answer = json.loads(out)
+    names = [Path(row["path"]).name for row in answer["files"]]
+    assert names == [f"{number:02}.joblib" for number in range(1, 50)]
+    assert [row["path"] for row in answer["files"] if row["status"] == "refused"] == [
+        str(tmp_path / "models" / "17.joblib")
+    ]
+    assert status == 1
+    status, out, _ = run("verify", "-r", tmp_path / "models")
+    assert "17.joblib" in out
+    assert "18.joblib" not in out
+    assert "48 verified, 1 refused" in out

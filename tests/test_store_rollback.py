@@ -257,3 +257,23 @@ def test_a_writer_notices_an_older_pointer_too(place: Place, tmp_path: Path) -> 
     place.write(POINTER, old)
     place.open().dump("three", "churn", "3")
     assert loader.load("churn") == "three"
+
+
+def test_a_newer_version_that_comes_in_between_is_no_rollback(place: Place) -> None:
+    """Another process of the same memory stores and loads right after this one has read the pointer."""
+    store = place.open()
+    store.dump("one", "churn", "1")
+    backend = store._backend
+    real = backend.read
+
+    def read(path: str, *, limit: int) -> Any:
+        found = real(path, limit=limit)
+        if path == POINTER:
+            backend.read = real  # type: ignore[method-assign]
+            place.open().dump("two", "churn", "2")
+            assert place.open().load("churn") == "two"
+        return found
+
+    backend.read = read  # type: ignore[method-assign]
+    assert store.load("churn") in ("one", "two")
+    assert store.load("churn") == "two"

@@ -5,7 +5,6 @@ File names and messages may hold anything, so they are escaped for terminals and
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
@@ -13,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -53,7 +53,8 @@ def table(title: str | None, columns: Iterable[str]) -> Table:
 
 def print_json(document: dict[str, Any]) -> None:
     """Print the one JSON document of a command."""
-    sys.stdout.write(json.dumps(document, indent=2, default=str) + "\n")
+    encoded = msgspec.json.encode(document, enc_hook=str)
+    sys.stdout.write(msgspec.json.format(encoded, indent=2).decode("utf-8") + "\n")
 
 
 def error_document(error: SafeloadError) -> dict[str, str | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from safeload import magic
+from safeload.cli import batch
 from safeload.cli.options import JsonOption, KeyringOption, PolicyOption
 from safeload.cli.output import (
     REFUSED,
@@ -29,6 +31,8 @@ from safeload.storage.reader import read_start, wrapped
 
 # What looks like an artifact although it has no sidecar, so that its absence is reported.
 _TEMPORARY = ".tmp"
+# Of more than so many, those that were refused are shown, and the others counted.
+_MANY = 1_000
 _ARTIFACTS = (".joblib", ".pkl", ".pickle", ".skops")
 
 
@@ -50,10 +54,14 @@ def verify(
     """Verify files against their signatures, each of them, whatever becomes of the others."""
     found = _targets(paths, recursive)
     rows: list[dict[str, Any]] = [{"path": error.where, **refused(error)} for error in found.refused]
-    with progress([_size(file) for file in found.files], enabled=not json) as done:
-        for file in found.files:
-            rows.append(_file_row(file, keyring, policy))
-            done(_size(file))
+    sizes = [_size(file) for file in found.files]
+    # Its processes are forked, so they are started before the bar has a thread.
+    verified = iter(batch.rows(found.files, keyring, policy))
+    rows += itertools.islice(verified, 1)
+    with progress(sizes, enabled=not json) as done:
+        for size, row in zip(sizes[1:], verified, strict=True):
+            rows.append(row)
+            done(size)
     with counting("hashing", enabled=not json and bool(found.stores)) as done_one:
         for location in found.stores:
             for row in _store_rows(location, keyring, policy, state):
@@ -122,18 +130,6 @@ def _search(path: str, found: _Targets) -> None:
         )
 
 
-def _file_row(file: str, keyring: Path | None, policy: Path | None) -> dict[str, Any]:
-    import safeload
-
-    try:
-        found = safeload.inspect(file, keyring=keyring, policy=policy)
-        if found.refusal is not None:
-            raise found.refusal
-    except SafeloadError as error:
-        return {"path": file, **refused(error)}
-    return {"path": file, **_verified(found)}
-
-
 def _store_rows(
     location: str, keyring: Path | None, policy: Path | None, state: Path | None
 ) -> Iterator[dict[str, Any]]:
@@ -155,21 +151,6 @@ def _stray(where: str) -> SafeloadError:
         where=where,
         hint="The store does not load it. A dump that was stopped may have left it; delete it then.",
     )
-
-
-def _verified(found: Any) -> dict[str, Any]:
-    statement = found.statement
-    return {
-        "status": "verified",
-        "error": None,
-        "name": statement.name,
-        "format": statement.format,
-        "size": statement.size,
-        "digest": str(statement.digest),
-        "created": statement.created.isoformat(),
-        "expires": statement.expires.isoformat() if statement.expires else None,
-        "keys": list(found.key_ids),
-    }
 
 
 def _artifacts_among(base: str, names: list[str]) -> Iterator[str]:
@@ -197,7 +178,8 @@ def _start(path: str) -> bytes:
 
 def _print(rows: list[dict[str, Any]], refusals: int, others: int) -> None:
     listing = table(None, ("file", "status", "format", "bytes", "signed", "key"))
-    for row in rows:
+    shown = rows if len(rows) <= _MANY else [row for row in rows if row["status"] == "refused"]
+    for row in shown:
         good = row["status"] == "verified"
         listing.add_row(
             safe(row["path"]),
@@ -208,8 +190,9 @@ def _print(rows: list[dict[str, Any]], refusals: int, others: int) -> None:
             " ".join(key[:12] for key in row["keys"]) if good else "",
         )
     screen = console()
-    screen.print(listing)
-    for row in rows:
+    if shown:
+        screen.print(listing)
+    for row in shown:
         if row["status"] == "refused":
             screen.print(f"[red]•[/] {safe(row['message'])}", soft_wrap=True)
     screen.print(f"{len(rows) - refusals} verified, {refusals} refused")
