@@ -33,9 +33,9 @@ def write(rows: list[Row]) -> None:
     text = [
         "# Benchmarks",
         "",
-        "Written by `python -m benchmarks --write` (`pip install -e '.[bench]'`). Each ratio is the median of 9 "
-        "pairs, measured in turn in one run, with a warm page cache. Absolute times are this machine's; the "
-        "ratios travel better.",
+        "Written by `python -m benchmarks --write` (`pip install -e '.[bench]'`). Each ratio is the median",
+        "of 9 pairs, measured in turn in one run, with a warm page cache. Absolute times are this machine's;",
+        "the ratios travel better.",
         "",
         machine() + ".",
         "",

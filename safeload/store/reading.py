@@ -44,8 +44,9 @@ def pointer(context: Context, place: Place, fresh: Freshness = ANY) -> Pointer:
     ------
     NotFound, VerificationError, RollbackDetected, MalformedError, StorageError
     """
-    found = read_pointer(context.backend, place, context.ring, context.rules).pointer
+    # Before the pointer is read: what is remembered meanwhile, by others who share the memory, may be newer.
     floor = max(context.state.seen(place.name), fresh.min_sequence or 0)
+    found = read_pointer(context.backend, place, context.ring, context.rules).pointer
     where = f"{context.backend.location}: {place.name}"
     if found.sequence < floor:
         raise RollbackDetected(
