@@ -100,9 +100,11 @@ class Verified:
         Exact names of all that a pickle may refer to; None where the statement has no list.
     keys
         The ids of the keys whose signatures verified.
+    skops_defaults
+        To which of the types that skops trusts by itself the policy restricts it; None for all of them.
     """
 
-    __slots__ = ("admitted", "blob", "format", "keys", "statement", "trusted")
+    __slots__ = ("admitted", "blob", "format", "keys", "skops_defaults", "statement", "trusted")
 
     def __init__(
         self,
@@ -114,6 +116,7 @@ class Verified:
         trusted: frozenset[str],
         admitted: frozenset[str] | None,
         keys: tuple[KeyId, ...],
+        skops_defaults: frozenset[str] | None,
     ) -> None:
         if proof is not _GATE:
             raise RuntimeError("only the gate makes Verified; call safeload.verification.verify")
@@ -123,6 +126,7 @@ class Verified:
         self.trusted = trusted
         self.admitted = admitted
         self.keys = keys
+        self.skops_defaults = skops_defaults
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("what was verified here is verified here only; it is not pickled or copied")
@@ -291,6 +295,7 @@ def admit(blob: Blob, authentic: Authentic) -> Verified:
                 trusted=frozenset(signed.globals or ()) | (authentic._expected.trusted or frozenset()),
                 admitted=None if signed.globals is None else frozenset(signed.globals),
                 keys=keys,
+                skops_defaults=authentic._policy.skops_defaults,
             )
         assert mismatch is not None  # noqa: S101  there is at least one claim
         raise mismatch
@@ -314,6 +319,7 @@ class Handover:
     trusted: frozenset[str]
     admitted: frozenset[str] | None
     keys: tuple[KeyId, ...]
+    skops_defaults: frozenset[str] | None
 
 
 def hand_over(verified: Verified) -> Handover:
@@ -336,6 +342,7 @@ def hand_over(verified: Verified) -> Handover:
         trusted=verified.trusted,
         admitted=verified.admitted,
         keys=verified.keys,
+        skops_defaults=verified.skops_defaults,
     )
 
 
@@ -355,6 +362,7 @@ def take_over(handover: Handover) -> Verified:
         trusted=handover.trusted,
         admitted=handover.admitted,
         keys=handover.keys,
+        skops_defaults=handover.skops_defaults,
     )
 
 
@@ -551,4 +559,5 @@ def _admit_unsigned(blob: Blob, expected: Expectation, policy: Policy) -> Verifi
         trusted=expected.trusted or frozenset(),
         admitted=frozenset(),
         keys=(),
+        skops_defaults=policy.skops_defaults,
     )
