@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import statistics
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,12 +90,17 @@ def growing(folder: Path) -> Iterator[Row]:
             (size, median_seconds(lambda: safeload.load(folder / "a", keyring=ring)))
         )
         points["joblib.load"].append((size, median_seconds(lambda: joblib.load(folder / "b"))))
-    (low, least), (high, most) = points["safeload.load"][3], points["safeload.load"][-1]
-    growth = (most / least) / (high / low)
+    slopes = {
+        name: statistics.linear_regression(
+            [math.log(size) for size, _ in found[2:]], [math.log(seconds) for _, seconds in found[2:]]
+        ).slope
+        for name, found in points.items()
+    }
+    ours, theirs = slopes["safeload.load"], slopes["joblib.load"]
     yield Row(
-        "load, from 64 MiB to 4 GiB: growth of time / of size",
-        f"{growth:.2f}",
-        "linear (<= 1.25)",
-        growth <= 1.25,
+        "load from 16 MiB to 4 GiB: time grows as size to the power of",
+        f"{ours:.2f} (joblib.load {theirs:.2f})",
+        "linear (0.9 to 1.1)",
+        0.9 <= ours <= 1.1,
         points,
     )

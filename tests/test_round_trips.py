@@ -53,12 +53,11 @@ ARRAYS = {
 @pytest.mark.parametrize("format", ["joblib", "pickle"])
 @pytest.mark.parametrize("name", ARRAYS)
 def test_arrays_come_back(name: str, format: str, key: HmacKey) -> None:
-    """Values, shape and kind of every array in nested dicts; byte order becomes the machine's own."""
+    """Values, shape and kind of every array in nested dicts; and they can be written to."""
     array = ARRAYS[name]
     back = through({"deep": {"er": [array]}}, key, format=format)["deep"]["er"][0]  # type: ignore[index]
-    if name == "big-endian":
-        assert np.array_equal(back, array)
-        return
+    if (name, format) == ("big-endian", "joblib"):
+        array = array.astype("f8")  # As with joblib, the byte order becomes the machine's own.
     assert difference(back, array) is None
     assert back.flags.f_contiguous == array.flags.f_contiguous or name == "strided"
     assert back.flags.writeable

@@ -56,9 +56,7 @@ class ArrayPickler(recording.Recording, NumpyPickler):  # type: ignore[misc]  # 
     def reducer_override(self, obj: Any) -> Any:
         """Reduce arrays that stay within the pickle."""
         if type(obj) in self._arrays:
-            reduced = numpy_arrays.reduction(numpy_arrays.unmapped(obj), self.proto)
-            if reduced is not None:
-                return reduced
+            return numpy_arrays.reduction(obj)
         return NotImplemented
 
     def _save_own(self, array: Any) -> None:

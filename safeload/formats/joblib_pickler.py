@@ -44,10 +44,7 @@ class _PlainPickler(recording.RecordingPickler):
                 large = obj.nbytes >= _LARGE_BYTES or self._array_bytes >= _MANY_BYTES
                 if large and self._spool.is_held:
                     raise _HasLargeArrays
-            obj = numpy_arrays.unmapped(obj)
-            reduced = numpy_arrays.reduction(obj, self.reduction_protocol)
-            if reduced is not None:
-                return reduced
+            return numpy_arrays.reduction(obj)
         return super().reducer_override(obj)
 
 

@@ -15,12 +15,20 @@ from safeload.errors import MalformedError
 from safeload.storage.memory import PrivateMemory
 from safeload.storage.sealed import SealedMemory
 
-PIECE_BYTES = 8 << 20
+# What two processors pass from one to the other in their caches.
+PIECE_BYTES = 4 << 20
 # Pieces that may be under way for each worker; what is not hashed yet stays in memory.
 _AHEAD = 2
 
 
-def fill(size: int, take: Callable[[int, int], memoryview], state: Hasher | None, *, workers: int) -> None:
+def fill(
+    size: int,
+    take: Callable[[int, int], memoryview],
+    state: Hasher | None,
+    *,
+    workers: int,
+    piece_bytes: int | None = None,
+) -> None:
     """Take all pieces.
 
     Parameters
@@ -34,17 +42,20 @@ def fill(size: int, take: Callable[[int, int], memoryview], state: Hasher | None
         Takes in the pieces in order; None for no hash.
     workers
         How many threads bring pieces.
+    piece_bytes
+        Size of a piece; None means what suits files.
     """
     # Small files do not come here, and pay nothing for it.
     from concurrent.futures import Future, ThreadPoolExecutor
 
-    starts = iter(range(0, size, PIECE_BYTES))
+    length = piece_bytes or PIECE_BYTES
+    starts = iter(range(0, size, length))
     under_way: deque[Future[memoryview]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         try:
             while True:
                 while len(under_way) < workers * _AHEAD and (start := next(starts, None)) is not None:
-                    under_way.append(pool.submit(take, start, min(start + PIECE_BYTES, size)))
+                    under_way.append(pool.submit(take, start, min(start + length, size)))
                 if not under_way:
                     return
                 piece = under_way.popleft().result()

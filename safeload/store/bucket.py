@@ -21,9 +21,11 @@ from safeload.errors import LimitExceeded, MalformedError, NotFound, SafeloadErr
 from safeload.storage.blob import Blob
 from safeload.storage.hashing_file import HashingFile
 from safeload.storage.memory import PrivateMemory
-from safeload.storage.transfer import PIECE_BYTES, fill, into
+from safeload.storage.transfer import fill, into
 from safeload.store.backend import Conflict, Version
 
+# Of one request.
+_RANGE_BYTES = 8 << 20
 _PARALLEL = 8
 
 
@@ -54,7 +56,7 @@ class BucketBackend:
     def _read(self, path: str, limit: int, algorithm: DigestAlgorithm | None) -> tuple[Blob, Version]:
         where = self._where(path)
         try:
-            response = obstore.get(self._store, path, options={"range": (0, PIECE_BYTES)})
+            response = obstore.get(self._store, path, options={"range": (0, _RANGE_BYTES)})
             meta = response.meta
             size, version = int(meta["size"]), meta["e_tag"]
             if size > limit:
@@ -104,7 +106,7 @@ class BucketBackend:
 
         try:
             memory = PrivateMemory(size)
-            fill(size, into(memory, source), state, workers=_PARALLEL)
+            fill(size, into(memory, source), state, workers=_PARALLEL, piece_bytes=_RANGE_BYTES)
         except (MemoryError, OSError) as error:
             if isinstance(error, SafeloadError):
                 raise
