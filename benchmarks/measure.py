@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-REPEATS = 9
+REPEATS = 15
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,8 @@ class Pair:
 
 def side_by_side(ours: Callable[[], object], theirs: Callable[[], object], calls: int = 1) -> Pair:
     """Time two functions in turn, each for `calls` calls a repeat, after one repeat that is not counted."""
+    if hasattr(os, "sync"):
+        os.sync()  # What was written to prepare this would still be on its way to the disk.
     pairs = []
     for repeat in range(REPEATS + 1):
         pair = (_time(ours, calls), _time(theirs, calls))

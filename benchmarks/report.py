@@ -34,7 +34,7 @@ def write(rows: list[Row]) -> None:
         "# Benchmarks",
         "",
         "Written by `python -m benchmarks --write` (`pip install -e '.[bench]'`). Each ratio is the median",
-        "of 9 pairs, measured in turn in one run, with a warm page cache. Absolute times are this machine's;",
+        "of 15 pairs, measured in turn in one run, with a warm page cache. Absolute times are of this machine;",
         "the ratios travel better.",
         "",
         machine() + ".",
