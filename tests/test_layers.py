@@ -17,7 +17,7 @@ PACKAGE = Path(safeload.__file__).parent
 
 # From top to bottom. A module may import from its own layer and from those below.
 LAYERS = (
-    ("__main__", "cli"),
+    ("__main__", "cli", "integrations"),
     ("store",),
     ("inspection", "scanning", "sharing"),
     ("artifacts",),

@@ -36,7 +36,7 @@ class Context:
             ("policy", self.rules.origin.path if self.rules.origin else None),
             ("memory of sequence numbers", self.state.base),
         ):
-            if path is not None and _inside(root, path):
+            if path is not None and inside(root, path):
                 raise KeyringError(
                     f"the {what} lies inside the store, where whoever can write the store can change it",
                     where=path,
@@ -44,7 +44,8 @@ class Context:
                 )
 
 
-def _inside(root: str, path: str) -> bool:
+def inside(root: str, path: str) -> bool:
+    """Tell whether `path`, links followed, lies in the folder `root`."""
     root, real = os.path.realpath(root), os.path.realpath(path)
     try:
         return os.path.commonpath([root, real]) == root

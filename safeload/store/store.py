@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import IO, Any, Literal
 
@@ -74,11 +76,29 @@ class Store:
         self._signer = signer
         self._policy = policy
         self._state_folder = state
+        self._formats: frozenset[str] | None = None
 
     @property
     def location(self) -> str:
         """The absolute path of the folder, or the URL."""
         return self._backend.location
+
+    def restricted(self, formats: Iterable[str]) -> Store:
+        """Return this store for a caller who loads and lists objects in these formats only.
+
+        It is not for storing: what it does not list still has a number and a place.
+
+        Parameters
+        ----------
+        formats
+            Names of formats. The policy's own list goes on to hold.
+        """
+        if isinstance(formats, str):
+            raise TypeError("formats is a collection of names")
+        narrowed = copy.copy(self)
+        wanted = frozenset(formats)
+        narrowed._formats = wanted if self._formats is None else self._formats & wanted
+        return narrowed
 
     def dump(
         self,
@@ -368,9 +388,13 @@ class Store:
 
     def _context(self) -> Context:
         given = self._keyring if self._keyring is not None else self._signer
+        rules = resolve_policy(self._policy)
+        if self._formats is not None:
+            admitted = self._formats if rules.formats is None else self._formats & rules.formats
+            rules = replace(rules, formats=admitted)
         return Context(
             self._backend,
-            resolve_policy(self._policy),
+            rules,
             sources.resolve(given),
             State(self._state_folder, self.location),
         )

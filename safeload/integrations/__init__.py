@@ -1,0 +1,1 @@
+"""safeload inside other programs: thin, with no security decision of its own."""

@@ -1,0 +1,83 @@
+"""``python -m safeload.integrations.hetida``: serve the adapter's web service with uvicorn."""
+
+from __future__ import annotations
+
+from safeload.cli.search_path import leave_out_working_folder
+
+leave_out_working_folder()
+
+from pathlib import Path  # noqa: E402  after the path of imports is what it should be
+from typing import Annotated  # noqa: E402
+
+import typer  # noqa: E402
+
+from safeload.cli.options import KeyringOption, PolicyOption  # noqa: E402
+from safeload.cli.output import refuse, wrong_usage  # noqa: E402
+from safeload.cli.stores import StateOption, open_store  # noqa: E402
+from safeload.errors import SafeloadError  # noqa: E402
+from safeload.integrations.hetida import policy as _policy  # noqa: E402
+
+
+def serve(
+    store: Annotated[
+        str,
+        typer.Option(envvar="MODEL_REPO_PATH", help="A folder, or s3://…, gs://…, az://… ."),
+    ],
+    port: Annotated[int, typer.Option(min=1, max=65535, help="TCP port.")] = 8093,
+    host: Annotated[
+        str,
+        typer.Option(
+            help="Address to listen on. There is no authentication: other than loopback only inside "
+            "a network of your own."
+        ),
+    ] = "127.0.0.1",
+    adapter_key: Annotated[
+        str, typer.Option(help="The adapter's id in HETIDA_DESIGNER_ADAPTERS.")
+    ] = "safeload",
+    namespaces: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="What is allowed in which namespace; else SAFELOAD_HETIDA_POLICY."),
+    ] = None,
+    prefix: Annotated[str, typer.Option(help="Path under which the endpoints are, such as /adapter.")] = "",
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ORIGIN", help="Origin of hetida's front end, such as http://localhost; repeatable."
+        ),
+    ] = None,
+    read_artifacts: Annotated[
+        bool, typer.Option(help="List a version only after its artifact was read and compared too.")
+    ] = False,
+    keyring: KeyringOption = None,
+    policy: PolicyOption = None,
+    state: StateOption = None,
+) -> None:
+    """Serve the adapter's web service. It lists what verifies, and never deserializes anything."""
+    try:
+        import uvicorn
+
+        from safeload.integrations.hetida.web import application, router
+    except ModuleNotFoundError as error:
+        wrong_usage(f'{error.name} is missing: pip install "safeload[hetida]"')
+    if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
+        wrong_usage("--prefix begins with / and does not end with it")
+    try:
+        opened = open_store(store, keyring, policy, state)
+        # Wrong settings are told at once, and not by the first request.
+        _policy.resolve(namespaces, opened.location)
+        next(opened.check(), None)
+    except SafeloadError as error:
+        refuse(error, as_json=False)
+    routes = router(opened, adapter_key, policy=namespaces, artifacts=read_artifacts)
+    uvicorn.run(
+        application(routes, prefix=prefix, allow_origins=allow_origin or ()),
+        host=host,
+        port=port,
+        # Names of objects stand in what is asked for, and need not be in a log.
+        access_log=False,
+        server_header=False,
+    )
+
+
+if __name__ == "__main__":
+    typer.run(serve)

@@ -1,0 +1,139 @@
+"""safeload's refusals as hetida designer tells them: three attributes, stable numbers, three classes.
+
+An exception of a component reaches the API's JSON with ``error_code`` and ``extra_information`` if it carries
+three attributes (:func:`mark`). Those of an adapter do not: the runtime knows three kinds of failure and
+passes the message on, so that the number and the name of the error stand in the message (:func:`failure`).
+
+The numbers do not change. A new error gets a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from safeload import errors
+from safeload.errors import SafeloadError
+
+
+class UnknownRuntime(SafeloadError):
+    """The hetida runtime around is not one whose functions could be replaced; nothing was changed."""
+
+
+class WiringError(SafeloadError):
+    """A wiring asks for something that this adapter does not offer."""
+
+
+class AdapterFailure(SafeloadError):
+    """Base of what the adapter raises into the runtime.
+
+    Parameters
+    ----------
+    problem
+        The message, with number and name of the reason in front.
+    error_code
+        The number of the reason.
+    """
+
+    def __init__(self, problem: str, *, error_code: int) -> None:
+        super().__init__(problem)
+        self.error_code = error_code
+
+
+class StoreUnavailable(AdapterFailure):
+    """The store, a key or a policy cannot be used; hetida's ``AdapterConnectionError``."""
+
+
+class ObjectRefused(AdapterFailure):
+    """The object does not verify, or cannot be stored or made; hetida's ``AdapterOutputDataError``."""
+
+
+class WiringInvalid(AdapterFailure):
+    """There is no such entry, or no such setting; hetida's ``AdapterClientWiringInvalidError``."""
+
+
+UNEXPECTED = 199
+
+CODES: Mapping[type[SafeloadError], int] = MappingProxyType(
+    {
+        errors.SafeloadError: 100,
+        errors.VerificationError: 110,
+        errors.SignatureMissing: 111,
+        errors.SignatureInvalid: 112,
+        errors.UnknownKey: 113,
+        errors.KeyNotAllowed: 114,
+        errors.Expired: 115,
+        errors.DigestMismatch: 116,
+        errors.SubjectMismatch: 117,
+        errors.RollbackDetected: 118,
+        errors.PolicyError: 120,
+        errors.UntrustedType: 121,
+        errors.FormatNotAllowed: 122,
+        errors.LimitExceeded: 123,
+        errors.EnvironmentMismatch: 124,
+        errors.StoreError: 130,
+        errors.NotFound: 131,
+        errors.TagExists: 132,
+        errors.AlreadyExists: 133,
+        errors.InvalidName: 134,
+        errors.NoKeyError: 140,
+        errors.KeyringError: 141,
+        errors.MalformedError: 150,
+        errors.StorageError: 160,
+        errors.SerializationError: 170,
+        errors.DeserializationError: 171,
+        UnknownRuntime: 180,
+        WiringError: 181,
+    }
+)
+
+_WIRING = (WiringError, errors.NotFound, errors.InvalidName, errors.TagExists)
+_UNAVAILABLE = (errors.StorageError, errors.NoKeyError, errors.KeyringError)
+
+
+def code_of(error: SafeloadError) -> int:
+    """Return the number of an error; that of the nearest base for one that has none of its own."""
+    return next(CODES[cls] for cls in type(error).__mro__ if cls in CODES)
+
+
+def mark(error: SafeloadError, *, name: object, tag: object) -> None:
+    """Give an error the attributes by which hetida passes on its number and its reason.
+
+    Parameters
+    ----------
+    error
+        It stays what it is, so that who catches ``FileNotFoundError`` or ``ValueError`` goes on doing so.
+    name, tag
+        What was asked for, for the API's JSON.
+    """
+    vars(error).update(
+        __is_hetida_designer_exception__=True,
+        error_code=code_of(error),
+        extra_information={
+            "error": error.code,
+            "problem": error.problem,
+            "where": error.where,
+            "hint": error.hint,
+            "name": str(name),
+            "tag": str(tag),
+        },
+    )
+
+
+def failure(error: Exception) -> AdapterFailure:
+    """Return what the adapter raises in place of `error`."""
+    if isinstance(error, AdapterFailure):
+        return error
+    if not isinstance(error, SafeloadError):
+        # Its message could hold anything; the runtime's log has it, as the cause.
+        return ObjectRefused(
+            f"[safeload {UNEXPECTED} {type(error).__name__}] the adapter failed unexpectedly",
+            error_code=UNEXPECTED,
+        )
+    code = code_of(error)
+    kind: type[AdapterFailure] = ObjectRefused
+    if isinstance(error, _WIRING):
+        kind = WiringInvalid
+    elif isinstance(error, _UNAVAILABLE):
+        kind = StoreUnavailable
+    return kind(f"[safeload {code} {error.code}] {error}", error_code=code)

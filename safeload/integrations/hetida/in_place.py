@@ -1,0 +1,94 @@
+"""``dump_obj`` and ``load_obj`` in a hetida runtime, put in the place of its own by :func:`harden`."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+from safeload.errors import SafeloadError
+from safeload.integrations.hetida.errors import UnknownRuntime, mark
+from safeload.store import model_repo
+
+_MODULE = "hetdesrun.serialization"
+_PARAMETERS = {"dump_obj": ("obj", "name", "tag"), "load_obj": ("name", "tag")}
+
+
+def dump_obj(obj: Any, name: str, tag: str) -> None:
+    """Store and sign an object; as :func:`safeload.dump_obj`, with errors that hetida tells whole."""
+    with _told(name, tag):
+        model_repo.dump_obj(obj, name, tag)
+
+
+def load_obj(name: str, tag: str) -> Any:
+    """Verify and load an object; as :func:`safeload.load_obj`, with errors that hetida tells whole."""
+    with _told(name, tag):
+        return model_repo.load_obj(name, tag)
+
+
+def harden() -> None:
+    """Let the runtime's ``Store Object`` and ``Load Object`` sign and verify, in every workflow.
+
+    To be called from ``hetdesrun_config.py``, in each process of the runtime. A second call changes nothing.
+
+    Raises
+    ------
+    UnknownRuntime
+        There is no hetida runtime here, its functions are not the ones that this knows, or something holds
+        them already under a name of its own and would go on calling them. Nothing is changed then, and the
+        runtime had better not start.
+    """
+    try:
+        module = importlib.import_module(_MODULE)
+    except ImportError as error:
+        raise UnknownRuntime(
+            f"{_MODULE} cannot be imported: {type(error).__name__}",
+            hint="Call harden() from the hetdesrun_config.py of a hetida designer runtime.",
+        ) from error
+    replacements = {"dump_obj": dump_obj, "load_obj": load_obj}
+    originals = {name: _original(module, name) for name in replacements}
+    for name, original in originals.items():
+        if original is not replacements[name]:
+            _refuse_holders(module, name, original)
+    for name, function in replacements.items():
+        setattr(module, name, function)
+
+
+def _original(module: ModuleType, name: str) -> Any:
+    function = getattr(module, name, None)
+    try:
+        parameters = tuple(inspect.signature(function).parameters)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        parameters = ()
+    if parameters != _PARAMETERS[name]:
+        raise UnknownRuntime(
+            f"{_MODULE}.{name} is not a function of ({', '.join(_PARAMETERS[name])})",
+            where=getattr(module, "__file__", None),
+            hint="This is another version of hetida designer than safeload knows (0.9.8).",
+        )
+    return function
+
+
+def _refuse_holders(module: ModuleType, name: str, original: object) -> None:
+    """Refuse if another module of the runtime has imported the function by name."""
+    for other, loaded in list(sys.modules.items()):
+        if loaded is module or not other.startswith("hetdesrun"):
+            continue
+        if any(value is original for value in list(vars(loaded).values())):
+            raise UnknownRuntime(
+                f"{other} holds {_MODULE}.{name} already and would go on calling it",
+                hint="Call harden() at the beginning of hetdesrun_config.py.",
+            )
+
+
+@contextlib.contextmanager
+def _told(name: object, tag: object) -> Iterator[None]:
+    try:
+        yield
+    except SafeloadError as error:
+        mark(error, name=name, tag=tag)
+        raise
