@@ -45,5 +45,10 @@ def load_obj(name: str, tag: str = LATEST) -> Any:
     return _store().load(name, tag)
 
 
+def folder() -> str:
+    """Return the location on which the functions work."""
+    return os.environ.get(FOLDER_VARIABLE) or DEFAULT_FOLDER
+
+
 def _store() -> Store:
-    return Store(os.environ.get(FOLDER_VARIABLE) or DEFAULT_FOLDER)
+    return Store(folder())

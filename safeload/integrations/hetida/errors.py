@@ -120,8 +120,16 @@ def mark(error: SafeloadError, *, name: object, tag: object) -> None:
     )
 
 
-def failure(error: Exception) -> AdapterFailure:
-    """Return what the adapter raises in place of `error`."""
+def failure(error: Exception, *, storing: bool = False) -> AdapterFailure:
+    """Return what the adapter raises in place of `error`.
+
+    Parameters
+    ----------
+    error
+        What happened.
+    storing
+        While an object was stored: what was not found then is the store's folder and not a version.
+    """
     if isinstance(error, AdapterFailure):
         return error
     if not isinstance(error, SafeloadError):
@@ -132,8 +140,8 @@ def failure(error: Exception) -> AdapterFailure:
         )
     code = code_of(error)
     kind: type[AdapterFailure] = ObjectRefused
-    if isinstance(error, _WIRING):
-        kind = WiringInvalid
-    elif isinstance(error, _UNAVAILABLE):
+    if isinstance(error, _UNAVAILABLE) or (storing and isinstance(error, errors.NotFound)):
         kind = StoreUnavailable
+    elif isinstance(error, _WIRING):
+        kind = WiringInvalid
     return kind(f"[safeload {code} {error.code}] {error}", error_code=code)

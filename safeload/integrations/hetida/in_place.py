@@ -5,16 +5,19 @@ from __future__ import annotations
 import contextlib
 import importlib
 import inspect
+import os
 import sys
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from safeload.errors import SafeloadError
+from safeload.errors import SafeloadError, brief
 from safeload.integrations.hetida.errors import UnknownRuntime, mark
 from safeload.store import model_repo
 
+_ADAPTERS = "hetdesrun.adapters"
 _MODULE = "hetdesrun.serialization"
+_CONFIG = "hetdesrun.webservice.config"
 _PARAMETERS = {"dump_obj": ("obj", "name", "tag"), "load_obj": ("name", "tag")}
 
 
@@ -38,17 +41,21 @@ def harden() -> None:
     Raises
     ------
     UnknownRuntime
-        There is no hetida runtime here, its functions are not the ones that this knows, or something holds
-        them already under a name of its own and would go on calling them. Nothing is changed then, and the
-        runtime had better not start.
+        There is no hetida runtime here; its functions are not the ones that this knows; it is configured for
+        another folder than the one that ``MODEL_REPO_PATH`` names; or something holds the functions already
+        under a name of its own and would go on calling them. Nothing is changed then, and the runtime had
+        better not start.
     """
     try:
+        # The runtime's modules import each other in a circle, which can be entered here while it starts.
+        importlib.import_module(_ADAPTERS)
         module = importlib.import_module(_MODULE)
     except ImportError as error:
         raise UnknownRuntime(
-            f"{_MODULE} cannot be imported: {type(error).__name__}",
+            f"{_MODULE} cannot be imported: {brief(error)}",
             hint="Call harden() from the hetdesrun_config.py of a hetida designer runtime.",
         ) from error
+    _refuse_other_folder()
     replacements = {"dump_obj": dump_obj, "load_obj": load_obj}
     originals = {name: _original(module, name) for name in replacements}
     for name, original in originals.items():
@@ -71,6 +78,24 @@ def _original(module: ModuleType, name: str) -> Any:
             hint="This is another version of hetida designer than safeload knows (0.9.8).",
         )
     return function
+
+
+def _refuse_other_folder() -> None:
+    """Refuse if the runtime, by its settings, works on another folder than the environment says."""
+    try:
+        path = importlib.import_module(_CONFIG).get_config().model_repo_path
+        same = os.path.realpath(path) == os.path.realpath(model_repo.folder())
+    except (ImportError, AttributeError, TypeError) as error:
+        raise UnknownRuntime(
+            f"{_CONFIG} does not tell the folder of the repository: {type(error).__name__}",
+            hint="This is another version of hetida designer than safeload knows (0.9.8).",
+        ) from error
+    if not same:
+        raise UnknownRuntime(
+            f"the runtime is configured for another folder than {model_repo.folder()}",
+            where=str(path),
+            hint=f"Set {model_repo.FOLDER_VARIABLE} in the environment of the runtime.",
+        )
 
 
 def _refuse_holders(module: ModuleType, name: str, original: object) -> None:

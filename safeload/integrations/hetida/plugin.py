@@ -161,14 +161,16 @@ def register(store: Store, adapter_key: str = "safeload", *, policy: PolicySourc
 
     # Named as the runtime passes them: mappings by position, the key by keyword.
     async def load_func(references: Mapping[str, Reference], adapter_key: str) -> dict[str, Any]:
-        loaded: dict[str, Any] = await _in_a_thread(lambda: exchange.load(references))
+        loaded: dict[str, Any] = await _in_a_thread(lambda: exchange.load(references), storing=False)
         return loaded
 
     async def send_func(
         references: Mapping[str, Reference], values: Mapping[str, Any], adapter_key: str
     ) -> dict[str, Any]:
         job_id = current_job()
-        await _in_a_thread(lambda: exchange.send(references, values, adapter_key=adapter_key, job_id=job_id))
+        await _in_a_thread(
+            lambda: exchange.send(references, values, adapter_key=adapter_key, job_id=job_id), storing=True
+        )
         return {}
 
     classes: dict[str, Any] = {
@@ -195,12 +197,12 @@ def current_job() -> str | None:
     return None if found is None else str(found)
 
 
-async def _in_a_thread(work: Callable[[], Any]) -> Any:
+async def _in_a_thread(work: Callable[[], Any], *, storing: bool) -> Any:
     try:
         return await asyncio.to_thread(work)
     except Exception as error:
         # Anything else would be a bare HTTP 500. It stays a failure; only its class is hetida's.
-        raise failure(error) from error
+        raise failure(error, storing=storing) from error
 
 
 def _registration(name: str, function: str) -> Callable[..., None]:

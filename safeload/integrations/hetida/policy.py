@@ -24,7 +24,7 @@ from types import MappingProxyType
 from typing import Any
 
 from safeload import formats as _formats
-from safeload.errors import InvalidName, KeyringError, PolicyError
+from safeload.errors import InvalidName, KeyringError, NotFound, PolicyError
 from safeload.keys.files import refuse_changeable
 from safeload.storage.reader import read
 from safeload.store import names
@@ -162,7 +162,7 @@ def resolve(source: PolicySource | None, store: str) -> AdapterPolicy:
 
     Raises
     ------
-    KeyringError, NotFound, PolicyError, StorageError
+    KeyringError, PolicyError, StorageError
         There is to be a policy, and it cannot be used.
     """
     if isinstance(source, AdapterPolicy):
@@ -184,7 +184,11 @@ def resolve(source: PolicySource | None, store: str) -> AdapterPolicy:
             where=path,
             hint="Move it out of the store.",
         )
-    return AdapterPolicy.load(path)
+    try:
+        return AdapterPolicy.load(path)
+    except NotFound:
+        # There was to be one; to go on without it would open what it closes.
+        raise KeyringError("the adapter's policy is not there", where=path) from None
 
 
 def _outwards(namespace: str) -> Iterator[str]:

@@ -1,0 +1,153 @@
+"""Ids: one for each entry, of few characters, and of no other spelling."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from safeload.errors import InvalidName
+from safeload.integrations.hetida import ids
+from safeload.integrations.hetida.ids import ROOT, Name, Namespace, Sink, Source
+from safeload.store import names
+
+AWKWARD = [
+    "churn",
+    "a_b_c",
+    "Größe",
+    "plant-a/pump 7",
+    "/x",
+    "a/",
+    "a//b",
+    ".",
+    "..",
+    "../../etc/passwd",
+    "~r",
+    "~nplant-a",
+    "a~tb",
+    "a~s",
+    "a~2Fb",
+    "%2F",
+    "with space",
+    "name?x=1#y",
+    "LATEST",
+    "日本語",
+    "x" * 200,
+    "ü" * 100,
+]
+
+
+def admitted(text: str) -> bool:
+    try:
+        names.check(text, what="name")
+    except InvalidName:
+        return False
+    return True
+
+
+TEXTS = (
+    st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=60)
+    .map(lambda text: unicodedata.normalize("NFC", text))
+    .filter(admitted)
+)
+
+
+def entries(name: str, tag: str) -> list[ids.Entry]:
+    return [
+        ROOT,
+        Namespace(name),
+        Name(name),
+        Source(name, "latest"),
+        Source(name, tag),
+        Sink(ROOT),
+        Sink(Namespace(name)),
+        Sink(Name(name)),
+    ]
+
+
+@pytest.mark.parametrize("name", AWKWARD)
+def test_awkward_names_have_ids_that_need_no_encoding_and_come_back(name: str) -> None:
+    """Umlauts, slashes, spaces, 200 bytes, and what looks like an id itself."""
+    for entry in entries(name, "v 1/ü"):
+        text = ids.encode(entry)
+        assert re.fullmatch(r"[A-Za-z0-9._~-]+", text)
+        assert text not in (".", "..")
+        assert ids.decode(text) == entry
+
+
+def test_no_two_entries_have_one_id() -> None:
+    """Of all awkward names and tags together; the pairs that were one file in hetida's folder too."""
+    tags = [tag for tag in AWKWARD if tag != "LATEST"]
+    made = {entry for name in AWKWARD for tag in tags for entry in entries(name, tag)}
+    assert len({ids.encode(entry) for entry in made}) == len(made)
+    assert ids.encode(Source("a_b", "c")) != ids.encode(Source("a", "b_c"))
+
+
+@given(TEXTS, TEXTS)
+def test_any_name_comes_back(name: str, tag: str) -> None:
+    """Whatever a store takes as a name."""
+    for entry in entries(name, tag if tag.casefold() != "latest" else "x"):
+        assert ids.decode(ids.encode(entry)) == entry
+
+
+@given(st.text(alphabet="~ab2FE.rnts0-_%/C3", max_size=12))
+def test_what_decodes_is_the_one_spelling(text: str) -> None:
+    """No id has an alias."""
+    entry = ids.decode(text)
+    assert entry is None or ids.encode(entry) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "~",
+        "~x",
+        "~r~r",
+        "~rx",
+        "~r~tlatest",
+        "~na~tlatest",
+        "churn~t",
+        "churn~tLATEST",
+        "churn~tLatest",
+        "churn~s~s",
+        "churn~s~tlatest",
+        "plant-a~2fpump",
+        "~63hurn",
+        ".churn",
+        "..",
+        "a~2Eb",
+        "plant-a/pump",
+        "churn\n",
+        "churn ",
+        "gr~C3~B6ße",
+        "~C3",
+        "~FF",
+        "~00",
+        "a~0Ab",
+        "u~CC~88",
+        "~ED~A0~80",
+        "x" * 201,
+        "x" * 5000,
+        "~C3~BC" * 101,
+        None,
+        7,
+        b"churn",
+    ],
+)
+def test_all_else_is_nobodys(text: object) -> None:
+    """Other spellings, half bytes, other cases, control characters, not NFC, too long, no text at all."""
+    assert ids.decode(text) is None
+
+
+def test_the_parents_lead_to_the_root() -> None:
+    """A namespace for each slash, also for one at the beginning."""
+    assert ids.parent(Name("churn")) == ROOT
+    assert ids.parent(Name("a/b/c")) == Namespace("a/b")
+    assert ids.parent(Namespace("a/b")) == Namespace("a")
+    assert ids.parent(Namespace("a")) == ROOT
+    assert ids.parent(Name("/x")) == Namespace("")
+    assert ids.decode(ids.encode(Namespace(""))) == Namespace("")

@@ -1,0 +1,415 @@
+"""The web service: each endpoint's exact JSON, and the way of a click through it into the runtime."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+from support.attacks import marker_pickle
+from support.hetida_standin import Filtered, Runtime, hand_on
+from support.places import FolderPlace
+
+import safeload
+from safeload import HmacKey, Keyring, Store
+from safeload.integrations import hetida
+from safeload.integrations.hetida import AdapterPolicy, NamespacePolicy
+from safeload.integrations.hetida.web import application, router
+
+Get = Callable[..., httpx.Response]
+
+NAMES = ("churn", "plant-a/pump", "plant-a/Größe 7", "plant-a/sub_x/fan", "a_b", "/odd", "x" * 200)
+
+TAG = {"tag": {"name": "Tag", "type": "free_text", "required": False}}
+NAME = {"name": {"name": "Name", "type": "free_text", "required": True}}
+
+
+@pytest.fixture
+def place(keyring: Keyring, tmp_path: Path) -> FolderPlace:
+    """Return a store with a few names, on a folder."""
+    made = FolderPlace(keyring, tmp_path / "state", tmp_path / "store")
+    store = made.open()
+    for name in NAMES:
+        for tag in ("v 1", "v/2"):
+            store.dump({"name": name, "tag": tag}, name, tag)
+    return made
+
+
+def client(store: Store, *, prefix: str = "", origin: str | None = None, **given: Any) -> Get:
+    """Return a function that asks the web service."""
+    app = application(router(store, **given), prefix=prefix, allow_origins=[origin] if origin else [])
+
+    def get(path: str, method: str = "GET", **options: Any) -> httpx.Response:
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(app=app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://adapter") as asking:
+                return await asking.request(method, prefix + path, **options)
+
+        return asyncio.run(ask())
+
+    return get
+
+
+@pytest.fixture
+def get(place: FolderPlace) -> Get:
+    """Return a function that asks the web service of that store."""
+    return client(place.open())
+
+
+def node(id: str, parent: str | None, name: str, description: str) -> dict[str, Any]:
+    return {"id": id, "parentId": parent, "name": name, "description": description}
+
+
+def source(node_id: str, name: str, tag: str, encoded: str) -> dict[str, Any]:
+    return {
+        "id": f"{node_id}~t{encoded}",
+        "thingNodeId": node_id,
+        "name": tag,
+        "type": "metadata(any)",
+        "visible": True,
+        "path": f"{name}/{tag}",
+        "metadataKey": tag,
+        "filters": {},
+    }
+
+
+def sink(node_id: str, name: str, path: str, filters: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": f"{node_id}~s",
+        "thingNodeId": node_id,
+        "name": name,
+        "type": "metadata(any)",
+        "visible": True,
+        "path": path,
+        "metadataKey": "new",
+        "filters": filters,
+    }
+
+
+PUMP = "plant-a~2Fpump"
+PUMP_SOURCES = [
+    source(PUMP, "plant-a/pump", "latest", "latest"),
+    source(PUMP, "plant-a/pump", "v/2", "v~2F2"),
+    source(PUMP, "plant-a/pump", "v 1", "v~201"),
+]
+PUMP_SINK = sink(PUMP, "New version", "plant-a/pump", TAG)
+PLANT_SINK = sink("~nplant-a", "New object", "plant-a/", NAME | TAG)
+ROOT_SINK = sink("~r", "New object", "safeload", NAME | TAG)
+ROOT = node("~r", None, "safeload", "All signed objects")
+PLANT_A = node("~nplant-a", "~r", "plant-a", "Namespace")
+
+
+def level(**given: Any) -> dict[str, Any]:
+    return {"id": "safeload", "name": "safeload", "thingNodes": [], "sources": [], "sinks": []} | given
+
+
+EXACT = {
+    "/info": {"id": "safeload", "name": "safeload", "version": safeload.__version__},
+    "/structure": level(thingNodes=[ROOT]),
+    "/structure?parentId=~r": level(
+        thingNodes=[
+            node("~n", "~r", "/", "Namespace"),
+            PLANT_A,
+            node("a_b", "~r", "a_b", "Signed object"),
+            node("churn", "~r", "churn", "Signed object"),
+            node("x" * 200, "~r", "x" * 200, "Signed object"),
+        ],
+        sinks=[ROOT_SINK],
+    ),
+    "/structure?parentId=~nplant-a": level(
+        thingNodes=[
+            node("~nplant-a~2Fsub_x", "~nplant-a", "sub_x", "Namespace"),
+            node("plant-a~2FGr~C3~B6~C3~9Fe~207", "~nplant-a", "Größe 7", "Signed object"),
+            node(PUMP, "~nplant-a", "pump", "Signed object"),
+        ],
+        sinks=[PLANT_SINK],
+    ),
+    f"/structure?parentId={PUMP}": level(sources=PUMP_SOURCES, sinks=[PUMP_SINK]),
+    "/sources?filter=PUMP": {"resultCount": 3, "sources": PUMP_SOURCES},
+    "/sources?filter=pump/v%201": {"resultCount": 1, "sources": [PUMP_SOURCES[2]]},
+    "/sources?filter=nowhere": {"resultCount": 0, "sources": []},
+    "/sinks?filter=PUMP": {"resultCount": 1, "sinks": [PUMP_SINK]},
+    "/sinks?filter=nowhere": {"resultCount": 0, "sinks": []},
+    f"/sources/{PUMP}~tlatest": PUMP_SOURCES[0],
+    f"/sources/{PUMP}~tv~2F2": PUMP_SOURCES[1],
+    f"/sources/{PUMP}~tv~2F2/metadata": [],
+    f"/sinks/{PUMP}~s": PUMP_SINK,
+    "/sinks/~nplant-a~s": PLANT_SINK,
+    "/sinks/~r~s": ROOT_SINK,
+    "/sinks/~r~s/metadata": [],
+    "/thingNodes/~r": ROOT,
+    "/thingNodes/~nplant-a": PLANT_A,
+    f"/thingNodes/{PUMP}": node(PUMP, "~nplant-a", "pump", "Signed object"),
+    f"/thingNodes/{PUMP}/metadata": [],
+}
+
+
+@pytest.mark.parametrize("path", EXACT)
+def test_each_endpoint_answers_exactly_this(path: str, get: Get) -> None:
+    """With a slash at the end of the path and without, and no redirect between them."""
+    before, question, after = path.partition("?")
+    for spelling in (path, f"{before}/{question}{after}"):
+        answer = get(spelling)
+        assert answer.status_code == 200
+        assert answer.json() == EXACT[path]
+        assert answer.headers["content-type"] == "application/json"
+
+
+def test_a_search_without_a_text_finds_all(get: Get) -> None:
+    """Every source and every sink; the counts are those of the lists."""
+    for path in ("/sources", "/sources?filter="):
+        found = get(path).json()
+        assert found["resultCount"] == len(found["sources"]) == 3 * len(NAMES)
+    found = get("/sinks").json()
+    # Of each name, of the root, and of the namespaces "", plant-a and plant-a/sub_x.
+    assert found["resultCount"] == len(found["sinks"]) == len(NAMES) + 4
+    assert len({one["id"] for one in found["sinks"]}) == len(NAMES) + 4
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/structure?parentId=",
+        "/structure?parentId=nobody",
+        "/structure?parentId=~nnobody",
+        "/structure?parentId=plant-a",  # that is the namespace, and no name
+        "/structure?parentId=plant-a~2fpump",
+        "/structure?parentId=plant-a/pump",
+        "/structure?parentId=~r~s",
+        "/structure?parentId=churn~tlatest",
+        "/structure?parentId=churn&parentId=~r",
+        "/sources?filter=a&filter=b",
+        "/sources/churn",
+        "/sources/churn~t3",
+        "/sources/churn~tLATEST",
+        "/sources/churn~s",
+        "/sources/..~2Fchurn~tlatest",
+        "/sinks/churn",
+        "/sinks/nobody~s",
+        "/sinks/churn~tlatest",
+        "/thingNodes/churn~tlatest",
+        "/thingNodes/~nplant",
+        "/thingNodes/nobody",
+        "/thingNodes/nobody/metadata/",
+        "/sources/nobody~tlatest/metadata/",
+        "/sinks/nobody~s/metadata/",
+        "/thingNodes/",
+        "/thingNodes/plant-a%2Fpump",
+        "/docs",
+        "/openapi.json",
+        "/",
+    ],
+)
+def test_all_other_ids_are_not_found(path: str, get: Get) -> None:
+    """Nobody's, of another kind, of another spelling, asked for twice."""
+    assert get(path).status_code == 404
+
+
+def test_it_only_reads(get: Get, place: FolderPlace) -> None:
+    """No method but GET, and no file of the store is another one afterwards."""
+    before = place.files()
+    for path in EXACT:
+        get(path)
+        for method in ("POST", "PUT", "DELETE"):
+            assert get(path, method).status_code == 405
+    assert place.files() == before
+
+
+def test_the_round_trip_of_the_front_end(
+    get: Get, place: FolderPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """List a level, take ``thingNodeId`` and ``metadataKey``, load; reopen the wiring, find it again."""
+    runtime = Runtime("/nowhere")
+    for name, module in runtime.modules().items():
+        monkeypatch.setitem(sys.modules, name, module)
+    hetida.register(place.open())
+    loaded, pending = [], ["/structure"]
+    while pending:
+        structure = get(pending.pop()).json()
+        pending += [f"/structure?parentId={found['id']}" for found in structure["thingNodes"]]
+        for one in structure["sources"]:
+            wiring = Filtered(one["thingNodeId"], "THINGNODE", one["metadataKey"], one["type"])
+            answer = runtime.run(hand_on, sources={"x": wiring})
+            value = answer["output_results_by_output_name"]["x"]
+            expected = "v/2" if one["name"] == "latest" else one["name"]
+            assert value["tag"] == expected
+            loaded.append((value["name"], one["name"]))
+            again = get(f"/structure?parentId={wiring.ref_id}").json()["sources"]
+            assert [other for other in again if other["metadataKey"] == wiring.ref_key] == [one]
+            assert get(f"/sources/{one['id']}").json() == one
+        for one in structure["sinks"]:
+            wiring = Filtered(one["thingNodeId"], "THINGNODE", one["metadataKey"], one["type"])
+            wiring.filters = {key: f"new {key}" for key in one["filters"]}
+            assert runtime.run(hand_on, values={"x": 1}, sinks={"x": wiring})["result"] == "ok"
+            assert get(f"/sinks/{one['id']}").json() == one
+    # What the sinks stored while this went on is listed too.
+    assert set(loaded) >= {(name, tag) for name in NAMES for tag in ("latest", "v 1", "v/2")} - {
+        (name, "latest") for name in NAMES
+    }
+    assert "new tag" in {found.tag for found in place.open().check("plant-a/new name")}
+
+
+@pytest.mark.parametrize("artifacts", [False, True])
+def test_only_what_verifies_is_listed(artifacts: bool, place: FolderPlace, tmp_path: Path) -> None:
+    """Planted files, statements under other names, by other keys, or cut: neither they nor their names."""
+    marker = tmp_path / "marker"
+    hostile = marker_pickle(marker)
+    files = place.files()
+    sidecar = next(data for path, data in files.items() if path == "churn/v%201.sig")
+    stranger = FolderPlace(Keyring.of(HmacKey.generate()), tmp_path / "s", tmp_path / "stranger")
+    stranger.open().dump("x", "strange", "1")
+    for path, data in {
+        "planted/1.sig": hostile,
+        "planted/latest.sig": hostile,
+        "planted/1.0123456789abcdef.joblib": hostile,
+        "planted_latest": hostile,
+        "churn_v3": hostile,
+        "other/v%201.sig": sidecar,
+        "churn/v%203.sig": sidecar,
+        "churn/v4.sig": sidecar[:100],
+        "churn/%2E%2E%2Fv5.sig": sidecar,
+        **stranger.files(),
+    }.items():
+        place.write(path, data)
+    (artifact,) = [path for path in files if path.startswith("churn/v%201.") and not path.endswith(".sig")]
+    place.write(artifact, hostile)
+    get = client(place.open(), artifacts=artifacts)
+    nodes = {one["id"] for one in get("/structure?parentId=~r").json()["thingNodes"]}
+    assert nodes == {"~n", "~nplant-a", "a_b", "churn", "x" * 200}
+    tags = [one["metadataKey"] for one in get("/structure?parentId=churn").json()["sources"]]
+    # That this artifact is another one is seen when it is loaded, or here if it is read.
+    assert tags == (["latest", "v/2"] if artifacts else ["latest", "v/2", "v 1"])
+    for path in ("/thingNodes/planted", "/thingNodes/other", "/thingNodes/strange", "/sources/strange~t1"):
+        assert get(path).status_code == 404
+    for path in ("/sources/churn~tv~203", "/sources/churn~tv4", "/sinks/planted~s"):
+        assert get(path).status_code == 404
+    assert get("/sources/churn~tv~201").status_code == (404 if artifacts else 200)
+    assert get("/sources").json()["resultCount"] == 3 * len(NAMES) - artifacts
+    with pytest.raises(safeload.DigestMismatch):
+        place.open().load("churn", "v 1")
+    assert not marker.exists()
+
+
+def test_a_latest_that_was_put_back_is_not_listed(place: FolderPlace) -> None:
+    """By a service that has seen the newer one loaded; the tags remain."""
+    old = place.files()["churn/latest.sig"]
+    store = place.open()
+    store.dump("3", "churn", "v3")
+    assert store.load("churn") == "3"
+    place.write("churn/latest.sig", old)
+    get = client(place.open())
+    tags = [one["metadataKey"] for one in get("/structure?parentId=churn").json()["sources"]]
+    assert tags == ["v3", "v/2", "v 1"]
+    assert get("/sources/churn~tlatest").status_code == 404
+
+
+def test_the_policy_decides_what_is_offered(place: FolderPlace) -> None:
+    """Sources where it is loadable, sinks where it is storable, neither a node where it is neither."""
+    policy = AdapterPolicy(
+        namespaces={
+            "plant-a": NamespacePolicy(loadable=True),
+            "plant-a/sub_x": NamespacePolicy(storable=True),
+            "empty/inner": NamespacePolicy(storable=True),
+            "closed": NamespacePolicy(),
+        }
+    )
+    store = place.open()
+    store.dump(1, "closed/x", "1")
+    store.dump(1, "plant-a/pump", "plain", format="pickle")
+    get = client(store, policy=policy)
+
+    def children(parent: str) -> dict[str, Any]:
+        found = get(f"/structure?parentId={parent}").json()
+        return {key: [one["id"] for one in found[key]] for key in ("thingNodes", "sources", "sinks")}
+
+    assert children("~r") == {"thingNodes": ["~nempty", "~nplant-a"], "sources": [], "sinks": []}
+    assert children("~nempty")["thingNodes"] == ["~nempty~2Finner"]
+    assert children("~nempty~2Finner") == {"thingNodes": [], "sources": [], "sinks": ["~nempty~2Finner~s"]}
+    assert len(children(PUMP)["sources"]) == 4
+    assert children(PUMP)["sinks"] == []
+    fan = "plant-a~2Fsub_x~2Ffan"
+    assert children(fan) == {"thingNodes": [], "sources": [], "sinks": [f"{fan}~s"]}
+    for path in (f"/sources/{fan}~tlatest", "/thingNodes/churn", "/sinks/~r~s", "/thingNodes/~nclosed"):
+        assert get(path).status_code == 404
+    assert {one["path"].partition("/")[0] for one in get("/sources").json()["sources"]} == {"plant-a"}
+    assert [one["id"] for one in get("/sinks").json()["sinks"]] == [
+        "~nempty~2Finner~s",
+        "~nplant-a~2Fsub_x~s",
+        f"{fan}~s",
+    ]
+    narrowed = AdapterPolicy(default=NamespacePolicy(loadable=True, formats=("pickle",)))
+    get = client(store, policy=narrowed)
+    assert {one["path"] for one in get("/sources").json()["sources"]} == {
+        "plant-a/pump/latest",
+        "plant-a/pump/plain",
+    }
+    assert get("/thingNodes/churn").status_code == 404
+
+
+def test_a_policy_that_cannot_be_read_closes(place: FolderPlace, tmp_path: Path) -> None:
+    """Every listing is an error until it is right again; the reason is for the log."""
+    path = tmp_path / "hetida.toml"
+    get = client(place.open(), policy=path)
+
+    def put(text: str) -> None:
+        path.write_text(text, encoding="utf-8")
+        path.chmod(0o600)
+
+    asked = ("/structure", "/sources", "/sinks", f"/sources/{PUMP}~tlatest", f"/thingNodes/{PUMP}")
+    for text in ("[default]\nloadable = 'yes'", "[default]\nlodable = true", "not toml"):
+        put(text)
+        for one in asked:
+            answer = get(one)
+            assert answer.status_code == 503
+            assert answer.json() == {
+                "detail": "the store cannot be listed; the log says why",
+                "error": "PolicyError",
+                "error_code": 120,
+            }
+    path.unlink()
+    assert [get(one).json()["error"] for one in asked] == ["KeyringError"] * len(asked)
+    put("")
+    assert [get(one).status_code for one in asked] == [200, 200, 200, 404, 404]
+    assert get("/sources").json()["resultCount"] == get("/sinks").json()["resultCount"] == 0
+    put("[default]\nloadable = true")
+    assert [get(one).status_code for one in asked] == [200] * len(asked)
+
+
+def test_without_a_key_nothing_is_listed(place: FolderPlace) -> None:
+    """It cannot be told what verifies; where the files lie is not told to whoever asks."""
+    get = client(Store(place.location, state=place.state))
+    for path in ("/sources", "/structure?parentId=~r", f"/sources/{PUMP}~tlatest", f"/sources/{PUMP}~tv~2F2"):
+        answer = get(path)
+        assert (answer.status_code, answer.json()["error"]) == (503, "NoKeyError")
+        assert str(place.location) not in answer.text
+
+
+def test_an_empty_store_has_a_root_with_a_sink(keyring: Keyring, tmp_path: Path) -> None:
+    """So that the first object can be stored through the adapter."""
+    get = client(Store(tmp_path / "nothing", keyring=keyring, state=tmp_path / "state"))
+    assert get("/structure").json()["thingNodes"] == [ROOT]
+    assert get("/structure?parentId=~r").json() == level(sinks=[ROOT_SINK])
+    assert get("/sources").json() == {"resultCount": 0, "sources": []}
+
+
+def test_it_lies_under_any_prefix_and_serves_the_origins_that_are_named(place: FolderPlace) -> None:
+    """Pages of other origins cannot read it."""
+    get = client(place.open(), prefix="/adapters/safeload", origin="http://designer", adapter_key="models")
+    assert get("/info").json()["id"] == "models"
+    assert get("/structure").json()["id"] == "models"
+    for origin, allowed in (("http://designer", "http://designer"), ("http://evil", None)):
+        answer = get("/info", headers={"Origin": origin})
+        assert answer.headers.get("access-control-allow-origin") == allowed
+    assert "access-control-allow-origin" not in client(place.open())("/info").headers
+
+
+def test_ids_need_no_encoding_in_a_path(get: Get) -> None:
+    """The same after what a client would make of them."""
+    for one in get("/sources").json()["sources"]:
+        for text in (one["id"], one["thingNodeId"]):
+            assert quote(text, safe="") == text
