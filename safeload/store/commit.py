@@ -53,7 +53,6 @@ class Commit:
         self._context = context
         self._backend = context.backend
         self._rules = context.rules
-        self._ring = context.ring
         self._place = place
         self._key = key
         self.may_refer = False
@@ -133,7 +132,7 @@ class Commit:
 
     def _current_pointer(self) -> tuple[Pointer | None, Version | None]:
         try:
-            record = read_pointer(self._backend, self._place, self._ring, self._rules)
+            record = read_pointer(self._context, self._place)
         except NotFound:
             return None, None
         return record.pointer, record.version
@@ -160,7 +159,7 @@ class Commit:
         if version is None:
             return None, None
         try:
-            record = read_statement(self._backend, self._place, tag, self._ring, self._rules)
+            record = read_statement(self._context, self._place, tag)
         except SafeloadError:
             # It does not verify, so its word on where its artifact lies is not taken.
             return version, None

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
-from safeload.errors import KeyringError
+from safeload.errors import KeyringError, UnknownKey
 from safeload.keys.keyring import Keyring
 from safeload.policy import Policy
 from safeload.store.backend import Backend
 from safeload.store.state import State
 
+_Result = TypeVar("_Result")
+
+# How often the keys are looked up anew in one call, each time because they had changed.
+_ATTEMPTS = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
     """See the module.
+
+    Parameters
+    ----------
+    backend, rules, ring, state
+        The place, the policy, the keys, and the memory.
+    keys
+        Looks up the keys anew.
 
     Raises
     ------
@@ -26,6 +40,7 @@ class Context:
     rules: Policy
     ring: Keyring
     state: State
+    keys: Callable[[], Keyring]
 
     def __post_init__(self) -> None:
         root = getattr(self.backend, "root", None)
@@ -42,6 +57,28 @@ class Context:
                     where=path,
                     hint="Move it out of the store.",
                 )
+
+
+def with_keys_of_now(context: Context, work: Callable[[Context], _Result]) -> _Result:
+    """Do something; anew if it met an unknown key and the keyring has changed since the call began.
+
+    While a key is rotated, others sign with the new one as soon as it is in the keyring, which may be after a
+    call looked that up. What counts is the keyring as it is, whole: a key that it revokes is refused.
+
+    Raises
+    ------
+    UnknownKey
+        The key is not in the keyring of now either.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            return work(context)
+        except UnknownKey:
+            ring = context.keys()
+            if ring == context.ring:
+                raise
+            context = replace(context, ring=ring)
+    return work(context)
 
 
 def inside(root: str, path: str) -> bool:

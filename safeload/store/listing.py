@@ -79,7 +79,7 @@ def strays(context: Context) -> Iterator[str]:
 
 def _is_of(context: Context, place: Place, tag: str, path: str) -> bool:
     try:
-        return read_statement(context.backend, place, tag, context.ring, context.rules).path == path
+        return read_statement(context, place, tag).path == path
     except SafeloadError:
         return False
 
@@ -104,7 +104,7 @@ def check(context: Context, name: str, *, artifacts: bool) -> Iterator[Check]:
 def _check(context: Context, place: Place, tag: str, found: Pointer | None, artifacts: bool) -> Check:
     latest = found is not None and found.tag == tag
     try:
-        record = read_statement(context.backend, place, tag, context.ring, context.rules)
+        record = read_statement(context, place, tag)
         if latest and found is not None:
             reading.compare(found, record, f"{context.backend.location}: {place.name} {tag}")
         if artifacts:

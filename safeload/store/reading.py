@@ -12,7 +12,7 @@ from safeload.policy import Policy
 from safeload.storage.blob import Blob
 from safeload.store import names
 from safeload.store.backend import Backend
-from safeload.store.context import Context
+from safeload.store.context import Context, with_keys_of_now
 from safeload.store.names import LATEST, Place
 from safeload.store.records import Record, read_pointer, read_statement
 from safeload.verification import Expectation, Verified
@@ -46,7 +46,7 @@ def pointer(context: Context, place: Place, fresh: Freshness = ANY) -> Pointer:
     """
     # Before the pointer is read: what is remembered meanwhile, by others who share the memory, may be newer.
     floor = max(context.state.seen(place.name), fresh.min_sequence or 0)
-    found = read_pointer(context.backend, place, context.ring, context.rules).pointer
+    found = read_pointer(context, place).pointer
     where = f"{context.backend.location}: {place.name}"
     if found.sequence < floor:
         raise RollbackDetected(
@@ -93,6 +93,10 @@ def verified(context: Context, place: Place, tag: str, fresh: Freshness = ANY) -
     SafeloadError
         See :meth:`safeload.Store.load`.
     """
+    return with_keys_of_now(context, lambda context: _verified(context, place, tag, fresh))
+
+
+def _verified(context: Context, place: Place, tag: str, fresh: Freshness) -> Verified:
     backend, ring, rules = context.backend, context.ring, context.rules
     before: tuple[object, ...] | None = None
     for attempt in range(_ATTEMPTS):
@@ -100,7 +104,7 @@ def verified(context: Context, place: Place, tag: str, fresh: Freshness = ANY) -
         wanted = found.tag if found is not None else names.check(tag, what="tag")
         record: Record | None = None
         try:
-            record = read_statement(backend, place, wanted, ring, rules)
+            record = read_statement(context, place, wanted)
             if found is not None:
                 compare(found, record, f"{backend.location}: {place.name} {wanted}")
             blob = _artifact(backend, record, rules)

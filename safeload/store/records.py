@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from safeload import verification
 from safeload.errors import LimitExceeded, MalformedError, NotFound
 from safeload.keys.base import KeyId
-from safeload.keys.keyring import Keyring
 from safeload.pointer import Pointer
 from safeload.policy import Policy
 from safeload.statement import Statement
 from safeload.store.backend import Backend, Version
+from safeload.store.context import Context, with_keys_of_now
 from safeload.store.names import Place
 from safeload.verification import Expectation
 
@@ -56,7 +56,7 @@ class PointerRecord:
     version: Version
 
 
-def read_statement(backend: Backend, place: Place, tag: str, keyring: Keyring, policy: Policy) -> Record:
+def read_statement(context: Context, place: Place, tag: str) -> Record:
     """Read and verify the sidecar of a tag.
 
     Raises
@@ -66,20 +66,27 @@ def read_statement(backend: Backend, place: Place, tag: str, keyring: Keyring, p
     VerificationError, PolicyError, MalformedError, StorageError
         The sidecar does not verify, or cannot be read.
     """
-    data, version = _read_signed(backend, place.sidecar(tag), policy)
-    where = f"{backend.location}: {place.name} {tag}"
-    signed, keys = verification.verify_statement(
-        data, Expectation(name=place.name, tag=tag), keyring, policy, where=where
-    )
-    return Record(signed, keys, data, version, place.artifact(tag, signed.file))
+    where = f"{context.backend.location}: {place.name} {tag}"
+
+    def verified(context: Context) -> Record:
+        data, version = _read_signed(context.backend, place.sidecar(tag), context.rules)
+        expected = Expectation(name=place.name, tag=tag)
+        signed, keys = verification.verify_statement(data, expected, context.ring, context.rules, where=where)
+        return Record(signed, keys, data, version, place.artifact(tag, signed.file))
+
+    return with_keys_of_now(context, verified)
 
 
-def read_pointer(backend: Backend, place: Place, keyring: Keyring, policy: Policy) -> PointerRecord:
+def read_pointer(context: Context, place: Place) -> PointerRecord:
     """Read and verify the pointer of a name; errors are those of :func:`read_statement`."""
-    data, version = _read_signed(backend, place.pointer, policy)
-    where = f"{backend.location}: {place.name} latest"
-    signed, keys = verification.verify_pointer(data, place.name, keyring, policy, where=where)
-    return PointerRecord(signed, keys, data, version)
+    where = f"{context.backend.location}: {place.name} latest"
+
+    def verified(context: Context) -> PointerRecord:
+        data, version = _read_signed(context.backend, place.pointer, context.rules)
+        signed, keys = verification.verify_pointer(data, place.name, context.ring, context.rules, where=where)
+        return PointerRecord(signed, keys, data, version)
+
+    return with_keys_of_now(context, verified)
 
 
 def _read_signed(backend: Backend, path: str, policy: Policy) -> tuple[bytes, Version]:

@@ -85,10 +85,7 @@ def _sign_anew(context: Context, place: Place, tag: str, key: SigningKey) -> boo
     record: Record | PointerRecord
     for _ in range(_ATTEMPTS):
         try:
-            if tag == LATEST:
-                record = read_pointer(backend, place, context.ring, rules)
-            else:
-                record = read_statement(backend, place, tag, context.ring, rules)
+            record = read_pointer(context, place) if tag == LATEST else read_statement(context, place, tag)
         except NotFound:
             return False  # Deleted meanwhile, or a name without a pointer.
         if key.key_id in record.keys:

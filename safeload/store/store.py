@@ -178,9 +178,7 @@ class Store:
     def statement(self, name: str, tag: str) -> Statement:
         """Return the verified statement of a tag without reading the artifact; errors as for :meth:`load`."""
         context = self._context()
-        return read_statement(
-            self._backend, Place(name), check_tag(tag), context.ring, context.rules
-        ).statement
+        return read_statement(context, Place(name), check_tag(tag)).statement
 
     def _write(
         self,
@@ -339,7 +337,7 @@ class Store:
         """
         place, tag = Place(name), check_tag(tag)
         context = self._context()
-        record = read_statement(self._backend, place, tag, context.ring, context.rules)
+        record = read_statement(context, place, tag)
         if self._names_as_latest(context, place, tag):
             if latest == "refuse":
                 raise StoreError("it is the latest", where=f"{name} {tag}", hint="Store a newer one first.")
@@ -356,7 +354,7 @@ class Store:
     def promote(self, name: str, tag: str) -> None:
         """Make a tag that is there the latest of its name; errors as for :meth:`dump` and :meth:`load`."""
         place, context = Place(name), self._context()
-        record = read_statement(self._backend, place, check_tag(tag), context.ring, context.rules)
+        record = read_statement(context, place, check_tag(tag))
         Commit(context, place, self._key(context.ring, name)).point_at(record.statement)
 
     def rotate(self, key_id: str) -> Iterator[Rotated]:
@@ -382,7 +380,7 @@ class Store:
 
     def _names_as_latest(self, context: Context, place: Place, tag: str) -> bool:
         try:
-            return read_pointer(self._backend, place, context.ring, context.rules).pointer.tag == tag
+            return read_pointer(context, place).pointer.tag == tag
         except NotFound:
             return False
 
@@ -397,6 +395,7 @@ class Store:
             rules,
             sources.resolve(given),
             State(self._state_folder, self.location),
+            lambda: sources.resolve(given),
         )
 
     def _key(self, ring: Keyring, name: str) -> SigningKey:
