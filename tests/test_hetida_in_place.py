@@ -222,11 +222,24 @@ def test_nothing_of_it_is_imported_before_it_is_used(tmp_path: Path) -> None:
     script = (
         "import sys, safeload\n"
         "assert not [name for name in sys.modules if 'integrations' in name]\n"
-        "import safeload.integrations.hetida\n"
+        "from safeload.integrations import hetida\n"
+        "assert 'msgspec' not in sys.modules\n"
+        "hetida.harden, hetida.register, hetida.AdapterPolicy\n"
         "heavy = {'fastapi', 'uvicorn', 'starlette', 'hetdesrun', 'numpy', 'joblib', 'skops', 'typer'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path)
+
+
+def test_every_name_of_the_package_is_there() -> None:
+    """The lists for type checkers and for run time are the same, and a misspelled name fails as usual."""
+    text = Path(hetida.__file__).read_text(encoding="utf-8")
+    for name in hetida.__all__:
+        assert getattr(hetida, name) is not None
+        assert f"import {name} as {name}\n" in text
+    assert text.count("    from safeload.integrations.hetida.") == len(hetida.__all__) == len(dir(hetida))
+    with pytest.raises(AttributeError, match="hardn"):
+        hetida.hardn  # noqa: B018
 
 
 def test_the_stand_in_tells_errors_apart() -> None:

@@ -8,12 +8,16 @@ import inspect
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from safeload.errors import SafeloadError, brief
 from safeload.integrations.hetida.errors import UnknownRuntime, mark
 from safeload.store import model_repo
+
+# The two text components, ready to be imported into hetida designer.
+COMPONENTS = Path(__file__).parent / "components"
 
 _ADAPTERS = "hetdesrun.adapters"
 _MODULE = "hetdesrun.serialization"

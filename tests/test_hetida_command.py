@@ -1,0 +1,133 @@
+"""``python -m safeload.integrations.hetida``: serving on loopback, and what it refuses to start with."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from safeload import HmacKey, Keyring, Store
+
+COMMAND = (sys.executable, "-m", "safeload.integrations.hetida")
+
+
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
+
+
+def run(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "300", **environment},
+    )
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    """Return a keyring file."""
+    path = tmp_path / "keys" / "keyring.json"
+    path.parent.mkdir()
+    Keyring.of(HmacKey.generate()).save(path)
+    return path
+
+
+def test_it_serves_on_loopback_and_not_from_the_working_folder(keys: Path, tmp_path: Path) -> None:
+    """Started in the store itself, with a module planted there that must not be imported."""
+    folder = tmp_path / "store"
+    Store(folder, keyring=keys, state=tmp_path / "state").dump("x", "churn", "1")
+    marker = tmp_path / "marker"
+    for module in ("uvicorn", "fastapi", "typer", "msgspec"):
+        (folder / f"{module}.py").write_text(f"open({str(marker)!r}, 'w')\nraise SystemExit(3)\n")
+    port = free_port()
+    arguments = (
+        "--store",
+        folder,
+        "--port",
+        port,
+        "--keyring",
+        keys,
+        "--prefix",
+        "/hd",
+        "--adapter-key",
+        "models",
+    )
+    process = subprocess.Popen(
+        [*COMMAND, *map(str, arguments)],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        until = time.monotonic() + 60
+        while True:
+            try:
+                answer = httpx.get(f"http://127.0.0.1:{port}/hd/info/")
+                break
+            except httpx.TransportError:
+                assert process.poll() is None, process.communicate()[1]
+                assert time.monotonic() < until
+                time.sleep(0.05)
+        assert answer.json()["id"] == "models"
+        assert "server" not in answer.headers
+        structure = httpx.get(f"http://127.0.0.1:{port}/hd/structure?parentId=churn").json()
+        assert [one["metadataKey"] for one in structure["sources"]] == ["latest", "1"]
+        assert httpx.get(f"http://127.0.0.1:{port}/info").status_code == 404
+        # On no other address of this machine.
+        with socket.socket() as asking:
+            asking.settimeout(5)
+            assert asking.connect_ex(("127.0.0.2", port)) != 0
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+    assert not marker.exists()
+
+
+def test_it_does_not_start_with_settings_that_cannot_be_used(keys: Path, tmp_path: Path) -> None:
+    """No folder, no key, a policy that is none or lies in the store, a wrong prefix: told at once."""
+    folder = tmp_path / "store"
+    ring = ("--keyring", keys)
+    missing = run("--store", folder, *ring, cwd=tmp_path)
+    assert (missing.returncode, "there is no such folder" in missing.stderr) == (1, True)
+    Store(folder, keyring=keys, state=tmp_path / "state").dump("x", "churn", "1")
+    no_key = run("--store", folder, cwd=tmp_path)
+    assert (no_key.returncode, "safeload keygen" in no_key.stderr) == (1, True)
+    (tmp_path / "policy.toml").write_text("[default]\nloadable = 1")
+    (folder / "policy.toml").write_text("[default]\nloadable = true")
+    for policy, problem in (
+        (tmp_path / "policy.toml", "loadable and storable are true or false"),
+        (tmp_path / "none.toml", "the adapter's policy is not there"),
+        (folder / "policy.toml", "inside the store"),
+    ):
+        policy.exists() and policy.chmod(0o600)
+        refused = run("--store", folder, *ring, "--namespaces", policy, cwd=tmp_path)
+        assert (refused.returncode, problem in refused.stderr) == (1, True), refused.stderr
+    wrong = run("--store", folder, *ring, "--prefix", "hd", cwd=tmp_path)
+    assert (wrong.returncode, "--prefix begins with /" in wrong.stderr) == (2, True)
+
+
+def test_without_the_extra_it_says_what_to_install(keys: Path, tmp_path: Path) -> None:
+    """Not with a traceback."""
+    code = (
+        "import sys, runpy\nsys.modules['uvicorn'] = None\n"
+        f"sys.argv = ['x', '--store', {str(tmp_path)!r}]\n"
+        "runpy.run_module('safeload.integrations.hetida', run_name='__main__')"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert ran.returncode == 2
+    assert "safeload[hetida]" in ran.stderr
