@@ -11,16 +11,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from support.processes import free_port
 
 from safeload import HmacKey, Keyring, Store
 
 COMMAND = (sys.executable, "-m", "safeload.integrations.hetida")
-
-
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
 
 
 def run(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:

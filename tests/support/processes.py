@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from base64 import b64encode
@@ -51,3 +52,10 @@ def finish(process: subprocess.Popen[str], *, timeout: float = 120) -> Any:
 def run(module: str, *arguments: object, key: HmacKey, timeout: float = 120) -> Any:
     """Start and finish."""
     return finish(start(module, *arguments, key=key), timeout=timeout)
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that nobody listens on."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
