@@ -78,6 +78,9 @@ def test_it_serves_on_loopback_and_not_from_the_working_folder(keys: Path, tmp_p
                 time.sleep(0.05)
         assert answer.json()["id"] == "models"
         assert "server" not in answer.headers
+        rebound = httpx.get(f"http://127.0.0.1:{port}/hd/info", headers={"Host": f"evil:{port}"})
+        assert rebound.status_code == 400
+        assert httpx.get(f"http://localhost:{port}/hd/info").status_code == 200
         structure = httpx.get(f"http://127.0.0.1:{port}/hd/structure?parentId=churn").json()
         assert [one["metadataKey"] for one in structure["sources"]] == ["latest", "1"]
         assert httpx.get(f"http://127.0.0.1:{port}/info").status_code == 404

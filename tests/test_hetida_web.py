@@ -408,6 +408,26 @@ def test_it_lies_under_any_prefix_and_serves_the_origins_that_are_named(place: F
     assert "access-control-allow-origin" not in client(place.open())("/info").headers
 
 
+def test_it_answers_under_its_own_names_only(place: FolderPlace) -> None:
+    """A page whose own name leads here would be of the same origin otherwise."""
+    app = application(router(place.open()), allow_hosts=["adapter"])
+
+    def status(host: str) -> int:
+        async def ask() -> int:
+            transport = httpx.ASGITransport(app=app)
+            async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as asking:
+                return (await asking.get("/sources")).status_code
+
+        return asyncio.run(ask())
+
+    assert [status(host) for host in ("adapter", "adapter:8093", "evil", "evil.adapter")] == [
+        200,
+        200,
+        400,
+        400,
+    ]
+
+
 def test_ids_need_no_encoding_in_a_path(get: Get) -> None:
     """The same after what a client would make of them."""
     for one in get("/sources").json()["sources"]:

@@ -446,3 +446,25 @@ def test_a_place_that_is_no_store_is_refused() -> None:
             Store(location)
     with pytest.raises(TypeError, match="a folder has no setting"):
         Store("models", region="x")
+
+
+def test_a_restricted_store_loads_and_lists_some_formats_only(place: Place) -> None:
+    """By the gate; the policy's own list goes on to hold, and the store itself is as it was."""
+    store = place.open()
+    store.dump("j", "churn", "joblib")
+    store.dump("p", "churn", "pickle", format="pickle")
+    narrowed = store.restricted(["pickle", "skops"])
+    assert narrowed.load("churn", "pickle") == narrowed.load("churn") == "p"
+    assert [found.tag for found in narrowed.tags("churn")] == ["pickle"]
+    for refused in (narrowed.restricted(["joblib"]), narrowed.restricted(["skops"])):
+        for tag in ("joblib", "pickle", "latest"):
+            with pytest.raises(FormatNotAllowed):
+                refused.load("churn", tag)
+    closed = place.open(policy=Policy(formats=frozenset({"joblib"}))).restricted(["pickle"])
+    with pytest.raises(FormatNotAllowed):
+        closed.load("churn", "pickle")
+    with pytest.raises(FormatNotAllowed):
+        narrowed.statement("churn", "joblib")
+    assert store.load("churn", "joblib") == "j"
+    with pytest.raises(TypeError):
+        store.restricted("pickle")

@@ -198,7 +198,8 @@ def _failure(error: Exception) -> dict[str, Any]:
         },
         "output_results_by_output_name": {},
     }
-    json.dumps(document)
+    # As the real one encodes its answer.
+    json.dumps(document, ensure_ascii=False).encode("utf-8")
     return document
 
 

@@ -17,6 +17,9 @@ from safeload.cli.stores import StateOption, open_store  # noqa: E402
 from safeload.errors import SafeloadError  # noqa: E402
 from safeload.integrations.hetida import policy as _policy  # noqa: E402
 
+# The last two are what is made of [::1], by versions that look for the port in it and by others.
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "[")
+
 
 def serve(
     store: Annotated[
@@ -45,6 +48,12 @@ def serve(
             metavar="ORIGIN", help="Origin of hetida's front end, such as http://localhost; repeatable."
         ),
     ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="Name under which it is asked; repeatable. On loopback: its names."
+        ),
+    ] = None,
     read_artifacts: Annotated[
         bool, typer.Option(help="List a version only after its artifact was read and compared too.")
     ] = False,
@@ -70,7 +79,12 @@ def serve(
         refuse(error, as_json=False)
     routes = router(opened, adapter_key, policy=namespaces, artifacts=read_artifacts)
     uvicorn.run(
-        application(routes, prefix=prefix, allow_origins=allow_origin or ()),
+        application(
+            routes,
+            prefix=prefix,
+            allow_origins=allow_origin or (),
+            allow_hosts=allow_host or (_LOOPBACK if host in _LOOPBACK or host == "::1" else ()),
+        ),
         host=host,
         port=port,
         # Names of objects stand in what is asked for, and need not be in a log.

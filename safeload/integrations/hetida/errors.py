@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from safeload import errors
-from safeload.errors import SafeloadError
+from safeload.errors import SafeloadError, printable
 
 
 class UnknownRuntime(SafeloadError):
@@ -111,11 +111,12 @@ def mark(error: SafeloadError, *, name: object, tag: object) -> None:
         error_code=code_of(error),
         extra_information={
             "error": error.code,
-            "problem": error.problem,
-            "where": error.where,
-            "hint": error.hint,
-            "name": str(name),
-            "tag": str(tag),
+            "problem": printable(error.problem),
+            "where": None if error.where is None else printable(error.where),
+            "hint": None if error.hint is None else printable(error.hint),
+            # Half a character in them would make the answer an HTTP 500.
+            "name": printable(str(name)),
+            "tag": printable(str(tag)),
         },
     )
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.responses import JSONResponse, Response
 
 from safeload._version import __version__
@@ -88,7 +89,9 @@ def router(
     return routes
 
 
-def application(routes: APIRouter, *, prefix: str = "", allow_origins: Iterable[str] = ()) -> FastAPI:
+def application(
+    routes: APIRouter, *, prefix: str = "", allow_origins: Iterable[str] = (), allow_hosts: Iterable[str] = ()
+) -> FastAPI:
     """Return an application with these endpoints only.
 
     Parameters
@@ -99,12 +102,18 @@ def application(routes: APIRouter, *, prefix: str = "", allow_origins: Iterable[
         Path under which they are.
     allow_origins
         Origins of the front ends whose pages may read the answers, as ``http://localhost``.
+    allow_hosts
+        Names under which it is asked; all others are refused, so that a page whose own name has been made to
+        lead here is not of the same origin. None given: under any name.
     """
     app = FastAPI(title="safeload", docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(routes, prefix=prefix)
     origins = list(allow_origins)
     if origins:
         app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET"])
+    hosts = list(allow_hosts)
+    if hosts:
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)
     return app
 
 
