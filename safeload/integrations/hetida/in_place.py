@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import inspect
 import os
 import sys
@@ -19,7 +18,6 @@ from safeload.store import model_repo
 # The two text components, ready to be imported into hetida designer.
 COMPONENTS = Path(__file__).parent / "components"
 
-_ADAPTERS = "hetdesrun.adapters"
 _MODULE = "hetdesrun.serialization"
 _CONFIG = "hetdesrun.webservice.config"
 _PARAMETERS = {"dump_obj": ("obj", "name", "tag"), "load_obj": ("name", "tag")}
@@ -52,8 +50,8 @@ def harden() -> None:
     """
     try:
         # The runtime's modules import each other in a circle, which can be entered here while it starts.
-        importlib.import_module(_ADAPTERS)
-        module = importlib.import_module(_MODULE)
+        import hetdesrun.adapters  # noqa: F401
+        import hetdesrun.serialization as module
     except ImportError as error:
         raise UnknownRuntime(
             f"{_MODULE} cannot be imported: {brief(error)}",
@@ -87,7 +85,9 @@ def _original(module: ModuleType, name: str) -> Any:
 def _refuse_other_folder() -> None:
     """Refuse if the runtime, by its settings, works on another folder than the environment says."""
     try:
-        path = importlib.import_module(_CONFIG).get_config().model_repo_path
+        from hetdesrun.webservice.config import get_config
+
+        path = get_config().model_repo_path
         same = os.path.realpath(path) == os.path.realpath(model_repo.folder())
     except (ImportError, AttributeError, TypeError) as error:
         raise UnknownRuntime(

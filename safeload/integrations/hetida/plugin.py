@@ -7,7 +7,6 @@ executions of the process. All wirings of a call are looked at before the first 
 from __future__ import annotations
 
 import asyncio
-import importlib
 import inspect
 import secrets
 from collections.abc import Callable, Mapping
@@ -34,7 +33,6 @@ from safeload.store.names import check as check_name
 from safeload.store.names import check_tag
 
 _ADAPTERS = "hetdesrun.adapters"
-_LOGGING = "hetdesrun.runtime.logging"
 
 
 class Reference(Protocol):
@@ -190,8 +188,9 @@ def new_tag(job_id: str | None) -> str:
 def current_job() -> str | None:
     """Return the id of the job that the runtime executes in this context, or None where there is none."""
     try:
-        context = importlib.import_module(_LOGGING).job_id_context_filter
-        found = context.get_value("currently_executed_job_id")
+        from hetdesrun.runtime.logging import job_id_context_filter
+
+        found = job_id_context_filter.get_value("currently_executed_job_id")
     except (ImportError, AttributeError):
         return None  # No runtime, or another one: there is no job to name.
     return None if found is None else str(found)
@@ -207,7 +206,9 @@ async def _in_a_thread(work: Callable[[], Any], *, storing: bool) -> Any:
 
 def _registration(name: str, function: str) -> Callable[..., None]:
     try:
-        found: Callable[..., None] = getattr(importlib.import_module(_ADAPTERS), name)
+        import hetdesrun.adapters as adapters
+
+        found: Callable[..., None] = getattr(adapters, name)
         parameters = tuple(inspect.signature(found).parameters)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise UnknownRuntime(
