@@ -1,7 +1,7 @@
-"""What a pickle or joblib file holds and would do, told from its bytes alone: nothing of it is run or imported.
+"""What a pickle or joblib file holds and would do, told from its bytes alone; nothing of it is run.
 
-The verdict ``known types`` says that the file names only what the caller lists, in forms that the libraries write.
-What cannot be decided is unknown, never safe.
+The verdict ``known types`` says that the file names only what the caller lists, in forms that the libraries
+write. What cannot be decided is unknown, never safe.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from safeload.scanning.ledger import Halt
 from safeload.scanning.names import GETATTR
 from safeload.scanning.rendering import short
 from safeload.scanning.report import ArrayFound
-from safeload.scanning.values import Array, Collection, Made, Mapping, Reference, Sequence, class_of
+from safeload.scanning.values import Array, Collection, Made, Mapping, Reference, class_of, items_of
 
 if TYPE_CHECKING:
     from safeload.scanning.machine import Machine
@@ -99,7 +99,7 @@ def _call(machine: Machine, how: str, what: Any, arguments: Any, shown: str | No
     kind = type(what)
     if kind in _DATA or kind not in (Reference, Made):
         raise Halt("something is called that is no function")
-    items = arguments.items if type(arguments) is Sequence else None
+    items = items_of(arguments)
     if items is None and type(arguments) is not Made:
         # The Python unpickler would take a list, the C one would not.
         raise Halt("the arguments of a call are no tuple")
@@ -122,7 +122,7 @@ def _call(machine: Machine, how: str, what: Any, arguments: Any, shown: str | No
         ledger.find("unknown types", f"holds {unknown}", machine.at)
     except Corrupting as corrupting:
         ledger.find("dangerous", str(corrupting), machine.at)
-    machine.stack.append(Made(what, arguments) if result is None else result)
+    machine.stack.append(Made(what, items) if result is None else result)
 
 
 def _reduce(machine: Machine, pos: int) -> int:
@@ -150,13 +150,13 @@ def _object(machine: Machine, pos: int) -> int:
     group = machine.group()
     if not group:
         raise IndexError
-    _call(machine, "OBJ", group[0], Sequence(tuple(group[1:]), 0))
+    _call(machine, "OBJ", group[0], tuple(group[1:]))
     return pos
 
 
 def _instance(machine: Machine, pos: int) -> int:
     module, name, pos = _names(machine, pos, "ascii")
-    arguments = Sequence(tuple(machine.group()), 0)
+    arguments = tuple(machine.group())
     found = machine.resolver.refer(module, name, machine.protocol, machine.at)
     machine.attributes += found.name == GETATTR
     _call(machine, "INST", found, arguments)
@@ -181,7 +181,7 @@ def _build(machine: Machine, pos: int) -> int:
     if not ledger.full:
         # The state of a call's result belongs to the call.
         what = short(target.called) if target.called is not None else "<object>"
-        ledger.call("BUILD", what, short(state), machine.at, machine.height + len(machine.stack))
+        ledger.call("BUILD", what, short(state), machine.at, machine.height + len(machine.stack) - 1)
     else:
         ledger.left_out += 1
     target.state = state

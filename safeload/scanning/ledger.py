@@ -46,8 +46,8 @@ class Ledger:
         self._said: set[tuple[Verdict, str]] = set()
         # Post-order; each with the number of the first call that belongs below it.
         self._calls: list[tuple[int, str, str, str, int]] = []
-        # Calls not yet below another, as runs: the height of the stack that they stand at, the first one's number.
-        self._open: list[tuple[int, int]] = []
+        # Calls not yet below another, as runs: their place on the stack, and the number of the first.
+        self.open_calls: list[tuple[int, int]] = []
 
     def find(self, verdict: Verdict, reason: str, offset: int, *, limit: bool = False) -> None:
         """Write a finding down; the worst verdict counts, however many there are."""
@@ -85,15 +85,10 @@ class Ledger:
         else:
             self.arrays_left_out += 1
 
-    def pickle(self, found: PickleFound) -> None:
+    def went_through(self, found: PickleFound) -> None:
         """Write down that a pickle ended."""
         if len(self.pickles) < _MAX_PICKLES:
             self.pickles.append(found)
-
-    @property
-    def any_open(self) -> bool:
-        """Whether :meth:`lower` may have something to do."""
-        return bool(self._open)
 
     @property
     def full(self) -> bool:
@@ -101,25 +96,25 @@ class Ledger:
         return len(self._calls) >= _MAX_CALLS
 
     def call(self, how: str, what: str, arguments: str, offset: int, height: int) -> None:
-        """Write a call down whose result is at a height of the stack; what stands there or above is part of it."""
+        """Write a call down, by the place of its result; what stands there or above is part of it."""
         first = len(self._calls)
-        while self._open and self._open[-1][0] >= height:
-            first = self._open.pop()[1]
+        while self.open_calls and self.open_calls[-1][0] >= height:
+            first = self.open_calls.pop()[1]
         self._calls.append((first, how, what, arguments, offset))
-        self._open.append((height, first))
+        self.open_calls.append((height, first))
 
     def lower(self, height: int) -> None:
         """Note that the stack was reduced to a height."""
-        if not self._open or self._open[-1][0] <= height:
+        if not self.open_calls or self.open_calls[-1][0] <= height:
             return
         first = 0
-        while self._open and self._open[-1][0] >= height:
-            first = self._open.pop()[1]
-        self._open.append((height, first))
+        while self.open_calls and self.open_calls[-1][0] >= height:
+            first = self.open_calls.pop()[1]
+        self.open_calls.append((height, first))
 
     def rest(self) -> None:
         """Note that a pickle starts or ends: no call of another is part of one in it."""
-        self._open.clear()
+        self.open_calls.clear()
 
     def findings(self) -> tuple[Finding, ...]:
         """Return the findings in the order of the file."""
