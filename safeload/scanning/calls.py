@@ -10,7 +10,6 @@ from safeload.scanning.dtypes import Corrupting, Unknown
 from safeload.scanning.ledger import Halt
 from safeload.scanning.names import GETATTR
 from safeload.scanning.rendering import short
-from safeload.scanning.report import ArrayFound
 from safeload.scanning.values import Array, Collection, Made, Mapping, Reference, class_of, items_of
 
 if TYPE_CHECKING:
@@ -117,7 +116,7 @@ def _call(machine: Machine, how: str, what: Any, arguments: Any, shown: str | No
     if items is None:
         ledger.find("unknown types", "calls something with arguments that another call returned", machine.at)
     try:
-        result = states.called(how, what, items, lambda array: _array_found(machine, array))
+        result = states.called(how, what, items, machine.ledger.array)
     except Unknown as unknown:
         ledger.find("unknown types", f"holds {unknown}", machine.at)
     except Corrupting as corrupting:
@@ -189,7 +188,7 @@ def _build(machine: Machine, pos: int) -> int:
     if machine.with_arrays and name is not None and name.partition(".")[0] == "joblib":
         return _wrapped(machine, pos, name, state)
     try:
-        states.built(target, state, machine.data, lambda array: _array_found(machine, array))
+        states.built(target, state, machine.data, machine.ledger.array)
     except Unknown as unknown:
         ledger.find("unknown types", f"holds {unknown}", machine.at)
     except Corrupting as corrupting:
@@ -223,7 +222,7 @@ def _wrapped(machine: Machine, pos: int, name: str, state: Any) -> int:
     if payload.size > len(machine.data) - pos:
         raise Halt("the file ends within an array")
     array = Array(payload.dtype, payload.shape, pos, payload.size, payload.fortran)
-    _array_found(machine, array)
+    machine.ledger.array(array)
     machine.stack.append(array)
     return pos + payload.size
 
@@ -245,12 +244,6 @@ def _nested(machine: Machine, pos: int) -> int:
         machine.ledger.find("unknown types", "holds something else in the place of an array of objects", pos)
     machine.stack.append(result)
     return end
-
-
-def _array_found(machine: Machine, array: Array) -> None:
-    machine.ledger.array(
-        ArrayFound(dtype=array.dtype.shown, shape=array.shape, offset=array.offset, size=array.length)
-    )
 
 
 TABLE: dict[bytes, Step] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from safeload.scanning.report import VERDICTS, ArrayFound, Call, Finding, PickleFound, Verdict
+from safeload.scanning.values import Array
 
 _MAX_FINDINGS = 1_000
 _MAX_CALLS = 5_000
@@ -31,9 +32,17 @@ class Halt(Exception):
 
 
 class Ledger:
-    """What was met so far."""
+    """What was met so far.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    with_calls, with_arrays
+        Whether calls and arrays are written down; they are judged in any case.
+    """
+
+    def __init__(self, *, with_calls: bool = True, with_arrays: bool = True) -> None:
+        self._max_calls = _MAX_CALLS if with_calls else 0
+        self._max_arrays = _MAX_ARRAYS if with_arrays else 0
         self.verdict: Verdict = "data"
         self.globals: dict[str, int] = {}
         # What first made the names incomplete.
@@ -78,10 +87,12 @@ class Ledger:
         if self.stopped is None:
             self.stopped = Finding(verdict=halt.verdict, reason=str(halt), offset=offset, limit=halt.limit)
 
-    def array(self, found: ArrayFound) -> None:
+    def array(self, found: Array) -> None:
         """Write an array down."""
-        if len(self.arrays) < _MAX_ARRAYS:
-            self.arrays.append(found)
+        if len(self.arrays) < self._max_arrays:
+            self.arrays.append(
+                ArrayFound(dtype=found.dtype.shown, shape=found.shape, offset=found.offset, size=found.length)
+            )
         else:
             self.arrays_left_out += 1
 
@@ -93,7 +104,7 @@ class Ledger:
     @property
     def full(self) -> bool:
         """Whether no more calls are written down."""
-        return len(self._calls) >= _MAX_CALLS
+        return len(self._calls) >= self._max_calls
 
     def call(self, how: str, what: str, arguments: str, offset: int, height: int) -> None:
         """Write a call down, by the place of its result; what stands there or above is part of it."""
