@@ -60,11 +60,11 @@ class Ledger:
 
     def find(self, verdict: Verdict, reason: str, offset: int, *, limit: bool = False) -> None:
         """Write a finding down; the worst verdict counts, however many there are."""
+        if (verdict, reason) in self._said:
+            return
         worse = VERDICTS.index(verdict) > VERDICTS.index(self.verdict)
         if worse:
             self.verdict = verdict
-        if (verdict, reason) in self._said:
-            return
         # One that makes it worse is always kept, so that the verdict has its reason.
         if worse or len(self._findings) < _MAX_FINDINGS:
             self._said.add((verdict, reason))

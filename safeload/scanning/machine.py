@@ -31,7 +31,7 @@ from safeload.scanning.values import NESTED, Listing, Mapping, Reference, Text
 _WINDOW = 1 << 17
 _MAX_STACK = 1 << 19
 # Objects in the memo: a number that costs little, and more where the file is large enough to need them.
-_MEMO_OBJECTS, _BYTES_PER_OBJECT = 1 << 19, 6
+_MEMO_OBJECTS, _BYTES_PER_OBJECT = 1 << 18, 4
 # Texts of the memo that are kept decoded: keys of dicts, which come again and again.
 _MAX_TEXTS = 1 << 12
 _SHORT_TEXT, _TEXT = 0x8C, 0x58

@@ -75,7 +75,9 @@ def called(how: str, what: Any, arguments: tuple[Any, ...] | None, found: Found)
         What the libraries would not write; the result is then a :class:`Made`.
     """
     made = Made(what, arguments)
-    name = what.name if type(what) is Reference else ""
+    if type(what) is not Reference:
+        return made
+    name = what.name
     if name == _DTYPE:
         if arguments is None or how != "REDUCE":
             raise Unknown("a dtype in a form that numpy does not write")
