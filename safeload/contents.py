@@ -38,9 +38,11 @@ def examine(
     try:
         if magic.identify(data) == "skops":
             return _archive(data, limits, known, own_state)
-        for kind in (safetensors_header, onnx_header):
-            if kind.is_one(data):
-                return _with_pickle(kind.read(data), data, limits, known, own_state)
+        if safetensors_header.is_one(data):
+            return _safetensors(data, limits, known, own_state)
+        # No pickle starts with the byte that an ONNX file starts with.
+        if onnx_header.is_one(data):
+            return onnx_header.read(data)
         return _pickle(data, limits, known, own_state)
     except SafeloadError as error:
         verdict: Verdict = "unknown types" if isinstance(error, LimitExceeded) else "malformed"
@@ -69,13 +71,15 @@ def _pickle(data: bytes, limits: Limits, known: frozenset[str], own_state: froze
     return replace(report, verdict="dangerous", findings=report.findings + found)
 
 
-def _with_pickle(
-    report: Report, data: bytes, limits: Limits, known: frozenset[str], own_state: frozenset[str]
-) -> Report:
-    """Add what an unpickler would make of the same bytes, which for a genuine file is nothing."""
+def _safetensors(data: bytes, limits: Limits, known: frozenset[str], own_state: frozenset[str]) -> Report:
+    """Read the header, and what an unpickler would make of the same bytes: of a genuine file, nothing."""
     other = scan(data, limits, known, own_state=own_state)
     if other.verdict == "malformed":
-        return report
+        return safetensors_header.read(data)
+    try:
+        report = safetensors_header.read(data)
+    except SafeloadError:
+        return other  # A pickle that only starts like the other.
     also = Finding(verdict="malformed", reason="can be read as a pickle at the same time", offset=0)
     verdict: Verdict = max((other.verdict, also.verdict), key=VERDICTS.index)
     return replace(

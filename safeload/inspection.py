@@ -6,8 +6,6 @@ were.
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import os
 from dataclasses import dataclass
 
@@ -17,7 +15,7 @@ from safeload.errors import SafeloadError
 from safeload.keys.sources import KeyringSource
 from safeload.limits import Limits
 from safeload.policy import resolve
-from safeload.scanning import STANDARD, Report
+from safeload.scanning import Report
 from safeload.statement import Statement
 from safeload.storage.blob import Blob
 from safeload.storage.reader import read
@@ -118,16 +116,8 @@ def _of(
         key_ids=key_ids,
         statement=statement,
         refusal=refusal,
-        report=None if limits is None else contents.examine(blob.data, limits, *_known()),
+        report=None if limits is None else contents.examine(blob.data, limits),
     )
-
-
-def _known() -> tuple[frozenset[str], frozenset[str]]:
-    """Return the names of all presets, and those of the types that run what stands in their state."""
-    if importlib.util.find_spec("safeload.presets") is None:
-        return STANDARD, frozenset()
-    presets = importlib.import_module("safeload.presets")
-    return presets.known() | STANDARD, presets.runs_its_state()
 
 
 def _claimed_keys(location: str, limit: int) -> tuple[str, ...]:

@@ -60,11 +60,11 @@ def payload(state: Any) -> Payload:
         raise Corrupting("sets an attribute that joblib's array wrapper does not have")
     if not set(fields) >= _FIELDS - _OPTIONAL:
         raise Unknown("the length of an array cannot be told")
-    subclass, order, mmap = fields["subclass"], fields["order"], fields["allow_mmap"]
+    subclass, order, mapped = fields["subclass"], fields["order"], fields["allow_mmap"]
     alignment = fields.get("numpy_array_alignment_bytes")
     if type(subclass) is not Reference or subclass.name not in _SUBCLASSES:
         raise Unknown("an array of another class than joblib writes")
-    if order not in ("C", "F") or type(mmap) is not bool or type(alignment) is bool:
+    if order not in ("C", "F") or type(mapped) is not bool or type(alignment) is bool:
         raise Unknown("an array's wrapper in a form that joblib does not write")
     if alignment not in (None, _ALIGNMENT):
         raise Unknown("an array's wrapper in a form that joblib does not write")
