@@ -19,9 +19,10 @@ PACKAGE = Path(safeload.__file__).parent
 LAYERS = (
     ("__main__", "cli"),
     ("store",),
-    ("inspection", "scanning", "sharing"),
+    ("inspection", "sharing"),
+    ("contents",),
     ("artifacts",),
-    ("signing",),
+    ("signing", "scanning"),
     ("formats",),
     ("environment", "verification"),
     ("magic", "policy"),
