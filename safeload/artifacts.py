@@ -32,7 +32,7 @@ from safeload.keys.base import SigningKey
 from safeload.keys.keyring import Keyring
 from safeload.keys.sources import KeyringSource
 from safeload.limits import Limits
-from safeload.policy import Policy
+from safeload.policy import Policy, allowlist
 from safeload.policy import resolve as resolve_policy
 from safeload.statement import Statement
 from safeload.storage.beneath import folder_id
@@ -196,6 +196,7 @@ def load(
     path: PathLike,
     *,
     trusted: Iterable[str] | None = None,
+    allow: Iterable[str] | None = None,
     mmap_mode: MapMode | None = None,
     name: str | None = None,
     keyring: KeyringSource | None = None,
@@ -211,6 +212,10 @@ def load(
     trusted
         For a skops file without a sidecar: exact names of the types that it may contain. A sidecar that is
         present must verify all the same.
+    allow
+        For a signed joblib or pickle file: exact names of all that it may refer to, and presets such as
+        ``"preset:sklearn"``. The file is held against the list before any of it is made, and again while it
+        is. It comes after the signature, never in its place.
     mmap_mode
         For joblib's format: ``"r"`` gives large arrays that cannot be written to, ``"c"`` such as can, where
         what is written stays in memory. They look into a copy of the file that was made while it was
@@ -246,6 +251,7 @@ def load(
         rules.allowlist_for(trusted),
         keyring,
         rules,
+        allow=None if allow is None else allowlist(allow, field="allow"),
         sealed=mmap_mode is not None and SEALING,
     )
     return make_object(verified, rules, options)
@@ -256,6 +262,7 @@ def loads(
     sidecar: bytes | None,
     *,
     trusted: Iterable[str] | None = None,
+    allow: Iterable[str] | None = None,
     name: str = IN_MEMORY_NAME,
     keyring: KeyringSource | None = None,
     policy: PolicySource | None = None,
@@ -268,7 +275,11 @@ def loads(
         raise LimitExceeded(
             f"the artifact has {blob.size} bytes, {rules.limits.artifact_bytes} are allowed", where=name
         )
-    expected = Expectation(name=name, trusted=rules.allowlist_for(trusted))
+    expected = Expectation(
+        name=name,
+        trusted=rules.allowlist_for(trusted),
+        allow=None if allow is None else allowlist(allow, field="allow"),
+    )
     ring = None if sidecar is None else sources.resolve(keyring)
     signature = None if sidecar is None else bytes(sidecar)
     return make_object(verification.verify(blob, signature, expected, ring, rules), rules, options)
@@ -363,6 +374,7 @@ def verified_artifact(
     keyring: KeyringSource | None,
     rules: Policy,
     *,
+    allow: frozenset[str] | None = None,
     sealed: bool = False,
 ) -> Verified:
     """Read an artifact and its sidecar and pass both through the gate.
@@ -371,7 +383,7 @@ def verified_artifact(
     read again, as long as they are not the very files of the attempt before; each attempt passes the whole
     gate.
     """
-    expected = Expectation(name=_name_of(location) if name is None else name, trusted=trusted)
+    expected = Expectation(name=_name_of(location) if name is None else name, trusted=trusted, allow=allow)
     ring: Keyring | None = None
     before: tuple[FileVersion | None, FileVersion | None] | None = None
     spent = 0

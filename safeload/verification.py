@@ -75,12 +75,15 @@ class Expectation:
         The format it must be in, or None for any that the policy admits.
     trusted
         The allowlist for a data-only file without a signature; None refuses every file without one.
+    allow
+        What a signed pickle may refer to, in addition to the policy's list; None for no list of the call's.
     """
 
     name: str
     tag: str | None = None
     format: str | None = None
     trusted: frozenset[str] | None = None
+    allow: frozenset[str] | None = None
 
 
 class Verified:
@@ -98,13 +101,15 @@ class Verified:
         Exact names of the types that may be made in addition to what the format admits by itself.
     admitted
         Exact names of all that a pickle may refer to; None where the statement has no list.
+    allowed
+        The caller's and the policy's list of the same; None where there is none.
     keys
         The ids of the keys whose signatures verified.
     skops_defaults
         To which of the types that skops trusts by itself the policy restricts it; None for all of them.
     """
 
-    __slots__ = ("admitted", "blob", "format", "keys", "skops_defaults", "statement", "trusted")
+    __slots__ = ("admitted", "allowed", "blob", "format", "keys", "skops_defaults", "statement", "trusted")
 
     def __init__(
         self,
@@ -115,6 +120,7 @@ class Verified:
         statement: Statement | None,
         trusted: frozenset[str],
         admitted: frozenset[str] | None,
+        allowed: frozenset[str] | None,
         keys: tuple[KeyId, ...],
         skops_defaults: frozenset[str] | None,
     ) -> None:
@@ -125,6 +131,7 @@ class Verified:
         self.statement = statement
         self.trusted = trusted
         self.admitted = admitted
+        self.allowed = allowed
         self.keys = keys
         self.skops_defaults = skops_defaults
 
@@ -294,6 +301,7 @@ def admit(blob: Blob, authentic: Authentic) -> Verified:
                 statement=signed,
                 trusted=frozenset(signed.globals or ()) | (authentic._expected.trusted or frozenset()),
                 admitted=None if signed.globals is None else frozenset(signed.globals),
+                allowed=_allowed(authentic._expected, authentic._policy),
                 keys=keys,
                 skops_defaults=authentic._policy.skops_defaults,
             )
@@ -318,6 +326,7 @@ class Handover:
     payload: bytes | None
     trusted: frozenset[str]
     admitted: frozenset[str] | None
+    allowed: frozenset[str] | None
     keys: tuple[KeyId, ...]
     skops_defaults: frozenset[str] | None
 
@@ -341,6 +350,7 @@ def hand_over(verified: Verified) -> Handover:
         payload=None if signed is None else statement.encode(signed),
         trusted=verified.trusted,
         admitted=verified.admitted,
+        allowed=verified.allowed,
         keys=verified.keys,
         skops_defaults=verified.skops_defaults,
     )
@@ -361,9 +371,17 @@ def take_over(handover: Handover) -> Verified:
         statement=None if handover.payload is None else statement.parse(handover.payload),
         trusted=handover.trusted,
         admitted=handover.admitted,
+        allowed=handover.allowed,
         keys=handover.keys,
         skops_defaults=handover.skops_defaults,
     )
+
+
+def _allowed(expected: Expectation, policy: Policy) -> frozenset[str] | None:
+    """Return the policy's list together with the call's; None if there is neither."""
+    if expected.allow is None:
+        return policy.allow
+    return expected.allow | (policy.allow or frozenset())
 
 
 def verify_statement(
@@ -558,6 +576,7 @@ def _admit_unsigned(blob: Blob, expected: Expectation, policy: Policy) -> Verifi
         statement=None,
         trusted=expected.trusted or frozenset(),
         admitted=frozenset(),
+        allowed=frozenset(),
         keys=(),
         skops_defaults=policy.skops_defaults,
     )

@@ -226,6 +226,7 @@ def test_only_the_gate_makes_verified(key: HmacKey, keyring: Keyring) -> None:
         "statement": None,
         "trusted": frozenset(),
         "admitted": None,
+        "allowed": None,
         "skops_defaults": None,
         "keys": (),
     }

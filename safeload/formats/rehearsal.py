@@ -1,0 +1,219 @@
+"""Rehearsing a load with stand-ins, to hold a pickle against an allowlist before any of it is made.
+
+The very unpickler that will make the object runs over the same bytes, and whatever it asks for is a
+stand-in: nothing is imported, nothing of the file is called. So what the rehearsal saw named and called is
+what the load will name and call, with no second opinion on what the bytes mean. Rules:
+
+1. Every name is on the list, whole.
+2. What is called is a name, and not what another call returned. Of the names in presets, those that no
+   library's dump calls are not called.
+3. Of two functions that no list may name there is one call each that data need, with exactly these arguments
+   (``presets.EXACT_CALLS``).
+4. Types of arrays' elements are in the state that numpy gives them, and random generators' positions within
+   their numbers.
+
+A name that is made while loading would be a stand-in and no text, which the unpickler itself refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from safeload import presets
+from safeload.errors import MalformedError, SafeloadError, UntrustedType
+from safeload.formats import admission, array_wrapper
+from safeload.formats.array_wrapper import ArrayWrapper
+from safeload.formats.dtype_states import rebuilt
+from safeload.formats.joblib_unpickler import ArrayUnpickler
+from safeload.formats.plain_unpickler import PlainUnpickler, load_plain
+
+_GETATTR, _ENCODE, _ZONE = "builtins.getattr", "_codecs.encode", "zoneinfo.ZoneInfo"
+_POSITIONS = {"pos": 624, "buffer_pos": 4}
+
+
+class _StandIn(Exception):
+    """What stands for an object. An exception, since those take any arguments, and that in C."""
+
+    # Functions in C that take one thing and do nothing with it.
+    __setstate__ = append = extend = add = id  # type: ignore[assignment]
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Take an item."""
+
+
+class _Called(type):
+    """The class of stand-ins that are looked at when they are called, or may not be."""
+
+    judge: Callable[..., Any]
+
+    def __call__(cls, *arguments: Any) -> Any:
+        return cls.judge(*arguments)
+
+
+class _DType(_StandIn):
+    """Stands for a ``numpy.dtype``; its arguments and state are looked at once they are complete."""
+
+    state: Any = None
+
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        return self.args
+
+    def __setstate__(self, state: Any) -> None:  # type: ignore[override]
+        self.state = state
+        rebuilt(self)
+
+
+class _Random(_StandIn):
+    """Stands for something of numpy's random generators."""
+
+    def __setstate__(self, state: Any) -> None:  # type: ignore[override]
+        for part in state if isinstance(state, tuple) else (state,):
+            if isinstance(part, dict):
+                _check_positions(part)
+
+
+def _check_positions(fields: dict[Any, Any]) -> None:
+    for key, value in fields.items():
+        if isinstance(value, dict):
+            _check_positions(value)
+        elif key in _POSITIONS and not (type(value) is int and 0 <= value <= _POSITIONS[key]):
+            raise MalformedError("the state of a random generator has a position out of range")
+
+
+class _Wrapper(ArrayWrapper):
+    """Takes the description of an array with stand-ins in it."""
+
+    def __setstate__(self, state: Any) -> None:
+        if isinstance(state, dict) and isinstance(state.get("dtype"), _DType):
+            import numpy
+
+            state = {**state, "dtype": rebuilt(state["dtype"]), "subclass": numpy.ndarray}
+        super().__setstate__(state)
+
+
+class _Cast:
+    """Gives the stand-ins, one for each name, and holds the names against the list."""
+
+    def __init__(self, admitted: frozenset[str] | None, allowed: frozenset[str]) -> None:
+        self._admitted = admitted
+        self._allowed = allowed
+        self._given: dict[str, Any] = {}
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return the stand-in for a name."""
+        admission.require(self._admitted, module, name)
+        full = admission.normalized(module, name)
+        found = self._given.get(full)
+        if found is None:
+            found = self._given[full] = self._stand_in(full, module, name)
+        return found
+
+    def _stand_in(self, full: str, module: str, name: str) -> Any:
+        if full == array_wrapper.NAME and full in self._allowed:
+            return _Wrapper
+        if full == _GETATTR:
+            return _Called(full, (_StandIn,), {"judge": staticmethod(self._attribute)})
+        if full == _ENCODE:
+            return _Called(full, (_StandIn,), {"judge": staticmethod(_encoded)})
+        admission.require_allowed(self._allowed, module, name)
+        if full in presets.known() and full not in presets.called():
+            return _never_called(full)
+        if full == "numpy.dtype":
+            return _DType
+        return _Random if full.startswith("numpy.random.") else _StandIn
+
+    def _attribute(self, *arguments: Any) -> Any:
+        """Admit ``getattr(zoneinfo.ZoneInfo, "_unpickle")`` and nothing else."""
+        if len(arguments) != 2 or arguments[0] is not _never_called(_ZONE) or arguments[1] != "_unpickle":
+            _refuse_call(_GETATTR)
+        return _StandIn
+
+
+@cache
+def _never_called(full: str) -> Any:
+    """Return the class that stands for a name which may be referred to, and not called."""
+    return _Called(full, (_StandIn,), {"judge": staticmethod(lambda *_: _refuse_call(full))})
+
+
+def _encoded(*arguments: Any) -> Any:
+    """Admit ``encode(text, "latin1")``, which is how bytes stand in old protocols, and nothing else."""
+    if len(arguments) != 2 or not isinstance(arguments[0], str) or arguments[1] != "latin1":
+        _refuse_call(_ENCODE)
+    return b""
+
+
+def _refuse_call(full: str) -> None:
+    raise UntrustedType(
+        f"it calls {full}, which data do not",
+        hint="It was written to do something when it is loaded. Do not load it.",
+        types=(full,),
+    )
+
+
+class _PlainRehearsal(PlainUnpickler):
+    """The C unpickler with stand-ins."""
+
+    cast: _Cast
+
+    def find_class(self, module: str, name: str) -> Any:
+        return self.cast.find_class(module, name)
+
+
+class _ArrayRehearsal(ArrayUnpickler):
+    """The Python unpickler with stand-ins."""
+
+    cast: _Cast
+
+    def find_class(self, module: str, name: str) -> Any:
+        return self.cast.find_class(module, name)
+
+    def _nested(self) -> PlainUnpickler:
+        nested = _PlainRehearsal(self._source, None)
+        nested.cast = self.cast
+        return nested
+
+
+def hold(
+    memory: memoryview, admitted: frozenset[str] | None, allowed: frozenset[str], *, plain: bool
+) -> None:
+    """Hold an uncompressed artifact against an allowlist.
+
+    Parameters
+    ----------
+    memory
+        The artifact.
+    admitted
+        What its signed statement lists, or None.
+    allowed
+        The allowlist.
+    plain
+        Whether it will be read as a plain pickle, or as one with arrays of their own.
+
+    Raises
+    ------
+    UntrustedType
+        It names or calls something else; the first is told.
+    MalformedError
+        It is no pickle, or does with what it names what no dump does.
+    """
+    cast = _Cast(admitted, allowed)
+    try:
+        if plain:
+            load_plain(memory, lambda source: _with(cast, _PlainRehearsal(source, None)))
+        else:
+            _with(cast, _ArrayRehearsal(memory, None, copy=False)).finish()
+    except SafeloadError:
+        raise
+    except Exception as error:
+        raise MalformedError(
+            f"it does with what it names what no dump does ({type(error).__name__})",
+            hint="It was written by hand, or is damaged. Do not load it.",
+        ) from None
+
+
+def _with(cast: _Cast, unpickler: Any) -> Any:
+    unpickler.cast = cast
+    return unpickler
