@@ -19,9 +19,9 @@ PACKAGE = Path(safeload.__file__).parent
 LAYERS = (
     ("__main__", "cli"),
     ("store",),
-    ("inspection", "scanning"),
+    ("inspection",),
     ("artifacts",),
-    ("signing",),
+    ("signing", "scanning"),
     ("formats",),
     ("environment", "verification"),
     ("magic", "policy"),
