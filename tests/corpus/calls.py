@@ -109,11 +109,6 @@ _WAYS: dict[str, tuple[str, str, Callable[[Place], Op]]] = {
         "by a path",
         lambda p: call(call(name("logging.config", "_resolve"), "os.system"), p.command),
     ),
-    "unittest.mock._importer": (
-        "importlib",
-        "by a path",
-        lambda p: call(_getattr(call(name("unittest.mock", "_importer"), "os"), "system"), p.command),
-    ),
     "object.__getattribute__": (
         "importlib",
         "by a dotted name",

