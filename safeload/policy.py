@@ -6,6 +6,7 @@ verification off. A policy file is TOML with the fields of :class:`Policy`::
 
     formats = ["joblib", "skops"]
     trusted = ["xgboost.sklearn.XGBClassifier"]
+    allow = ["preset:sklearn", "mypackage.models.Churn"]
     environment = "refuse"
 
     [limits]
@@ -21,6 +22,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
+from safeload import presets
 from safeload.digests import DigestAlgorithm
 from safeload.errors import KeyringError, PolicyError
 from safeload.keys.files import refuse_changeable
@@ -35,30 +37,50 @@ DATA_ONLY_FORMATS = frozenset({"skops"})
 
 EnvironmentMode = Literal["warn", "refuse", "ignore"]
 
+_ALLOWLISTS = ("trusted", "allow", "skops_defaults")
 _LIMIT_BYTES = 1 << 20
 _QUALIFIED_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
 
-def allowlist(names: Iterable[str]) -> frozenset[str]:
-    """Return `names` as an allowlist of exact type names.
+def allowlist(names: Iterable[str], *, field: str = "trusted") -> frozenset[str]:
+    """Return `names` as an allowlist of exact type names; a preset becomes the names that it stands for.
+
+    Parameters
+    ----------
+    names
+        Whole names, as ``package.module.Class``, and presets, as ``preset:sklearn``.
+    field
+        What they were given as, for messages: ``trusted`` for unsigned data-only files, ``allow`` for the
+        second gate of pickles.
 
     Raises
     ------
     TypeError
         `names` is not a collection of text; ``True`` and a single string are the usual mistakes.
     PolicyError
-        A name is not a whole ``module.qualname``; wildcards are refused.
+        A name is not a whole ``module.qualname``; wildcards are refused. Or it is that of a type that runs
+        its own state, which no list may name; or, in `allow`, of what reaches what was not named.
     """
     if isinstance(names, str | bytes) or not isinstance(names, Iterable):
-        raise TypeError('trusted= takes a list of exact names, such as ["package.module.Class"]')
-    result = frozenset(names)
-    for name in result:
+        raise TypeError(f'{field}= takes a list of exact names, such as ["package.module.Class"]')
+    entries = frozenset(names)
+    for name in entries:
         if not isinstance(name, str):
-            raise TypeError("trusted= takes names and not types")
+            raise TypeError(f"{field}= takes names and not types")
+    result = presets.expand(entries)
+    for name in result:
         if not _QUALIFIED_NAME.fullmatch(name):
             raise PolicyError(
                 f"{name!r} is not the exact name of a type",
                 hint="Name every type whole, as package.module.Class; wildcards are not accepted.",
+            )
+        reason = presets.refusal(name) if field == "allow" else presets.why_it_runs(name)
+        if reason is not None:
+            raise PolicyError(
+                f"{name} cannot be on an allowlist: {reason}",
+                hint="A file that needs it can be loaded if someone whom you trust has signed it."
+                if field == "trusted"
+                else "A list that held it would admit everything.",
             )
     return result
 
@@ -76,6 +98,12 @@ class Policy:
     trusted
         The allowlist for these: exact names of types. None means that there is none, so that unsigned
         files are refused unless a call brings its own.
+    allow
+        The second gate of pickle and joblib files, after their signature: exact names of what they may refer
+        to, and presets such as ``preset:sklearn``. None means that there is no second gate.
+    skops_defaults
+        Which of the types that skops trusts by itself are admitted: exact names and presets, or None for all
+        of them. Plain data of Python's own (text, numbers, lists, dicts and the like) always are.
     fips
         Accept SHA-256 digests only; BLAKE3 is not a FIPS algorithm.
     environment
@@ -88,12 +116,15 @@ class Policy:
     Raises
     ------
     PolicyError
-        For a format that must be signed in `unsigned_formats`, a wildcard, or an impossible value.
+        For a format that must be signed in `unsigned_formats`, a wildcard, a name that no allowlist may hold,
+        or an impossible value.
     """
 
     formats: frozenset[str] | None = None
     unsigned_formats: frozenset[str] = DATA_ONLY_FORMATS
     trusted: frozenset[str] | None = None
+    allow: frozenset[str] | None = None
+    skops_defaults: frozenset[str] | None = None
     fips: bool = False
     environment: EnvironmentMode = "warn"
     signatures: int = 1
@@ -114,8 +145,10 @@ class Policy:
                 "loading it runs what it contains",
                 hint="Sign the files with `safeload sign` after you have made sure of their source.",
             )
-        if self.trusted is not None:
-            object.__setattr__(self, "trusted", allowlist(self.trusted))
+        for name in _ALLOWLISTS:
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, allowlist(value, field=name))
         if self.environment not in get_args(EnvironmentMode):
             raise PolicyError(f"environment is one of {', '.join(get_args(EnvironmentMode))}")
         if not isinstance(self.fips, bool):
@@ -136,6 +169,7 @@ class Policy:
         """Return the policy's allowlist together with that of a call; None if there is neither."""
         if trusted is None:
             return self.trusted
+        # A type that runs its own state is refused here, whatever the call says; see safeload.presets.
         return allowlist(trusted) | (self.trusted or frozenset())
 
     @classmethod
@@ -198,7 +232,7 @@ def _from_values(values: dict[str, Any]) -> Policy:
     known = {entry.name for entry in fields(Policy)} - {"origin"}
     _refuse_unknown(values, known)
     arguments = dict(values)
-    for name in ("formats", "unsigned_formats", "trusted"):
+    for name in ("formats", "unsigned_formats", *_ALLOWLISTS):
         if name in arguments:
             if not isinstance(arguments[name], list):
                 raise PolicyError(f"{name} is a list of names")

@@ -30,7 +30,7 @@ LAYERS = (
     ("sidecar",),
     ("envelope", "pointer"),
     ("statement",),
-    ("digests", "limits"),
+    ("digests", "limits", "presets"),
     ("errors", "_version"),
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

@@ -1,0 +1,203 @@
+"""Named lists of exact names, each of them recorded from real dumps and reviewed.
+
+An allowlist has no wildcards, and nobody types seven hundred names. So the names that dumps of a library need
+are kept here, one file a library, and a policy names the file: ``allow = ["preset:sklearn"]``. Each is the
+union over library versions, since today's versions no longer write what older ones wrote:
+
+====================  =======  =======  =======  =======  =======  =======
+numpy                 1.26.4   2.0.2    2.1.3    2.2.6    2.3.5    2.4.6
+scipy                 1.11.4   1.13.1   1.14.1   1.15.3   1.16.3   1.17.1
+pandas                2.1.4    2.2.3    2.2.3    2.3.3    3.0.0    3.1.1
+scikit-learn          1.4.2    1.5.2    1.6.1    1.7.2    1.8.0    1.9.1
+xgboost               2.0.3    2.1.4    3.2.0    3.2.0    3.2.0    3.2.0
+lightgbm              4.3.0    4.5.0    4.7.0    4.7.0    4.7.0    4.7.0
+====================  =======  =======  =======  =======  =======  =======
+
+(All with Python 3.11 and joblib 1.6.) ``tools/presets.py`` records and writes them. What a review looks for:
+nothing that reaches what was not named itself (by a name in a text, by an import, by running text), that
+opens files, or that runs its own state. What failed stands in two further files, with the reason:
+
+``never.txt``
+    Names and whole modules that no policy may allow.
+``runs_its_state.txt``
+    Types that run text of their own state when they are made. Nothing in such a file betrays it: the types
+    are those of a benign one. Signed, they load; an allowlist may not name them.
+
+and what passed, but not without a remark, in two more:
+
+``native_parsers.txt``
+    Types whose state is read by native code that trusts it; a crafted one can crash the process.
+``called.txt``
+    The names that real dumps call. All others are only referred to, or made without their constructor; a
+    pickle that calls one of them, or an object instead of a name, is not what the library wrote.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cache
+from importlib import resources
+
+from safeload.errors import PolicyError
+
+PREFIX = "preset:"
+
+# Of two functions that must not be named there is one call each that real dumps make. Whoever can see the
+# arguments, as inspection does, may admit exactly these; None stands for any text.
+EXACT_CALLS: frozenset[tuple[str, tuple[str | None, ...]]] = frozenset(
+    {
+        ("builtins.getattr", ("zoneinfo.ZoneInfo", "_unpickle")),
+        ("_codecs.encode", (None, "latin1")),
+    }
+)
+
+# A preset holds the presets of the libraries that its own is built on.
+_BUILT_ON: dict[str, tuple[str, ...]] = {
+    "python": (),
+    "numpy": ("python",),
+    "scipy": ("numpy",),
+    "pandas": ("numpy",),
+    "sklearn": ("scipy",),
+    "xgboost": ("sklearn",),
+    "lightgbm": ("sklearn",),
+}
+_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of the presets."""
+    return tuple(sorted(_BUILT_ON))
+
+
+@cache
+def preset(name: str) -> frozenset[str]:
+    """Return the exact names that the dumps of a library need, with those of the libraries below it.
+
+    Raises
+    ------
+    PolicyError
+        There is no such preset, or its file is damaged.
+    """
+    if name not in _BUILT_ON:
+        raise PolicyError(f"there is no preset {name!r}", hint=f"There are {', '.join(names())}.")
+    return own(name).union(*(preset(other) for other in _BUILT_ON[name]))
+
+
+@cache
+def own(name: str) -> frozenset[str]:
+    """Return the names of a preset alone, as they stand in its file."""
+    (section,) = _sections(name, explained=False)
+    for entry in section[1]:
+        if "." not in entry or refusal(entry) is not None:
+            raise _damaged(name, f"it holds {entry!r}")
+    return frozenset(section[1])
+
+
+@cache
+def known() -> frozenset[str]:
+    """Return the names of all presets."""
+    return frozenset[str]().union(*(own(name) for name in names()))
+
+
+@cache
+def runs_its_state() -> dict[str, str]:
+    """Return the types, and modules of such types, that run text of their own state; each with how."""
+    return _explained("runs_its_state")
+
+
+@cache
+def native_parsers() -> dict[str, str]:
+    """Return the types whose state native code trusts, each with what it does with it."""
+    return _explained("native_parsers")
+
+
+@cache
+def never() -> dict[str, str]:
+    """Return names, and modules all of whose names, no policy may allow; each with the reason."""
+    return _explained("never")
+
+
+@cache
+def called() -> frozenset[str]:
+    """Return the names of presets that real dumps call."""
+    (section,) = _sections("called", explained=False)
+    return frozenset(section[1])
+
+
+def refusal(name: str) -> str | None:
+    """Return why a name may not be on an allowlist for pickles, or None if it may.
+
+    A module that is refused is so with all that is in it, however deep.
+    """
+    return _reason(name, never()) or why_it_runs(name)
+
+
+def why_it_runs(name: str) -> str | None:
+    """Return how a type runs its own state, or None if nothing is known of it doing so."""
+    return _reason(name, runs_its_state())
+
+
+def expand(entries: Iterable[str]) -> frozenset[str]:
+    """Return names with every ``preset:…`` among them replaced by what it stands for.
+
+    Raises
+    ------
+    PolicyError
+        There is no such preset.
+    """
+    found: set[str] = set()
+    for entry in entries:
+        if entry.startswith(PREFIX):
+            found |= preset(entry.removeprefix(PREFIX))
+        else:
+            found.add(entry)
+    return frozenset(found)
+
+
+def _reason(name: str, reasons: dict[str, str]) -> str | None:
+    parts = name.split(".")
+    for length in range(1, len(parts) + 1):
+        reason = reasons.get(".".join(parts[:length]))
+        if reason is not None:
+            return reason
+    return None
+
+
+def _explained(file: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for reason, entries in _sections(file, explained=True):
+        for entry in entries:
+            if entry in found:
+                raise _damaged(file, f"{entry!r} stands in it twice")
+            found[entry] = reason
+    return found
+
+
+def _sections(file: str, *, explained: bool) -> list[tuple[str, list[str]]]:
+    """Return the names of a data file, by the explanation (``= …``) above them, each section sorted."""
+    try:
+        text = resources.files(__name__).joinpath(f"{file}.txt").read_bytes().decode("ascii")
+    except (OSError, ValueError):
+        raise _damaged(file, "it cannot be read") from None
+    if not text.endswith("\n"):
+        raise _damaged(file, "it was cut")
+    sections: list[tuple[str, list[str]]] = [] if explained else [("", [])]
+    for line in text.removesuffix("\n").split("\n"):
+        if line.startswith("# "):
+            continue
+        if explained and line.startswith("= "):
+            sections.append((line.removeprefix("= "), []))
+        elif not sections or not _NAME.fullmatch(line):
+            raise _damaged(file, f"{line!r} is no exact name")
+        elif sections[-1][1] and sections[-1][1][-1] >= line:
+            raise _damaged(file, f"{line!r} is out of order")
+        else:
+            sections[-1][1].append(line)
+    if not sections or not all(entries for _, entries in sections):
+        raise _damaged(file, "names are missing")
+    return sections
+
+
+def _damaged(file: str, problem: str) -> PolicyError:
+    return PolicyError(f"the list of names {file}.txt is damaged: {problem}", hint="Install safeload again.")
