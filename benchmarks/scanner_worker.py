@@ -80,9 +80,12 @@ def _safeload() -> Callable[[str], str]:
     import safeload
 
     outcomes = {
-        "data": "silent", "known types": "silent", "unknown types": "unsure", "malformed": "alarm",
+        "data": "silent",
+        "known types": "silent",
+        "unknown types": "unsure",
+        "malformed": "alarm",
         "dangerous": "alarm",
-    }  # fmt: skip
+    }
 
     def scan(path: str) -> str:
         try:

@@ -1,13 +1,13 @@
 """Side by side with other scanners on the corpus of the tests: ``python -m benchmarks.scanners``.
 
-The other scanners are of the extra ``scanners``; with ``--python PATH`` they are looked for in the environment of
-that interpreter instead, which keeps what they pin apart::
+With ``--python PATH`` the other scanners are looked for in the environment of that interpreter, which keeps
+what they pin apart::
 
     python -m venv /tmp/scanners && /tmp/scanners/bin/pip install picklescan fickling modelscan
     python -m benchmarks.scanners --python /tmp/scanners/bin/python --write docs/scanners.md
 
-Of the files that attack, only those count that were confirmed in this very run to execute when loaded. The corpus
-is ours: it was made with safeload's design in mind, and by people who had read the other scanners' code.
+Of the files that attack, only those count that were confirmed in this very run to execute when loaded. The
+corpus is ours: it was made by people who knew what safeload looks at, and the others' ways to miss things.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
 
-from benchmarks.scanner_worker import OUTCOMES, SCANNERS
+from benchmarks.scanner_worker import OUTCOMES, SCANNERS, SECONDS
 
 _WORKER = Path(__file__).with_name("scanner_worker.py")
 _ROOT = str(Path(__file__).parent.parent)
@@ -36,8 +36,12 @@ def _scanned(scanner: str, python: str, paths: list[str]) -> dict[str, Any]:
         environment.pop("PYTHONPATH")
     done = subprocess.run(
         [python, "-W", "ignore", str(_WORKER), scanner],
-        input=json.dumps(paths), capture_output=True, text=True, env=environment, check=True,
-    )  # fmt: skip
+        input=json.dumps(paths),
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=True,
+    )
     return dict(json.loads(done.stdout))
 
 
@@ -47,7 +51,7 @@ def _version(python: str, package: str) -> str:
 
 
 def _files(folder: Path) -> tuple[list[str], list[str], int, dict[str, str]]:
-    """Write the corpus; return the attacks that run, the harmless files, how many attacks there are, and names."""
+    """Write the corpus; return the attacks that run, the harmless files, the number of attacks, and names."""
     from corpus import benign
     from corpus.running import run, written
 
@@ -64,13 +68,24 @@ def _files(folder: Path) -> tuple[list[str], list[str], int, dict[str, str]]:
 
 def _table(rows: list[tuple[str, Counter[str], Counter[str], float]], attacks: int, harmless: int) -> str:
     head = [
-        "scanner", f"of {attacks} that run: detected", "unsure", "passed in silence", "not read", "crash",
-        f"of {harmless} harmless: false alarm", "unsure", "not read", "crash", "seconds",
-    ]  # fmt: skip
+        "scanner",
+        f"of {attacks} that run: detected",
+        "unsure",
+        "passed in silence",
+        "not read",
+        "crash",
+        f"of {harmless} harmless: false alarm",
+        "unsure",
+        "not read",
+        "crash",
+        "seconds",
+    ]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for name, bad, good, seconds in rows:
         cells = [name, *(str(bad[outcome]) for outcome in OUTCOMES)]
-        cells += [str(good[outcome]) for outcome in ("alarm", "unsure", "unread", "crash")] + [f"{seconds:.0f}"]
+        cells += [str(good[outcome]) for outcome in ("alarm", "unsure", "unread", "crash")] + [
+            f"{seconds:.0f}"
+        ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -95,7 +110,9 @@ def main() -> None:
                 missed = [names[path] for path in attacks if found["outcomes"][path] == "silent"]
                 print(f"{scanner} passes in silence: {'; '.join(missed) or 'none'}", file=sys.stderr)
     table = _table(rows, len(attacks), len(harmless))
-    print(f"{made} files that attack, {len(attacks)} of them confirmed to run; {len(harmless)} harmless files")
+    print(
+        f"{made} files that attack, {len(attacks)} of them confirmed to run; {len(harmless)} harmless files"
+    )
     print(table)
     if options.write:
         options.write.parent.mkdir(exist_ok=True)
@@ -106,21 +123,20 @@ def _document(table: str, made: int, attacks: int, harmless: int) -> str:
     return f"""# Scanners side by side
 
 Made by `python -m benchmarks.scanners --write docs/scanners.md`, on the corpus that the tests generate
-(`tests/corpus/`): {made} files that attack, {attacks} of them confirmed in the same run to execute when loaded by
-the loader that they are for, and {harmless} harmless files. Each file is scanned in a process of its own, with each
-scanner's defaults.
+(`tests/corpus/`): {made} files that attack, {attacks} of them confirmed in the same run to execute when loaded
+by the loader that they are for, and {harmless} harmless files. Each file is scanned in a process of its own, with
+each scanner's defaults.
 
 {table}
 
-- **detected**: the scanner reports an issue (for safeload: `dangerous`, `malformed`, or a refusal to read further).
+- **detected**: the scanner reports an issue (safeload: `dangerous`, `malformed`, or a refusal to read on).
 - **unsure**: safeload's `unknown types`; the others have no such answer.
 - **passed in silence**: no issue, no error.
 - **not read**: the scanner says that it could not read the file, or skipped it by its name or kind.
-- **crash**: another exception, a signal, or no answer within {20} seconds.
+- **crash**: another exception, a signal, or no answer within {SECONDS} seconds.
 
-The corpus is safeload's own, so the figures say how far each scanner covers these techniques, and nothing about files
-that none of us has thought of. fickling looks at every import that it does not know as unsafe, by design, which is
-why nearly every model is an alarm.
+The corpus is safeload's own, so the figures say how far each scanner covers these techniques, and nothing about
+files that none of us has thought of. By its design fickling takes every import that it does not know for unsafe.
 """
 
 

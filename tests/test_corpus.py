@@ -1,4 +1,4 @@
-"""What inspection says of files that attack and of files that do not, as a table, and what loading says of them."""
+"""What inspection says of files that attack and of those that do not, and what loading says of them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def harmless(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Benign]:
 
 
 def verdict_of(path: Path) -> str:
-    """Return what inspection says, ``refused`` if it refuses to look; anything else that it raises is a defect."""
+    """Return what inspection says, ``refused`` if it refuses to look; any other exception is a defect."""
     try:
         report = safeload.inspect(path).report
     except safeload.SafeloadError:
@@ -66,7 +66,9 @@ def test_no_file_that_attacks_is_called_harmless(
 ) -> None:
     """None is ``data`` or ``known types``, and inspecting them creates no marker."""
     verdicts = {path: verdict_of(path) for path in attacks}
-    show(capsys, "files that attack", ((attacks[path].category, verdict) for path, verdict in verdicts.items()))
+    show(
+        capsys, "files that attack", ((attacks[path].category, verdict) for path, verdict in verdicts.items())
+    )
     assert markers(next(iter(attacks)).parent.parent) == set()
     passed = {attacks[path].name: verdict for path, verdict in verdicts.items() if verdict in HARMLESS}
     assert passed == {}
@@ -77,7 +79,11 @@ def test_no_harmless_file_is_called_dangerous(
 ) -> None:
     """Nor malformed, nor refused; and those whose types presets name are ``data`` or ``known types``."""
     verdicts = {path: verdict_of(path) for path in harmless}
-    show(capsys, "files that do no harm", ((harmless[path].category, verdict) for path, verdict in verdicts.items()))
+    show(
+        capsys,
+        "files that do no harm",
+        ((harmless[path].category, verdict) for path, verdict in verdicts.items()),
+    )
     alarms = {
         harmless[path].name: verdict
         for path, verdict in verdicts.items()
@@ -97,7 +103,7 @@ def test_without_a_signature_no_file_that_attacks_is_loaded(attacks: dict[Path, 
     assert markers(next(iter(attacks)).parent.parent) == set()
 
 
-# PLACE FOR LOADING WITH allow=: sign each of `attacks` whose loader is joblib or pickle with a key that the loader
-# knows, load it with allow= every preset, and expect UntrustedType (or another PolicyError) and no marker; load
-# each of `harmless` whose `named` is true in the same way, and expect the object. To be written when
+# PLACE FOR LOADING WITH allow=: sign each of `attacks` whose loader is joblib or pickle with a key that the
+# loader knows, load it with allow= every preset, and expect UntrustedType (or another PolicyError) and no marker;
+# load each of `harmless` whose `named` is true in the same way, and expect the object. To be written when
 # load(allow=...) exists; skops files with trusted= all that they ask for belong here too.

@@ -14,7 +14,7 @@ from corpus.running import markers, run, written
 
 @dataclass(frozen=True)
 class Loaded:
-    """The files, which of them ran something when made and when loaded, and what their folders held before."""
+    """The files, which of them ran something made or loaded, and what their folders held before."""
 
     files: dict[Path, Technique]
     ran_when_made: set[str]

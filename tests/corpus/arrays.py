@@ -38,9 +38,14 @@ _DTYPE = call(name("numpy", "dtype"), "u1")
 def wrapper(length: int, **changed: Any) -> Op:
     """Push an array of `length` bytes, whose raw bytes have to follow, with fields of its wrapper changed."""
     fields = {
-        "subclass": name("numpy", "ndarray"), "shape": (length,), "order": "C", "dtype": _DTYPE,
-        "allow_mmap": False, "numpy_array_alignment_bytes": None, **changed,
-    }  # fmt: skip
+        "subclass": name("numpy", "ndarray"),
+        "shape": (length,),
+        "order": "C",
+        "dtype": _DTYPE,
+        "allow_mmap": False,
+        "numpy_array_alignment_bytes": None,
+        **changed,
+    }
     made = name("joblib.numpy_pickle", "NumpyArrayWrapper") + value(()) + b"\x81"
     return build(Op(made), fields)
 
@@ -232,6 +237,13 @@ TECHNIQUES = [
     ),
     Technique("npy of objects", "numpy files", "numpy.load with pickles allowed", _npy, "numpy", ".npy"),
     Technique("npz of objects", "numpy files", "one of two members", _npz, "numpy", ".npz"),
-    Technique("npy that is a pickle", "numpy files", "numpy.load falls back to it", _plain_pickle_for_numpy, "numpy", ".npy"),
+    Technique(
+        "npy that is a pickle",
+        "numpy files",
+        "numpy.load falls back to it",
+        _plain_pickle_for_numpy,
+        "numpy",
+        ".npy",
+    ),
     Technique("pickle of an object array", "numpy files", "not by joblib", _pickle_array),
 ]

@@ -75,7 +75,7 @@ def call(function: Any, *arguments: Any) -> Op:
 
 
 def call_with(cls: Any, *arguments: Any, **keywords: Any) -> Op:
-    """Make an instance with keywords: ``partial(cls, ...)()`` in two ``REDUCE``, as only classes allow more."""
+    """Call with keywords, through a partial whose state holds them."""
     made = Op(name("functools", "partial") + value((cls, *arguments)) + REDUCE)
     # A partial's state: function, arguments, keywords, dictionary.
     state = value((cls, tuple(arguments), keywords, None))

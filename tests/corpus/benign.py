@@ -100,8 +100,10 @@ def arrays() -> dict[str, Any]:
         "C and F order": [np.arange(6.0).reshape(2, 3), np.asfortranarray(np.ones((3, 4)))],
         "no elements": [np.zeros((0, 3)), np.array(5.0)],
         "a view": np.arange(20)[::2],
-        **{f"kind {kind}": np.zeros(3, kind) for kind in
-           ("?", "i1", ">u4", "<i8", "f2", "g", "c8", "G", "U5", "S3", "M8[D]", "m8[s]", "V4")},
+        **{
+            f"kind {kind}": np.zeros(3, kind)
+            for kind in ("?", "i1", ">u4", "<i8", "f2", "g", "c8", "G", "U5", "S3", "M8[D]", "m8[s]", "V4")
+        },
         "objects": np.array([1, "a", None, {"x": [1]}], dtype=object),
         "arrays of arrays": np.array([np.arange(2), np.arange(3), None], dtype=object),
         "structured": np.zeros(3, [("a", "f8"), ("b", "(2,3)i4"), ("c", [("d", "U2")])]),
@@ -116,7 +118,7 @@ def arrays() -> dict[str, Any]:
         "ufuncs": [np.log1p, np.exp],
         "looks like opcodes": np.frombuffer(b"cos\nsystem\n(S'x'\ntR.", "u1"),
         "large": np.arange(100_000.0),
-    }  # fmt: skip
+    }
 
 
 def frames() -> dict[str, Any]:
@@ -135,8 +137,13 @@ def frames() -> dict[str, Any]:
         "dates at an offset": pd.Series(when.tz_localize(dt.timezone(dt.timedelta(hours=1)))),
         "periods": pd.Series(pd.period_range("2026-01", periods=3, freq="M")),
         "intervals": pd.Series(pd.interval_range(0, 3)),
-        "nullable": pd.DataFrame({"a": pd.array([1, None], "Int64"), "b": pd.array([True, None], "boolean"),
-                                  "c": pd.array([1.0, None], "Float32")}),
+        "nullable": pd.DataFrame(
+            {
+                "a": pd.array([1, None], "Int64"),
+                "b": pd.array([True, None], "boolean"),
+                "c": pd.array([1.0, None], "Float32"),
+            }
+        ),
         "string dtype": pd.Series(["a", None], dtype="string"),
         "sparse": pd.Series(pd.arrays.SparseArray([0, 0, 1])),
         "multi-index": pd.DataFrame({"x": [1, 2]}, index=pd.MultiIndex.from_tuples([("a", 1), ("b", 2)])),
@@ -146,7 +153,7 @@ def frames() -> dict[str, Any]:
         "offsets": [pd.offsets.MonthEnd(2), pd.offsets.BusinessDay()],
         "empty": pd.DataFrame(),
         "dtypes": [pd.CategoricalDtype(["a"]), pd.Int64Dtype(), pd.DatetimeTZDtype("ns", "UTC")],
-    }  # fmt: skip
+    }
 
 
 def matrices() -> dict[str, Any]:
@@ -157,12 +164,14 @@ def matrices() -> dict[str, Any]:
 
     dense = np.eye(3)
     return {
-        **{f"{kind} matrix": getattr(sp, f"{kind}_matrix")(dense)
-           for kind in ("csr", "csc", "coo", "bsr", "dia", "lil", "dok")},
+        **{
+            f"{kind} matrix": getattr(sp, f"{kind}_matrix")(dense)
+            for kind in ("csr", "csc", "coo", "bsr", "dia", "lil", "dok")
+        },
         **{f"{kind} array": getattr(sp, f"{kind}_array")(dense) for kind in ("csr", "csc", "coo")},
         "spline": scipy.interpolate.CubicSpline([0, 1, 2], [0, 1, 4]),
         "tree": KDTree(np.random.default_rng(0).random((20, 2))),
-    }  # fmt: skip
+    }
 
 
 def boosted() -> dict[str, Any]:
@@ -174,7 +183,9 @@ def boosted() -> dict[str, Any]:
         model = xgboost.XGBClassifier(n_estimators=2, max_depth=2)
         found["xgboost classifier"] = model.fit(estimators.X, estimators.CLASSES)
         found["xgboost booster"] = model.get_booster()
-        found["xgboost regressor"] = xgboost.XGBRegressor(n_estimators=2).fit(estimators.X, estimators.NUMBERS)
+        found["xgboost regressor"] = xgboost.XGBRegressor(n_estimators=2).fit(
+            estimators.X, estimators.NUMBERS
+        )
     if installed(["lightgbm"]):
         import lightgbm
 
@@ -187,9 +198,12 @@ def boosted() -> dict[str, Any]:
 
 def _objects() -> Iterator[tuple[str, str, Any, bool]]:
     for category, things in (
-        ("plain data", plain()), ("numpy", arrays()), ("scipy", matrices()), ("boosting", boosted()),
+        ("plain data", plain()),
+        ("numpy", arrays()),
+        ("scipy", matrices()),
+        ("boosting", boosted()),
         ("pandas", frames() if installed(["pandas"]) else {}),
-    ):  # fmt: skip
+    ):
         for name, obj in things.items():
             yield name, category, obj, name not in _UNNAMED and category != "boosting"
     for name, (model, _) in estimators.fitted().items():
@@ -205,9 +219,12 @@ def _written() -> Iterator[Benign]:
             continue
         for protocol in (2, 3, 4, 5):
             yield Benign(
-                f"{category} {name} protocol {protocol}", f"{category} by pickle",
-                pickle.dumps(obj, protocol), ".pkl", named,
-            )  # fmt: skip
+                f"{category} {name} protocol {protocol}",
+                f"{category} by pickle",
+                pickle.dumps(obj, protocol),
+                ".pkl",
+                named,
+            )
     model = estimators.fitted()["Pipeline"][0]
     things = {"model": model, "array": np.arange(1_000.0), "data": plain()["large"]}
     compressors = ["zlib", "gzip", "bz2", "lzma", "xz"] + (["lz4"] if installed(["lz4"]) else [])

@@ -46,7 +46,9 @@ _WAYS: dict[str, tuple[str, str, Callable[[Place], Op]]] = {
     "getitem": (
         "operator",
         "out of the loaded modules",
-        lambda p: method(call(name("operator", "getitem"), name("sys", "modules"), "os"), "system", p.command),
+        lambda p: method(
+            call(name("operator", "getitem"), name("sys", "modules"), "os"), "system", p.command
+        ),
     ),
     "operator.call": (
         "operator",
@@ -66,10 +68,14 @@ _WAYS: dict[str, tuple[str, str, Callable[[Place], Op]]] = {
             build(call(name("functools", "partial"), name("builtins", "len")), (EXEC, (p.code,), {}, None))
         ),
     ),
-    "reduce": ("functools", "over two items", lambda p: call(name("functools", "reduce"), EXEC, [p.code, {}])),
-    "cached_property": (
+    "reduce": (
         "functools",
-        "a descriptor",
+        "over two items",
+        lambda p: call(name("functools", "reduce"), EXEC, [p.code, {}]),
+    ),
+    "singledispatch": (
+        "functools",
+        "what it wraps",
         lambda p: call(attribute(call(name("functools", "singledispatch"), EXEC), "__wrapped__"), p.code),
     ),
     "lru_cache": (
@@ -98,7 +104,11 @@ _WAYS: dict[str, tuple[str, str, Callable[[Place], Op]]] = {
             call(name("pandas.compat._optional", "import_optional_dependency"), "os"), "system", p.command
         ),
     ),
-    "pydoc.locate": ("importlib", "by a path", lambda p: call(call(name("pydoc", "locate"), "os.system"), p.command)),
+    "pydoc.locate": (
+        "importlib",
+        "by a path",
+        lambda p: call(call(name("pydoc", "locate"), "os.system"), p.command),
+    ),
     "pkgutil.resolve_name": (
         "importlib",
         "by a path",
@@ -119,18 +129,26 @@ _WAYS: dict[str, tuple[str, str, Callable[[Place], Op]]] = {
         "by inspect",
         lambda p: call(call(name("inspect", "getattr_static"), _OS, "system"), p.command),
     ),
-    "map": ("iterators", "consumed by list", lambda p: _consumed(call(name("builtins", "map"), EXEC, [p.code]))),
+    "map": (
+        "iterators",
+        "consumed by list",
+        lambda p: _consumed(call(name("builtins", "map"), EXEC, [p.code])),
+    ),
     "map consumed by bytes": (
         "iterators",
         "consumed by what looks like data",
         lambda p: call(name("builtins", "bytes"), call(name("builtins", "map"), SYSTEM, [p.command])),
     ),
-    "map consumed by EXTEND": (
+    "map consumed by a deque": (
         "iterators",
-        "consumed by a deque",
+        "consumed by what keeps data",
         lambda p: call(name("collections", "deque"), call(name("builtins", "map"), EXEC, [p.code])),
     ),
-    "filter": ("iterators", "consumed by set", lambda p: _consumed(call(name("builtins", "filter"), EXEC, [p.code]))),
+    "filter": (
+        "iterators",
+        "consumed by set",
+        lambda p: _consumed(call(name("builtins", "filter"), EXEC, [p.code])),
+    ),
     "iter with a sentinel": (
         "iterators",
         "calls until it gets None",
@@ -183,10 +201,12 @@ _WAYS: dict[str, tuple[str, str, Callable[[Place], Op]]] = {
         "whose __setitem__ is a function",
         lambda p: Op(
             call(call(name("builtins", "type"), "X", (), {"__setitem__": EXEC}))
-            + value(p.code) + value({}) + SETITEM
+            + value(p.code)
+            + value({})
+            + SETITEM
         ),
     ),
-    "a mock that is appended to": (
+    "append by APPEND": (
         "collections",
         "APPEND is a method call",
         lambda p: Op(
@@ -201,7 +221,10 @@ _WAYS: dict[str, tuple[str, str, Callable[[Place], Op]]] = {
                 call(name("types", "SimpleNamespace")),
                 {"extend": name("subprocess", "call"), "append": name("builtins", "len")},
             )
-            + b"(" + value("touch") + value(p.marker) + b"e"
+            + b"("
+            + value("touch")
+            + value(p.marker)
+            + b"e"
         ),
     ),
     "add by ADDITEMS": (
@@ -227,12 +250,15 @@ _WAYS: dict[str, tuple[str, str, Callable[[Place], Op]]] = {
         lambda p: method(
             call(
                 name("concurrent.futures.thread", "_WorkItem"),
-                call(name("concurrent.futures", "Future")), EXEC, (p.code,), {},
+                call(name("concurrent.futures", "Future")),
+                EXEC,
+                (p.code,),
+                {},
             ),
             "run",
         ),
     ),
-}  # fmt: skip
+}
 
 
 def _getattr(obj: Op, attribute_name: str) -> Op:

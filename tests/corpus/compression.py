@@ -22,9 +22,12 @@ def _behind_an_array(place: Place) -> bytes:
 
 
 _ORDINARY = {
-    "zlib": zlib.compress, "gzip": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress,
+    "zlib": zlib.compress,
+    "gzip": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
     "lzma": lambda data: lzma.compress(data, lzma.FORMAT_ALONE),
-}  # fmt: skip
+}
 
 
 def _legacy(place: Place) -> bytes:
@@ -55,35 +58,59 @@ def _cut(place: Place) -> bytes:
 def _named(place: Place) -> bytes:
     """Write a gzip header with every optional field."""
     plain = gzip.compress(_act(place))
-    return plain[:3] + b"\x1c" + plain[4:10] + b"\x04\x00abcd" + b"model.npy\0" + b"weights only\0" + plain[10:]
+    return (
+        plain[:3] + b"\x1c" + plain[4:10] + b"\x04\x00abcd" + b"model.npy\0" + b"weights only\0" + plain[10:]
+    )
 
 
 TECHNIQUES = [
     *(
         Technique(
-            f"{kind} around a call", "compressed", "a plain pickle inside",
-            lambda place, compress=compress: compress(_act(place)), "joblib", f".{kind}",
+            f"{kind} around a call",
+            "compressed",
+            "a plain pickle inside",
+            lambda place, compress=compress: compress(_act(place)),
+            "joblib",
+            f".{kind}",
         )
         for kind, compress in _ORDINARY.items()
     ),
     *(
         Technique(
-            f"{kind} around an array", "compressed", "the call follows an array's bytes",
-            lambda place, compress=compress: compress(_behind_an_array(place)), "joblib", ".joblib",
+            f"{kind} around an array",
+            "compressed",
+            "the call follows an array's bytes",
+            lambda place, compress=compress: compress(_behind_an_array(place)),
+            "joblib",
+            ".joblib",
         )
         for kind, compress in _ORDINARY.items()
     ),
     *(
         Technique(
-            f"{kind} in two streams", "compressed", "the second begins within the pickle",
-            _members(_ORDINARY[kind]), "joblib", ".joblib",
+            f"{kind} in two streams",
+            "compressed",
+            "the second begins within the pickle",
+            _members(_ORDINARY[kind]),
+            "joblib",
+            ".joblib",
         )
         for kind in ("bz2", "xz")
     ),
-    Technique("lz4 around a call", "compressed", "a plain pickle inside", _lz4, "joblib", ".lz4", needs=("lz4",)),
-    Technique("joblib's own compressed dump", "compressed", "as joblib writes it",
-              lambda place: dumped([1, Payload(place)], compress=("zlib", 3)), "joblib", ".joblib"),
+    Technique(
+        "lz4 around a call", "compressed", "a plain pickle inside", _lz4, "joblib", ".lz4", needs=("lz4",)
+    ),
+    Technique(
+        "joblib's own compressed dump",
+        "compressed",
+        "as joblib writes it",
+        lambda place: dumped([1, Payload(place)], compress=("zlib", 3)),
+        "joblib",
+        ".joblib",
+    ),
     Technique("container of joblib 0.9", "compressed", "still read", _legacy, "joblib", ".pkl"),
-    Technique("gzip without its end", "compressed", "the call runs before that is noticed", _cut, "joblib", ".gz"),
+    Technique(
+        "gzip without its end", "compressed", "the call runs before that is noticed", _cut, "joblib", ".gz"
+    ),
     Technique("gzip with every header", "compressed", "a name, a comment, more", _named, "joblib", ".gz"),
-]  # fmt: skip
+]

@@ -138,13 +138,22 @@ def _torch_with_another_name(place: Place) -> bytes:
 
 def _torch_legacy(place: Place) -> bytes:
     """Be the older form: a magic number, a version and a system, each a pickle, then the objects."""
-    first = pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(1001, 2) + pickle.dumps({"little_endian": True}, 2)
+    first = (
+        pickle.dumps(0x1950A86A20F9469CFC6C, 2)
+        + pickle.dumps(1001, 2)
+        + pickle.dumps({"little_endian": True}, 2)
+    )
     return first + pickled(call(old_name("os", "system"), place.command), 2)
 
 
 def _renamed(suffix: str) -> Technique:
     return Technique(
-        f"pickle named {suffix[1:]}", "wrong extensions", "the contents decide, not the name", _plain, "joblib", suffix
+        f"pickle named {suffix[1:]}",
+        "wrong extensions",
+        "the contents decide, not the name",
+        _plain,
+        "joblib",
+        suffix,
     )
 
 
@@ -163,20 +172,56 @@ class _Act:
 TECHNIQUES = [
     Technique("second pickle", "several pickles", "behind the first STOP", _second, "repeated pickle"),
     Technique("pickle after two hundred", "several pickles", "far behind", _far_second, "repeated pickle"),
-    Technique("a first pickle that loads a second", "several pickles", "out of its own file", _second_loaded_by_the_first),
-    Technique("torch's older form", "several pickles", "four pickles", _torch_legacy, "repeated pickle", ".pt"),
+    Technique(
+        "a first pickle that loads a second",
+        "several pickles",
+        "out of its own file",
+        _second_loaded_by_the_first,
+    ),
+    Technique(
+        "torch's older form", "several pickles", "four pickles", _torch_legacy, "repeated pickle", ".pt"
+    ),
     Technique("pickle before a zip", "polyglots", "a zip is read from its end", _before_a_zip, suffix=".zip"),
-    Technique("pickle before a skops file", "polyglots", "two formats can read it", _before_a_skops, "joblib", ".skops"),
+    Technique(
+        "pickle before a skops file",
+        "polyglots",
+        "two formats can read it",
+        _before_a_skops,
+        "joblib",
+        ".skops",
+    ),
     Technique("npy in a pickle", "polyglots", "a whole npy file as bytes", _npy_in_a_pickle, suffix=".npy"),
     Technique("picture", "polyglots", "it begins as a GIF", _gif, suffix=".gif"),
     Technique("bitmap", "polyglots", "it begins as a bitmap", _bitmap, suffix=".bmp"),
     Technique("tar", "polyglots", "it is a tar archive too", _tar, suffix=".tar"),
-    Technique("header of tensors", "polyglots", "a length, and JSON at the end", _safetensors, suffix=".safetensors"),
+    Technique(
+        "header of tensors", "polyglots", "a length, and JSON at the end", _safetensors, suffix=".safetensors"
+    ),
     Technique("document", "polyglots", "text first", _jar, suffix=".pdf"),
     Technique("torch archive", "archives", "a pickle in a zip", _torch, suffix=".pt", executes=False),
-    Technique("torch archive with flags", "archives", "CVE-2025-1945", _torch_with_flags, suffix=".pt", executes=False),
-    Technique("torch archive with another name", "archives", "CVE-2025-1944", _torch_with_another_name, suffix=".pt", executes=False),
+    Technique(
+        "torch archive with flags",
+        "archives",
+        "CVE-2025-1945",
+        _torch_with_flags,
+        suffix=".pt",
+        executes=False,
+    ),
+    Technique(
+        "torch archive with another name",
+        "archives",
+        "CVE-2025-1944",
+        _torch_with_another_name,
+        suffix=".pt",
+        executes=False,
+    ),
     *map(_renamed, (".json", ".txt", ".csv", ".onnx", ".h5", ".config", "", ".joblib.gz", ".parquet")),
-    Technique("joblib named skops", "wrong extensions", "which skops' model cards loaded (CVE-2025-54886)",
-              _joblib_named_skops, "joblib", ".skops"),
-]  # fmt: skip
+    Technique(
+        "joblib named skops",
+        "wrong extensions",
+        "which skops' model cards loaded (CVE-2025-54886)",
+        _joblib_named_skops,
+        "joblib",
+        ".skops",
+    ),
+]

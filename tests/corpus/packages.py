@@ -26,20 +26,28 @@ _WAYS: dict[str, tuple[str, Callable[[Place], Op]]] = {
         "the evaluation itself",
         lambda p: call(name("numpy.f2py.crackfortran", "myeval"), p.code, {}),
     ),
-    "numpy frompyfunc": ("a ufunc of exec", lambda p: call(call(name("numpy", "frompyfunc"), EXEC, 1, 1), p.code)),
+    "numpy frompyfunc": (
+        "a ufunc of exec",
+        lambda p: call(call(name("numpy", "frompyfunc"), EXEC, 1, 1), p.code),
+    ),
     "numpy vectorize": ("over an array", lambda p: call(call(name("numpy", "vectorize"), SYSTEM), p.command)),
     "numpy apply_along_axis": (
         "a function over text",
         lambda p: call(
             name("numpy", "apply_over_axes"),
-            any_arguments(p), _array(), (0,),
+            any_arguments(p),
+            _array(),
+            (0,),
         ),
     ),
     "numpy fromiter": (
         "an iterator of calls",
         lambda p: call(name("numpy", "fromiter"), call(name("builtins", "map"), SYSTEM, [p.command]), "i8"),
     ),
-    "numpy memmap": ("a file that is made", lambda p: call(name("numpy", "memmap"), p.marker, "u1", "w+", 0, (1,))),
+    "numpy memmap": (
+        "a file that is made",
+        lambda p: call(name("numpy", "memmap"), p.marker, "u1", "w+", 0, (1,)),
+    ),
     "numpy open_memmap": (
         "the same for npy",
         lambda p: call(name("numpy.lib.format", "open_memmap"), p.marker, "w+", "u1", (1,)),
@@ -63,10 +71,16 @@ _WAYS: dict[str, tuple[str, Callable[[Place], Op]]] = {
         "an expression that calls a method",
         lambda p: call(
             name("pandas", "eval"),
-            "p.touch()", "pandas", "python", {"p": call(name("pathlib", "Path"), p.marker)},
+            "p.touch()",
+            "pandas",
+            "python",
+            {"p": call(name("pathlib", "Path"), p.marker)},
         ),
     ),
-    "pandas pipe": ("calls what it is given", lambda p: call(name("pandas.core.common", "pipe"), p.code, EXEC)),
+    "pandas pipe": (
+        "calls what it is given",
+        lambda p: call(name("pandas.core.common", "pipe"), p.code, EXEC),
+    ),
     "pandas apply_if_callable": (
         "the same",
         lambda p: call(name("pandas.core.common", "apply_if_callable"), EXEC, p.code),
@@ -105,13 +119,19 @@ _WAYS: dict[str, tuple[str, Callable[[Place], Op]]] = {
         lambda p: call(
             call(
                 name("cloudpickle.cloudpickle", "_make_function"),
-                call(name("builtins", "compile"), p.code, "x", "exec"), {}, "f", None, None,
+                call(name("builtins", "compile"), p.code, "x", "exec"),
+                {},
+                "f",
+                None,
+                None,
             )
         ),
     ),
     "sklearn FunctionTransformer": (
         "a function that transforms",
-        lambda p: method(call(name("sklearn.preprocessing", "FunctionTransformer"), EXEC), "fit_transform", p.code),
+        lambda p: method(
+            call(name("sklearn.preprocessing", "FunctionTransformer"), EXEC), "fit_transform", p.code
+        ),
     ),
     "sklearn clone": (
         "a copy by the object's own method",
@@ -130,14 +150,15 @@ _WAYS: dict[str, tuple[str, Callable[[Place], Op]]] = {
                 call(name("sklearn.utils.parallel", "_FuncWrapper"), EXEC),
                 {"config": {}, "warning_filters": []},
             ),
-            p.code, {},
+            p.code,
+            {},
         ),
     ),
     "sklearn dump_svmlight_file": (
         "a data file",
         lambda p: call(name("sklearn.datasets", "dump_svmlight_file"), [[1.0]], [1.0], p.marker),
     ),
-}  # fmt: skip
+}
 
 
 TECHNIQUES = [

@@ -1,6 +1,6 @@
 """Asks safeload to load files that nobody signed, and says what came of it.
 
-``python -m corpus.refuse`` reads a JSON list of paths and prints, for each, the name of the error, or ``loaded``.
+``python -m corpus.refuse`` reads a JSON list of paths and prints for each the error's name, or ``loaded``.
 """
 
 from __future__ import annotations

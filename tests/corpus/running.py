@@ -38,7 +38,12 @@ def run(module: str, asked: Any, *, timeout: float = 300) -> Any:
     }
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", f"corpus.{module}"],
-        input=json.dumps(asked), env=environment, capture_output=True, text=True, timeout=timeout, check=False,
-    )  # fmt: skip
+        input=json.dumps(asked),
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

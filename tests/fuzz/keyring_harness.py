@@ -1,4 +1,4 @@
-"""Keyrings: reading a JWK Set ends in a keyring or a refusal, and a keyring that is written reads back the same."""
+"""Keyrings: reading ends in a keyring or a refusal, and a keyring that is written reads back the same."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ SEEDS = [
     b'{"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",'
     b'"y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0","d":"jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI",'
     b'"key_ops":["sign","verify"]}]}',
-    jwk.encode(Keyring([Entry(key=_HMAC, not_before=_MOMENT, not_after=_MOMENT.replace(year=2027), names=("a*",))])),
+    jwk.encode(
+        Keyring([Entry(key=_HMAC, not_before=_MOMENT, not_after=_MOMENT.replace(year=2027), names=("a*",))])
+    ),
     jwk.encode(Keyring.of(_HMAC).revoked(_HMAC.key_id, "lost")),
     b'{"keys":[{"kty":"oct","k":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}]}',
     b'{"keys":[]}',
@@ -40,6 +42,11 @@ def one(data: bytes) -> None:
 
 def _parts(entry: Entry) -> tuple[object, ...]:
     return (
-        entry.key.key_id, entry.key.algorithm, entry.state, entry.not_before, entry.not_after, entry.names,
+        entry.key.key_id,
+        entry.key.algorithm,
+        entry.state,
+        entry.not_before,
+        entry.not_after,
+        entry.names,
         entry.reason,
-    )  # fmt: skip
+    )

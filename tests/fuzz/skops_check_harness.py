@@ -1,4 +1,4 @@
-"""What is checked before skops sees an archive: it ends in an archive or a refusal, and checking again changes nothing.
+"""The check before skops: it ends in an archive or a refusal, and checking again changes nothing.
 
 The archive that is handed on has one schema, within limits, and nothing in it is compressed.
 """
