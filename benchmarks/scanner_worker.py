@@ -77,7 +77,14 @@ def _modelscan() -> Callable[[str], str]:
 
 
 def _safeload() -> Callable[[str], str]:
+    import joblib
+    import skops.io
+
     import safeload
+    import safeload.inspection
+
+    # What is imported before the processes are forked need not be imported in each.
+    del joblib, skops
 
     outcomes = {
         "data": "silent",

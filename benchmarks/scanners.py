@@ -3,7 +3,7 @@
 With ``--python PATH`` the other scanners are looked for in the environment of that interpreter, which keeps
 what they pin apart::
 
-    python -m venv /tmp/scanners && /tmp/scanners/bin/pip install picklescan fickling modelscan
+    python -m venv /tmp/scanners && /tmp/scanners/bin/pip install picklescan fickling modelscan typing_extensions
     python -m benchmarks.scanners --python /tmp/scanners/bin/python --write docs/scanners.md
 
 Of the files that attack, only those count that were confirmed in this very run to execute when loaded. The
@@ -123,9 +123,9 @@ def _document(table: str, made: int, attacks: int, harmless: int) -> str:
     return f"""# Scanners side by side
 
 Made by `python -m benchmarks.scanners --write docs/scanners.md`, on the corpus that the tests generate
-(`tests/corpus/`): {made} files that attack, {attacks} of them confirmed in the same run to execute when loaded
-by the loader that they are for, and {harmless} harmless files. Each file is scanned in a process of its own, with
-each scanner's defaults.
+(`tests/corpus/`): {made} files that attack, {attacks} of them confirmed in the same run to execute when
+loaded by the loader that they are for, and {harmless} harmless files. Each file is scanned in a process of its
+own, with each scanner's defaults.
 
 {table}
 
@@ -135,8 +135,9 @@ each scanner's defaults.
 - **not read**: the scanner says that it could not read the file, or skipped it by its name or kind.
 - **crash**: another exception, a signal, or no answer within {SECONDS} seconds.
 
-The corpus is safeload's own, so the figures say how far each scanner covers these techniques, and nothing about
-files that none of us has thought of. By its design fickling takes every import that it does not know for unsafe.
+The corpus is safeload's own, so the figures say how far each scanner covers these techniques, and nothing
+about files that none of us has thought of. By its design fickling takes every import that it does not know for
+unsafe.
 """
 
 
