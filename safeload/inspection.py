@@ -1,4 +1,4 @@
-"""What can be said of a file without running any of it: its bytes, its sidecar, and whether they verify.
+"""What can be said of a file without running any of it: its bytes, what they hold, its sidecar.
 
 What a sidecar claims is shown only when it verifies; an unverified claim is worth nothing and reads as if it
 were.
@@ -6,14 +6,18 @@ were.
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import os
 from dataclasses import dataclass
 
-from safeload import magic, sidecar
+from safeload import contents, magic, sidecar
 from safeload.artifacts import PathLike, PolicySource, verified_artifact
 from safeload.errors import SafeloadError
 from safeload.keys.sources import KeyringSource
+from safeload.limits import Limits
 from safeload.policy import resolve
+from safeload.scanning import STANDARD, Report
 from safeload.statement import Statement
 from safeload.storage.blob import Blob
 from safeload.storage.reader import read
@@ -39,6 +43,8 @@ class Inspection:
         The signed statement, if it verifies.
     refusal
         Why it does not verify, or None if it does.
+    report
+        What the bytes hold; None where that was not asked for.
     """
 
     path: str
@@ -48,6 +54,7 @@ class Inspection:
     key_ids: tuple[str, ...]
     statement: Statement | None
     refusal: SafeloadError | None
+    report: Report | None = None
 
     @property
     def verified(self) -> bool:
@@ -60,8 +67,20 @@ def inspect(
     *,
     keyring: KeyringSource | None = None,
     policy: PolicySource | None = None,
+    report: bool = True,
 ) -> Inspection:
-    """Look at a file without deserializing it.
+    """Look at a file and into it without deserializing it; nothing of it is run or imported.
+
+    The report's verdict is about what the file would do, whoever made it; `verified` is about who did.
+
+    Parameters
+    ----------
+    path
+        The file.
+    keyring, policy
+        As for :func:`safeload.load`.
+    report
+        Whether to look into it too.
 
     Raises
     ------
@@ -79,12 +98,17 @@ def inspect(
             _claimed_keys(location, rules.limits.sidecar_bytes),
             None,
             refusal,
+            rules.limits if report else None,
         )
-    return _of(verified.blob, verified.keys, verified.statement, None)
+    return _of(verified.blob, verified.keys, verified.statement, None, rules.limits if report else None)
 
 
 def _of(
-    blob: Blob, key_ids: tuple[str, ...], statement: Statement | None, refusal: SafeloadError | None
+    blob: Blob,
+    key_ids: tuple[str, ...],
+    statement: Statement | None,
+    refusal: SafeloadError | None,
+    limits: Limits | None,
 ) -> Inspection:
     return Inspection(
         path=blob.location,
@@ -94,7 +118,16 @@ def _of(
         key_ids=key_ids,
         statement=statement,
         refusal=refusal,
+        report=None if limits is None else contents.examine(blob.data, limits, *_known()),
     )
+
+
+def _known() -> tuple[frozenset[str], frozenset[str]]:
+    """Return the names of all presets, and those of the types that run what stands in their state."""
+    if importlib.util.find_spec("safeload.presets") is None:
+        return STANDARD, frozenset()
+    presets = importlib.import_module("safeload.presets")
+    return presets.known() | STANDARD, presets.runs_its_state()
 
 
 def _claimed_keys(location: str, limit: int) -> tuple[str, ...]:

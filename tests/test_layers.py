@@ -20,6 +20,7 @@ LAYERS = (
     ("__main__", "cli"),
     ("store",),
     ("inspection",),
+    ("contents", "presets"),
     ("artifacts",),
     ("signing", "scanning"),
     ("formats",),

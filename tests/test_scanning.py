@@ -130,7 +130,7 @@ DANGER = b"cos\nsystem\n(Vtrue\ntR."
         (b"\x80\x04\x95\xff\x00\x00\x00\x00\x00\x00\x00N.", "does not fit"),
         (b"\x80\x04\x95\x03\x00\x00\x00\x00\x00\x00\x00\x8c\x05abcde.", "does not fit"),
         (b"\x80\x04\x95\x02\x00\x00\x00\x00\x00\x00\x00J\x00\x00\x00\x00.", "crosses"),
-        (b"\x80\x04\x95\x09\x00\x00\x00\x00\x00\x00\x00N.NNNNNNN", "before its frame"),
+        (b"\x80\x04\x95\x09\x00\x00\x00\x00\x00\x00\x00N.NNNNNNN", "before its frame|bytes follow"),
         (b"\x80\x04N." + DANGER, "bytes follow"),
         (ARRAY.getvalue()[:-40], "."),
         (b"cjoblib.numpy_pickle\nNDArrayWrapper\n)R}b.", "before 0.10"),

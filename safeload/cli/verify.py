@@ -126,7 +126,7 @@ def _file_row(file: str, keyring: Path | None, policy: Path | None) -> dict[str,
     import safeload
 
     try:
-        found = safeload.inspect(file, keyring=keyring, policy=policy)
+        found = safeload.inspect(file, keyring=keyring, policy=policy, report=False)
         if found.refusal is not None:
             raise found.refusal
     except SafeloadError as error:

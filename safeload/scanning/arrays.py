@@ -55,7 +55,7 @@ def payload(state: Any) -> Payload:
     fields = state.by_text() if type(state) is Mapping else None
     if fields is None:
         raise Unknown("the length of an array cannot be told")
-    if not _FIELDS >= set(fields):
+    if not set(fields) <= _FIELDS:
         # An attribute of the instance comes before the method of the same name.
         raise Corrupting("sets an attribute that joblib's array wrapper does not have")
     if not set(fields) >= _FIELDS - _OPTIONAL:

@@ -10,8 +10,7 @@ from safeload.scanning.dtypes import Corrupting, Unknown
 from safeload.scanning.ledger import Halt
 from safeload.scanning.names import GETATTR
 from safeload.scanning.rendering import short
-from safeload.scanning.report import ArrayFound
-from safeload.scanning.values import Array, Collection, Made, Mapping, Reference, Sequence, class_of
+from safeload.scanning.values import Array, Collection, Made, Mapping, Reference, class_of, items_of
 
 if TYPE_CHECKING:
     from safeload.scanning.machine import Machine
@@ -99,7 +98,7 @@ def _call(machine: Machine, how: str, what: Any, arguments: Any, shown: str | No
     kind = type(what)
     if kind in _DATA or kind not in (Reference, Made):
         raise Halt("something is called that is no function")
-    items = arguments.items if type(arguments) is Sequence else None
+    items = items_of(arguments)
     if items is None and type(arguments) is not Made:
         # The Python unpickler would take a list, the C one would not.
         raise Halt("the arguments of a call are no tuple")
@@ -117,12 +116,12 @@ def _call(machine: Machine, how: str, what: Any, arguments: Any, shown: str | No
     if items is None:
         ledger.find("unknown types", "calls something with arguments that another call returned", machine.at)
     try:
-        result = states.called(how, what, items, lambda array: _array_found(machine, array))
+        result = states.called(how, what, items, machine.ledger.array)
     except Unknown as unknown:
         ledger.find("unknown types", f"holds {unknown}", machine.at)
     except Corrupting as corrupting:
         ledger.find("dangerous", str(corrupting), machine.at)
-    machine.stack.append(Made(what, arguments) if result is None else result)
+    machine.stack.append(Made(what, items) if result is None else result)
 
 
 def _reduce(machine: Machine, pos: int) -> int:
@@ -150,13 +149,13 @@ def _object(machine: Machine, pos: int) -> int:
     group = machine.group()
     if not group:
         raise IndexError
-    _call(machine, "OBJ", group[0], Sequence(tuple(group[1:]), 0))
+    _call(machine, "OBJ", group[0], tuple(group[1:]))
     return pos
 
 
 def _instance(machine: Machine, pos: int) -> int:
     module, name, pos = _names(machine, pos, "ascii")
-    arguments = Sequence(tuple(machine.group()), 0)
+    arguments = tuple(machine.group())
     found = machine.resolver.refer(module, name, machine.protocol, machine.at)
     machine.attributes += found.name == GETATTR
     _call(machine, "INST", found, arguments)
@@ -181,7 +180,7 @@ def _build(machine: Machine, pos: int) -> int:
     if not ledger.full:
         # The state of a call's result belongs to the call.
         what = short(target.called) if target.called is not None else "<object>"
-        ledger.call("BUILD", what, short(state), machine.at, machine.height + len(machine.stack))
+        ledger.call("BUILD", what, short(state), machine.at, machine.height + len(machine.stack) - 1)
     else:
         ledger.left_out += 1
     target.state = state
@@ -189,7 +188,7 @@ def _build(machine: Machine, pos: int) -> int:
     if machine.with_arrays and name is not None and name.partition(".")[0] == "joblib":
         return _wrapped(machine, pos, name, state)
     try:
-        states.built(target, state, machine.data, lambda array: _array_found(machine, array))
+        states.built(target, state, machine.data, machine.ledger.array)
     except Unknown as unknown:
         ledger.find("unknown types", f"holds {unknown}", machine.at)
     except Corrupting as corrupting:
@@ -223,7 +222,7 @@ def _wrapped(machine: Machine, pos: int, name: str, state: Any) -> int:
     if payload.size > len(machine.data) - pos:
         raise Halt("the file ends within an array")
     array = Array(payload.dtype, payload.shape, pos, payload.size, payload.fortran)
-    _array_found(machine, array)
+    machine.ledger.array(array)
     machine.stack.append(array)
     return pos + payload.size
 
@@ -245,12 +244,6 @@ def _nested(machine: Machine, pos: int) -> int:
         machine.ledger.find("unknown types", "holds something else in the place of an array of objects", pos)
     machine.stack.append(result)
     return end
-
-
-def _array_found(machine: Machine, array: Array) -> None:
-    machine.ledger.array(
-        ArrayFound(dtype=array.dtype.shown, shape=array.shape, offset=array.offset, size=array.length)
-    )
 
 
 TABLE: dict[bytes, Step] = {

@@ -11,7 +11,7 @@ import math
 import re
 from typing import Any
 
-from safeload.scanning.values import Bytes, Mapping, Plain, Sequence
+from safeload.scanning.values import Bytes, Mapping, items_of
 
 _CODE = re.compile(r"([biufcSVOUmM])([0-9]{1,9})")
 _SIZES = {
@@ -98,7 +98,7 @@ class DType:
         if self.stated or self.used or not self.copied:
             raise Corrupting("changes a dtype that is in use")
         self.stated = True
-        items = state.items if type(state) is Sequence else ()
+        items = items_of(state) or ()
         if len(items) not in (8, 9) or items[0] != len(items) - 5 or type(items[0]) is not int:
             raise Unknown("a dtype's state in a form that numpy does not write")
         _, order, subarray, names, fields, size, alignment, flags = items[:8]
@@ -139,14 +139,10 @@ class DType:
     def _structure(self, subarray: Any, names: Any, fields: Any, size: int) -> None:
         """Take over the fields of a structured dtype, or the element of a subarray."""
         if subarray is not None:
-            if (
-                type(subarray) is not Sequence
-                or len(subarray.items) != 2
-                or names is not None
-                or fields is not None
-            ):
+            pair = items_of(subarray) or ()
+            if len(pair) != 2 or names is not None or fields is not None:
                 raise Unknown("a subarray in a form that numpy does not write")
-            part, shape = _dtype(subarray.items[0]), lengths(subarray.items[1])
+            part, shape = _dtype(pair[0]), lengths(pair[1])
             if part.itemsize * math.prod(shape) != size:
                 raise Corrupting("gives a dtype another size than its parts have")
             self.objects = part.objects
@@ -155,17 +151,14 @@ class DType:
 
     def _take_fields(self, names: Any, fields: Any, size: int) -> None:
         by_name = fields.by_text() if type(fields) is Mapping else None
-        if type(names) is not Sequence or by_name is None or len(by_name) != len(names.items):
+        order = items_of(names)
+        if order is None or by_name is None or len(by_name) != len(order):
             raise Unknown("fields in a form that numpy does not write")
-        for name in names.items:
-            entry = by_name.get(name) if type(name) is str else None
-            if (
-                type(entry) is not Sequence
-                or len(entry.items) not in (2, 3)
-                or type(entry.items[1]) is not int
-            ):
+        for name in order:
+            entry = (items_of(by_name.get(name)) if type(name) is str else None) or ()
+            if len(entry) not in (2, 3) or type(entry[1]) is not int:
                 raise Unknown("fields in a form that numpy does not write")
-            part, offset = _dtype(entry.items[0]), entry.items[1]
+            part, offset = _dtype(entry[0]), entry[1]
             if offset < 0 or offset + part.itemsize > size:
                 raise Corrupting("puts a field outside of the element")
             self.fields[name] = (part, offset)
@@ -185,19 +178,11 @@ class DType:
             if type(value) is not Mapping:
                 raise Unknown("a dtype's metadata in a form that numpy does not write")
             return
-        parts = value.items if type(value) is Sequence else ()
-        if (
-            len(parts) != 2
-            or not (parts[0] is None or type(parts[0]) is Mapping)
-            or type(parts[1]) is not Sequence
-        ):
+        parts = items_of(value) or ()
+        unit = (items_of(parts[1]) if len(parts) == 2 else None) or ()
+        if not unit or not (parts[0] is None or type(parts[0]) is Mapping):
             raise Unknown("a unit of time in a form that numpy does not write")
-        unit = parts[1].items
-        if (
-            not unit
-            or type(unit[0]) not in (Bytes, str, Plain)
-            or any(type(count) is not int for count in unit[1:])
-        ):
+        if type(unit[0]) not in (Bytes, str) or any(type(count) is not int for count in unit[1:]):
             raise Unknown("a unit of time in a form that numpy does not write")
         if type(unit[0]) is str and unit[0] not in _UNITS:
             raise Unknown("a unit of time that numpy does not know")
@@ -211,7 +196,7 @@ def lengths(value: Any) -> tuple[int, ...]:
     Unknown
         It is none.
     """
-    items = (value,) if type(value) is int else value.items if type(value) is Sequence else None
+    items = (value,) if type(value) is int else items_of(value)
     if (
         items is None
         or len(items) > 64

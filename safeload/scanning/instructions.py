@@ -33,7 +33,7 @@ _INT = Plain("int")
 # The memo's word for "nothing under this number".
 MISSING = -(1 << 62)
 _MAX_PROTOCOL = 5
-_MAX_MARKS = 10_000
+MAX_MARKS = 10_000
 _MAX_DEPTH = 1_000
 # Beyond what is in use, the C unpickler makes room for a memo of twice the number.
 _MEMO_ROOM = 1_024
@@ -42,9 +42,9 @@ _PIECE = 1 << 20
 _SCALAR = rb"(?:K.|M..|J.{4}|G.{8}|[N\x88\x89])"
 _SCALARS_OF_LIST = re.compile(_SCALAR + rb"++e", re.DOTALL)
 _SCALARS_OF_DICT = re.compile(rb"(?:" + _SCALAR * 2 + rb")++u", re.DOTALL)
-_STARTS = frozenset(b"KMJGN\x88\x89")
-_NO_CONTAINER = (int, str, bool, type(None), Text, Bytes, Plain, Sequence, Collection, Mapping)
-_NO_MAPPING = (int, str, bool, type(None), Text, Bytes, Plain, Sequence, Collection)
+STARTS = frozenset(b"KMJGN\x88\x89")
+_NO_CONTAINER = (int, str, bool, type(None), Text, Bytes, Plain, tuple, Sequence, Collection, Mapping)
+_NO_MAPPING = (int, str, bool, type(None), Text, Bytes, Plain, tuple, Sequence, Collection)
 
 
 def characters(data: bytes, start: int, end: int) -> int:
@@ -158,25 +158,26 @@ def _readonly_buffer(machine: Machine, pos: int) -> int:
 # Containers.
 
 
+def swept(data: bytes, pos: int, limit: int, top: Any) -> int:
+    """Step over a run of numbers for a list or dict; return where it ends, or -1 if it is none."""
+    # Most plain data are long runs of numbers, and which ones does not matter.
+    if type(top) is Listing:
+        run = _SCALARS_OF_LIST.match(data, pos, limit)
+    elif type(top) is Mapping:
+        run = _SCALARS_OF_DICT.match(data, pos, limit)
+    else:
+        return -1
+    if run is None:
+        return -1
+    top.forget()
+    return run.end()
+
+
 def _mark(machine: Machine, pos: int) -> int:
-    stack = machine.stack
-    if machine.data[pos] in _STARTS and stack:
-        # Most plain data are long runs of numbers, and which ones does not matter.
-        top = stack[-1]
-        if type(top) is Listing:
-            run = _SCALARS_OF_LIST.match(machine.data, pos, machine.limit)
-            if run is not None:
-                top.more = True
-                return run.end()
-        elif type(top) is Mapping:
-            run = _SCALARS_OF_DICT.match(machine.data, pos, machine.limit)
-            if run is not None:
-                top.more = True
-                return run.end()
-    if len(machine.below) >= _MAX_MARKS:
+    if len(machine.below) >= MAX_MARKS:
         raise Halt("it is nested deeper than picklers nest", "unknown types", limit=True)
-    machine.below.append(stack)
-    machine.height += len(stack) + 1
+    machine.below.append(machine.stack)
+    machine.height += len(machine.stack) + 1
     machine.stack = []
     return pos
 
@@ -202,7 +203,7 @@ def _dup(machine: Machine, pos: int) -> int:
     return pos
 
 
-def sequence(items: tuple[Any, ...]) -> Sequence:
+def sequence(items: tuple[Any, ...]) -> tuple[Any, ...] | Sequence:
     """Return a tuple.
 
     Raises
@@ -212,8 +213,12 @@ def sequence(items: tuple[Any, ...]) -> Sequence:
     """
     depth = 0
     for item in items:
-        if type(item) is Sequence and item.depth >= depth:
+        if type(item) is tuple:
+            depth = depth or 1
+        elif type(item) is Sequence and item.depth >= depth:
             depth = item.depth + 1
+    if not depth:
+        return items
     if depth > _MAX_DEPTH:
         raise Halt("it is nested deeper than picklers nest", "unknown types", limit=True)
     return Sequence(items, depth)
@@ -233,7 +238,7 @@ def _tuple_of(count: int) -> Step:
             raise IndexError
         items = tuple(stack[-count:])
         stack[-count:] = [sequence(items)]
-        if machine.ledger.any_open:
+        if machine.ledger.open_calls:
             machine.lowered()
         return pos
 
@@ -284,7 +289,7 @@ def _appends(machine: Machine, pos: int) -> int:
 
 
 def _extend(machine: Machine, target: Any, items: list[Any]) -> None:
-    if machine.ledger.any_open:
+    if machine.ledger.open_calls:
         machine.lowered()
     if type(target) is Listing:
         target.add(items)
@@ -308,7 +313,7 @@ def _set_items(machine: Machine, pos: int) -> int:
 
 
 def _set(machine: Machine, target: Any, items: list[Any]) -> None:
-    if machine.ledger.any_open:
+    if machine.ledger.open_calls:
         machine.lowered()
     if len(items) % 2:
         raise Halt("a key has no value")
@@ -325,7 +330,7 @@ def _set(machine: Machine, target: Any, items: list[Any]) -> None:
 def _add_items(machine: Machine, pos: int) -> int:
     machine.group()
     target = machine.stack[-1]
-    if machine.ledger.any_open:
+    if machine.ledger.open_calls:
         machine.lowered()
     if type(target) is Reference:
         machine.ledger.find("dangerous", f"changes {target.name}, which it only names", machine.at)
@@ -465,7 +470,7 @@ _TABLE: dict[bytes, Step] = {
     b"a": _append,
     b"e": _appends,
     b"l": _list,
-    b")": _constant(Sequence((), 0)),
+    b")": _constant(()),
     b"t": _tuple,
     b"\x85": _tuple_of(1),
     b"\x86": _tuple_of(2),

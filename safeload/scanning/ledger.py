@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from safeload.scanning.report import VERDICTS, ArrayFound, Call, Finding, PickleFound, Verdict
+from safeload.scanning.values import Array
 
 _MAX_FINDINGS = 1_000
 _MAX_CALLS = 5_000
@@ -31,9 +32,17 @@ class Halt(Exception):
 
 
 class Ledger:
-    """What was met so far."""
+    """What was met so far.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    with_calls, with_arrays
+        Whether calls and arrays are written down; they are judged in any case.
+    """
+
+    def __init__(self, *, with_calls: bool = True, with_arrays: bool = True) -> None:
+        self._max_calls = _MAX_CALLS if with_calls else 0
+        self._max_arrays = _MAX_ARRAYS if with_arrays else 0
         self.verdict: Verdict = "data"
         self.globals: dict[str, int] = {}
         # What first made the names incomplete.
@@ -46,8 +55,8 @@ class Ledger:
         self._said: set[tuple[Verdict, str]] = set()
         # Post-order; each with the number of the first call that belongs below it.
         self._calls: list[tuple[int, str, str, str, int]] = []
-        # Calls not yet below another, as runs: the height of the stack that they stand at, the first one's number.
-        self._open: list[tuple[int, int]] = []
+        # Calls not yet below another, as runs: their place on the stack, and the number of the first.
+        self.open_calls: list[tuple[int, int]] = []
 
     def find(self, verdict: Verdict, reason: str, offset: int, *, limit: bool = False) -> None:
         """Write a finding down; the worst verdict counts, however many there are."""
@@ -78,48 +87,45 @@ class Ledger:
         if self.stopped is None:
             self.stopped = Finding(verdict=halt.verdict, reason=str(halt), offset=offset, limit=halt.limit)
 
-    def array(self, found: ArrayFound) -> None:
+    def array(self, found: Array) -> None:
         """Write an array down."""
-        if len(self.arrays) < _MAX_ARRAYS:
-            self.arrays.append(found)
+        if len(self.arrays) < self._max_arrays:
+            self.arrays.append(
+                ArrayFound(dtype=found.dtype.shown, shape=found.shape, offset=found.offset, size=found.length)
+            )
         else:
             self.arrays_left_out += 1
 
-    def pickle(self, found: PickleFound) -> None:
+    def went_through(self, found: PickleFound) -> None:
         """Write down that a pickle ended."""
         if len(self.pickles) < _MAX_PICKLES:
             self.pickles.append(found)
 
     @property
-    def any_open(self) -> bool:
-        """Whether :meth:`lower` may have something to do."""
-        return bool(self._open)
-
-    @property
     def full(self) -> bool:
         """Whether no more calls are written down."""
-        return len(self._calls) >= _MAX_CALLS
+        return len(self._calls) >= self._max_calls
 
     def call(self, how: str, what: str, arguments: str, offset: int, height: int) -> None:
-        """Write a call down whose result is at a height of the stack; what stands there or above is part of it."""
+        """Write a call down, by the place of its result; what stands there or above is part of it."""
         first = len(self._calls)
-        while self._open and self._open[-1][0] >= height:
-            first = self._open.pop()[1]
+        while self.open_calls and self.open_calls[-1][0] >= height:
+            first = self.open_calls.pop()[1]
         self._calls.append((first, how, what, arguments, offset))
-        self._open.append((height, first))
+        self.open_calls.append((height, first))
 
     def lower(self, height: int) -> None:
         """Note that the stack was reduced to a height."""
-        if not self._open or self._open[-1][0] <= height:
+        if not self.open_calls or self.open_calls[-1][0] <= height:
             return
         first = 0
-        while self._open and self._open[-1][0] >= height:
-            first = self._open.pop()[1]
-        self._open.append((height, first))
+        while self.open_calls and self.open_calls[-1][0] >= height:
+            first = self.open_calls.pop()[1]
+        self.open_calls.append((height, first))
 
     def rest(self) -> None:
         """Note that a pickle starts or ends: no call of another is part of one in it."""
-        self._open.clear()
+        self.open_calls.clear()
 
     def findings(self) -> tuple[Finding, ...]:
         """Return the findings in the order of the file."""

@@ -19,17 +19,20 @@ from array import array
 from typing import Any
 
 from safeload.scanning import instructions
+from safeload.scanning.instructions import FLOAT, MAX_MARKS, STARTS, swept
 from safeload.scanning.ledger import Halt, Ledger
 from safeload.scanning.names import GETATTR
 from safeload.scanning.report import PickleFound
 from safeload.scanning.resolver import Resolver
 from safeload.scanning.spelling import SHORT
-from safeload.scanning.values import Reference, Text
+from safeload.scanning.values import NESTED, Listing, Mapping, Reference, Text
 
 # So often, in bytes, the sizes of stack and memo are looked at; a byte adds at most one entry.
 _WINDOW = 1 << 17
 _MAX_STACK = 1 << 19
 _MAX_MEMO_OBJECTS = 1 << 22
+# Texts of the memo that are kept decoded: keys of dicts, which come again and again.
+_MAX_TEXTS = 1 << 12
 _SHORT_TEXT, _TEXT = 0x8C, 0x58
 # Opcodes that look at the byte after them at once.
 _OPERAND = frozenset(b"\x8ch K(\x80\x8b".replace(b" ", b""))
@@ -66,6 +69,7 @@ class Machine:
         self.memo = array("q")
         self.objects: list[Any] = []
         self.gaps = 0
+        self._texts: dict[int, str] = {}
         self.text_at = -1  # Where the text on top of the stack stands, if the last instruction pushed it;
         self.text_end = -1  # and where that instruction ends.
         self.attributes = 0  # References to getattr not yet accounted for by a call.
@@ -90,11 +94,11 @@ class Machine:
         if self.attributes:
             # Held by something other than the one call that is admitted.
             self.ledger.find("dangerous", f"names {GETATTR}, which reaches what it is given", start)
-        self.ledger.pickle(PickleFound(protocol=self.protocol, start=start, end=end))
+        self.ledger.went_through(PickleFound(protocol=self.protocol, start=start, end=end))
         return end
 
     def _shortage(self) -> str:
-        """Say what an instruction lacked: the rest of itself, an entry of the memo, or something on the stack."""
+        """Say what an instruction lacked: a byte, an entry of the memo, or something on the stack."""
         after = self.at + 1
         if after > len(self.data):
             return "the pickle ends early"
@@ -104,11 +108,10 @@ class Machine:
         return "the memo has no such entry" if op in b"hj" else "an instruction takes more than there is"
 
     def _loop(self, pos: int) -> int:
-        data, memo, objects = self.data, self.memo, self.objects
-        steps = instructions.STEPS
-        size = len(data)
-        limit = self.limit
-        stack = self.stack
+        # Everything that the commonest instructions need is a local variable here; the rest see it in `self`.
+        data, memo, objects, below = self.data, self.memo, self.objects, self.below
+        steps, calls, size = instructions.STEPS, self.ledger.open_calls, len(self.data)
+        limit, stack, height = self.limit, self.stack, self.height
         stop = min(limit, pos + _WINDOW)
         text_at = text_end = -1
         dense = True
@@ -127,69 +130,160 @@ class Machine:
                             at = pos
                             raise Halt("the pickle ends early")
                         limit = self.limit = size
-                    self.check_sizes()
+                    if len(stack) + height > _MAX_STACK or len(objects) > _MAX_MEMO_OBJECTS:
+                        raise Halt(
+                            "it holds more objects at once than are followed", "unknown types", limit=True
+                        )
                     stop = min(limit, pos + _WINDOW)
                 at = pos
                 op = data[pos]
                 pos += 1
-                if op == 0x8C:  # SHORT_BINUNICODE
-                    end = pos + 1 + data[pos]
-                    if end > limit:
-                        raise Halt("a text does not fit into the rest")
-                    stack.append(data[pos + 1 : end].decode("utf-8", "surrogatepass"))
-                    pos = text_end = end
-                    text_at = at
-                elif op == 0x94 and dense:  # MEMOIZE
-                    if text_end == at:
-                        memo.append(text_at)
-                    else:
+                if op > 0x80:
+                    if op == 0x8C:  # SHORT_BINUNICODE
+                        end = pos + 1 + data[pos]
+                        if end > limit:
+                            raise Halt("a text does not fit into the rest")
+                        stack.append(data[pos + 1 : end].decode("utf-8", "surrogatepass"))
+                        pos = text_end = end
+                        text_at = at
+                        continue
+                    if op == 0x94 and dense:  # MEMOIZE
+                        if text_end == at:
+                            memo.append(text_at)
+                        else:
+                            value = stack[-1]
+                            memo.append(~len(objects))
+                            objects.append(value)
+                        continue
+                    if op == 0x86 and not (calls and calls[-1][0] >= height + len(stack) - 1):  # TUPLE2
+                        last = stack.pop()
                         value = stack[-1]
-                        memo.append(~len(objects))
-                        objects.append(value)
+                        pair = (value, last)
+                        if type(value) in NESTED or type(last) in NESTED:
+                            stack[-1] = instructions.sequence(pair)
+                        else:
+                            stack[-1] = pair
+                        continue
+                    if (op == 0x85 or op == 0x87) and not calls:  # TUPLE1, TUPLE3
+                        if op == 0x85:
+                            parts: tuple[Any, ...] = (stack[-1],)
+                        elif len(stack) > 2:
+                            parts = tuple(stack[-3:])
+                            del stack[-2:]
+                        else:
+                            raise IndexError
+                        stack[-1] = (
+                            parts if NESTED.isdisjoint(map(type, parts)) else instructions.sequence(parts)
+                        )
+                        continue
+                    if op == 0x88 or op == 0x89:  # NEWTRUE, NEWFALSE
+                        stack.append(op == 0x88)
+                        continue
+                elif op < 0x60:
+                    if op == 0x4B:  # BININT1
+                        stack.append(data[pos])
+                        pos += 1
+                        continue
+                    if op == 0x28:  # MARK
+                        if data[pos] in STARTS and stack:
+                            end = swept(data, pos, limit, stack[-1])
+                            if end > 0:
+                                pos = end
+                                continue
+                        if len(below) < MAX_MARKS:
+                            below.append(stack)
+                            height += len(stack) + 1
+                            stack = []
+                            continue
+                    elif op == 0x58:  # BINUNICODE
+                        start = pos + 4
+                        end = start + int.from_bytes(data[pos:start], "little")
+                        if end <= limit and end - start <= SHORT:
+                            stack.append(data[start:end].decode("utf-8", "surrogatepass"))
+                            pos = text_end = end
+                            text_at = at
+                            continue
+                    elif op == 0x47:  # BINFLOAT
+                        stack.append(FLOAT)
+                        pos += 8
+                        continue
+                    elif op == 0x4E:  # NONE
+                        stack.append(None)
+                        continue
+                    elif op == 0x4A:  # BININT
+                        stack.append(int.from_bytes(data[pos : pos + 4], "little", signed=True))
+                        pos += 4
+                        continue
+                    elif op == 0x4D:  # BININT2
+                        stack.append(data[pos] | data[pos + 1] << 8)
+                        pos += 2
+                        continue
+                    elif op == 0x5D:  # EMPTY_LIST
+                        stack.append(Listing())
+                        continue
                 elif op == 0x68:  # BINGET
                     value = memo[data[pos]]
                     pos += 1
                     stack.append(self.text(value) if value >= 0 else self.recall(~value))
-                elif op == 0x4B:  # BININT1
-                    stack.append(data[pos])
-                    pos += 1
-                elif op == 0x4E:  # NONE
-                    stack.append(None)
-                elif op == 0x4A:  # BININT
-                    stack.append(int.from_bytes(data[pos : pos + 4], "little", signed=True))
+                    continue
+                elif op == 0x71 or op == 0x72:  # BINPUT, LONG_BINPUT
+                    end = pos + 1 if op == 0x71 else pos + 4
+                    if (data[pos] if op == 0x71 else int.from_bytes(data[pos:end], "little")) == len(memo):
+                        if text_end == at:
+                            memo.append(text_at)
+                        else:
+                            value = stack[-1]
+                            memo.append(~len(objects))
+                            objects.append(value)
+                        pos = end
+                        continue
+                elif op == 0x6A:  # LONG_BINGET
+                    value = memo[int.from_bytes(data[pos : pos + 4], "little")]
                     pos += 4
-                elif op == 0x47:  # BINFLOAT
-                    stack.append(instructions.FLOAT)
-                    pos += 8
-                elif op == 0x4D:  # BININT2
-                    stack.append(int.from_bytes(data[pos : pos + 2], "little"))
-                    pos += 2
-                else:
-                    self.at = at
-                    self.text_at, self.text_end = text_at, text_end
-                    pos = steps[op](self, pos)
-                    if self.stopped:
-                        return pos
-                    text_at, text_end = self.text_at, self.text_end
-                    stack = self.stack
-                    dense = not self.gaps
-                    if limit != self.limit:
-                        limit = self.limit
-                        stop = min(limit, pos + _WINDOW)
+                    stack.append(self.text(value) if value >= 0 else self.recall(~value))
+                    continue
+                elif (op == 0x65 or op == 0x75) and below and not (calls and calls[-1][0] >= height - 1):
+                    # APPENDS, SETITEMS
+                    target = below[-1][-1]
+                    if (
+                        type(target) is (Listing if op == 0x65 else Mapping)
+                        and not len(stack) & (op & 0x10) >> 4
+                    ):
+                        target.add(stack)
+                        stack = below.pop()
+                        height -= len(stack) + 1
+                        continue
+                elif op == 0x7D:  # EMPTY_DICT
+                    stack.append(Mapping())
+                    continue
+                self.at, self.stack, self.height = at, stack, height
+                self.text_at, self.text_end = text_at, text_end
+                pos = steps[op](self, pos)
+                if self.stopped:
+                    return pos
+                text_at, text_end = self.text_at, self.text_end
+                stack, height = self.stack, self.height
+                dense = not self.gaps
+                if limit != self.limit:
+                    limit = self.limit
+                    stop = min(limit, pos + _WINDOW)
         except UnicodeDecodeError:
             raise Halt("a text is not UTF-8") from None
         finally:
-            self.at = at
-
-    def check_sizes(self) -> None:
-        """Hold stack and memo within their caps."""
-        if len(self.stack) + self.height > _MAX_STACK or len(self.objects) > _MAX_MEMO_OBJECTS:
-            raise Halt("it holds more objects at once than are followed", "unknown types", limit=True)
+            self.at, self.stack, self.height = at, stack, height
 
     # The memo.
 
-    def text(self, at: int) -> Any:
+    def text(self, at: int) -> str:
         """Return the text whose instruction stands at a place; it was decoded there before."""
+        text = self._texts.get(at)
+        if text is None:
+            if len(self._texts) >= _MAX_TEXTS:
+                self._texts.clear()
+            text = self._texts[at] = self._decoded(at)
+        return text
+
+    def _decoded(self, at: int) -> str:
         data = self.data
         op = data[at]
         if op == _SHORT_TEXT:
@@ -218,7 +312,7 @@ class Machine:
 
     def lowered(self) -> None:
         """Note that the last instruction took several values and left one."""
-        self.ledger.lower(self.height + len(self.stack))
+        self.ledger.lower(self.height + len(self.stack) - 1)
 
     def push_text(self, start: int, length: int, limit: int) -> int:
         """Push text of the file; return where it ends."""

@@ -13,8 +13,8 @@ from safeload.scanning.values import (
     Mapping,
     Plain,
     Reference,
-    Sequence,
     Text,
+    items_of,
 )
 
 _LEVELS = 3
@@ -55,18 +55,17 @@ def _show(value: Any, level: int) -> str:
 def _show_parts(value: Any, level: int) -> str:
     if type(value) is Made:
         return f"{_show(value.called, level)}(…)"
-    if type(value) is Sequence:
-        return f"({_several(value.items, False, level)}{',' if len(value.items) == 1 else ''})"
+    items = items_of(value)
+    if items is not None:
+        return f"({_several(items, level)}{',' if len(items) == 1 else ''})"
     if type(value) is Listing:
-        return f"[{_several(value.items, value.more, level)}]"
+        return f"[{_several(value, level)}]"
     if type(value) is Mapping:
-        keys, values = value.pairs[: 2 * _ITEMS : 2], value.pairs[1 : 2 * _ITEMS : 2]
-        shown = [
-            f"{_show(key, level)}: {_show(item, level)}" for key, item in zip(keys, values, strict=False)
-        ]
-        return "{" + ", ".join(shown + ["…"] * (value.more or len(value.pairs) > 2 * _ITEMS)) + "}"
+        pairs = list(zip(value[: 2 * _ITEMS : 2], value[1 : 2 * _ITEMS : 2], strict=False))
+        shown = [f"{_show(key, level)}: {_show(item, level)}" for key, item in pairs]
+        return "{" + ", ".join(shown + ["…"] * (len(value) > 2 * len(pairs))) + "}"
     return "<object>"
 
 
-def _several(items: Any, more: bool, level: int) -> str:
-    return ", ".join([_show(item, level) for item in items[:_ITEMS]] + ["…"] * (more or len(items) > _ITEMS))
+def _several(items: Any, level: int) -> str:
+    return ", ".join([_show(item, level) for item in items[:_ITEMS]] + ["…"] * (len(items) > _ITEMS))

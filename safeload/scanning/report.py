@@ -1,4 +1,4 @@
-"""What was found in a file, as values that cannot change: verdict, findings, names, calls, arrays, pickles."""
+"""What was found in a file, as values that cannot change: a verdict, and what it rests on."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def text(line: bytes) -> Any:
         spellings = set()
     if line not in spellings:
         raise Halt("a text is not spelled as a pickler spells it")
-    return meant if len(meant) <= SHORT else Text(-1, len(line))
+    return meant if len(meant) <= SHORT else Text(-1, len(meant))
 
 
 def name(line: bytes, encoding: str) -> str:

@@ -1,8 +1,8 @@
 """What calls and states are known to give, and whether native code could be led astray by them.
 
-A dtype, an array, a random number generator and a decision tree are made by native code that believes what it is
-given. Here what it is given is looked at first: what is as the libraries write it passes, what would make them
-use memory that they must not is dangerous, and what cannot be told is unknown.
+A dtype, an array, a random number generator and a decision tree are made by native code that believes what it
+is given. Here that is looked at first: what is as the libraries write it passes, what would make them use
+memory that they must not is dangerous, and what cannot be told is unknown.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from safeload.scanning import dtypes, trees
 from safeload.scanning.dtypes import Corrupting, Unknown
 from safeload.scanning.names import GETATTR
-from safeload.scanning.values import Array, Bytes, Listing, Made, Mapping, Reference, Sequence, Text, class_of
+from safeload.scanning.values import Array, Bytes, Listing, Made, Mapping, Reference, Text, class_of, items_of
 
 _CORES = ("numpy.core", "numpy._core")
 _RECONSTRUCT = {f"{core}.multiarray._reconstruct" for core in _CORES}
@@ -56,7 +56,7 @@ def called(how: str, what: Any, arguments: tuple[Any, ...] | None, found: Found)
     Unknown, Corrupting
         What the libraries would not write; the result is then a :class:`Made`.
     """
-    made = Made(what, None if arguments is None else Sequence(arguments, 0))
+    made = Made(what, arguments)
     name = what.name if type(what) is Reference else ""
     if name == _DTYPE:
         if arguments is None or how != "REDUCE":
@@ -134,7 +134,7 @@ def _from_buffer(arguments: tuple[Any, ...] | None) -> Array:
 
 def _array(state: Any) -> Array:
     """Return the array that the state of numpy's own pickles tells."""
-    items = state.items if type(state) is Sequence else ()
+    items = items_of(state) or ()
     if len(items) != 5 or items[0] != 1 or type(items[0]) is not int or type(items[3]) not in (bool, int):
         raise Unknown("an array's state in a form that numpy does not write")
     shape, dtype, content = dtypes.lengths(items[1]), dtypes.of(items[2]), items[4]
@@ -173,7 +173,7 @@ def _reconstructed(arguments: tuple[Any, ...] | None) -> Made:
         raise Unknown("an object in a form that pickle does not write")
     if base.name == "builtins.object" and state is not None:
         raise Unknown("an object in a form that pickle does not write")
-    return Made(owner, Sequence((), 0))
+    return Made(owner, ())
 
 
 def _check_getattr(how: str, arguments: tuple[Any, ...] | None) -> None:
@@ -187,7 +187,7 @@ def _check_getattr(how: str, arguments: tuple[Any, ...] | None) -> None:
 
 def _check_random(state: Any, data: bytes) -> None:
     """Hold the position of a generator within what it indexes; native code does not."""
-    items = state.items if type(state) is Sequence else (state,)
+    items = items_of(state) or (state,)
     for item in items:
         fields = item.by_text() if type(item) is Mapping else None
         if fields is None or "bit_generator" not in fields:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from safeload.scanning.dtypes import Corrupting, Unknown
-from safeload.scanning.values import Array, Made, Mapping, Sequence
+from safeload.scanning.values import Array, Made, Mapping
 
 _LEAF = -1
 _WORD = 8
@@ -13,7 +13,7 @@ _WORD = 8
 _LEFT, _RIGHT, _FEATURE = "left_child", "right_child", "feature"
 
 
-def check(arguments: Any, state: Any, data: bytes) -> None:
+def check(arguments: tuple[Any, ...] | None, state: Any, data: bytes) -> None:
     """Hold every child within the nodes and every feature within the features.
 
     Parameters
@@ -35,7 +35,7 @@ def check(arguments: Any, state: Any, data: bytes) -> None:
     fields = state.by_text() if type(state) is Mapping else None
     nodes = _array((fields or {}).get("nodes"))
     count = (fields or {}).get("node_count")
-    features = arguments.items[0] if type(arguments) is Sequence and arguments.items else None
+    features = arguments[0] if arguments else None
     if nodes is None or type(count) is not int or type(features) is not int:
         raise Unknown("a decision tree in a form that scikit-learn does not write")
     values = _array((fields or {}).get("values"))

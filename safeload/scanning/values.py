@@ -1,7 +1,7 @@
 """What stands on the interpreter's stack in place of objects.
 
-Whole numbers of up to 64 bits, short text, None, True and False stand for themselves. Everything else is one of these, which
-holds what the rules about states need and no more: an element of a long list is forgotten.
+Whole numbers of up to 64 bits, short text, None, True and False stand for themselves. Everything else is one
+of these, which holds what the rules about states need and no more: an element of a long list is forgotten.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ class Plain:
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
+
+
+FORGOTTEN = Plain("forgotten")
 
 
 class Text:
@@ -43,7 +46,10 @@ class Bytes:
 
 
 class Sequence:
-    """A tuple. Its depth is that of the tuples in it, which hashing it would follow in native code."""
+    """A tuple in which there are tuples; others stand for themselves.
+
+    Its depth is that of the tuples in it, which hashing it would follow in native code.
+    """
 
     __slots__ = ("depth", "items")
 
@@ -52,21 +58,29 @@ class Sequence:
         self.depth = depth
 
 
-class Listing:
-    """A list; the first elements of it, and whether there are more."""
+NESTED = frozenset({tuple, Sequence})
 
-    __slots__ = ("items", "more")
 
-    def __init__(self) -> None:
-        self.items: list[Any] = []
-        self.more = False
+def items_of(value: Any) -> tuple[Any, ...] | None:
+    """Return the elements of what stands for a tuple, or None for anything else."""
+    if type(value) is tuple:
+        return value
+    return value.items if type(value) is Sequence else None
+
+
+class Listing(list[Any]):
+    """A list: its first elements, and one more if there are more."""
+
+    __slots__ = ()
 
     def add(self, items: list[Any]) -> None:
         """Append."""
-        room = KEPT_ITEMS - len(self.items)
-        self.more |= len(items) > room
-        if room > 0:
-            self.items += items[:room]
+        if len(self) <= KEPT_ITEMS:
+            self += items[: KEPT_ITEMS + 1 - len(self)]
+
+    def forget(self) -> None:
+        """Note that there are elements which are not remembered."""
+        self[:] = [FORGOTTEN] * (KEPT_ITEMS + 1)
 
 
 class Collection:
@@ -75,28 +89,29 @@ class Collection:
     __slots__ = ()
 
 
-class Mapping:
-    """A dict; its first entries as keys and values in turn, and whether there are more."""
+class Mapping(list[Any]):
+    """A dict: its first entries, as keys and values in turn; of odd length if there are more."""
 
-    __slots__ = ("more", "pairs")
-
-    def __init__(self) -> None:
-        self.pairs: list[Any] = []
-        self.more = False
+    __slots__ = ()
 
     def add(self, pairs: list[Any]) -> None:
         """Set items."""
-        if len(self.pairs) + len(pairs) > 2 * KEPT_ENTRIES:
-            self.more = True
-            return
-        self.pairs += pairs
+        if len(self) + len(pairs) > 2 * KEPT_ENTRIES:
+            self.forget()
+        elif not len(self) % 2:
+            self += pairs
+
+    def forget(self) -> None:
+        """Note that there are entries which are not remembered."""
+        if not len(self) % 2:
+            self.append(FORGOTTEN)
 
     def by_text(self) -> dict[str, Any] | None:
         """Return the entries if all keys are text and all are remembered, else None."""
-        keys = self.pairs[::2]
-        if self.more or not all(type(key) is str for key in keys):
+        keys = self[::2]
+        if len(self) % 2 or not all(type(key) is str for key in keys):
             return None
-        return dict(zip(keys, self.pairs[1::2], strict=True))
+        return dict(zip(keys, self[1::2], strict=True))
 
 
 class Reference:
