@@ -26,6 +26,8 @@ class Limits:
         Unfolded size up to which the ratio is not looked at, in bytes.
     decompressor_bytes
         Memory that a decompressor may ask for its own dictionary, in bytes.
+    schema_bytes
+        Size of a structured description within an artifact (skops' ``schema.json``), unfolded, in bytes.
     members
         Entries of an archive.
     nesting
@@ -43,6 +45,7 @@ class Limits:
     decompression_ratio: int = 1_000
     ratio_floor_bytes: int = 16 * _MIB
     decompressor_bytes: int = 128 * _MIB
+    schema_bytes: int = 64 * _MIB
     members: int = 100_000
     nesting: int = 200
 

@@ -93,9 +93,11 @@ class Verified:
         Exact names of the types that may be made in addition to what the format admits by itself.
     keys
         The ids of the keys whose signatures verified.
+    skops_defaults
+        To which of the types that skops trusts by itself the policy restricts it; None for all of them.
     """
 
-    __slots__ = ("blob", "format", "keys", "statement", "trusted")
+    __slots__ = ("blob", "format", "keys", "skops_defaults", "statement", "trusted")
 
     def __init__(
         self,
@@ -106,6 +108,7 @@ class Verified:
         statement: Statement | None,
         trusted: frozenset[str],
         keys: tuple[KeyId, ...],
+        skops_defaults: frozenset[str] | None,
     ) -> None:
         if proof is not _GATE:
             raise RuntimeError("only the gate makes Verified; call safeload.verification.verify")
@@ -114,6 +117,7 @@ class Verified:
         self.statement = statement
         self.trusted = trusted
         self.keys = keys
+        self.skops_defaults = skops_defaults
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("what was verified here is verified here only; it is not pickled or copied")
@@ -276,6 +280,7 @@ def admit(blob: Blob, authentic: Authentic) -> Verified:
                 statement=signed,
                 trusted=frozenset(signed.globals or ()) | (authentic._expected.trusted or frozenset()),
                 keys=keys,
+                skops_defaults=authentic._policy.skops_defaults,
             )
         assert mismatch is not None  # noqa: S101  there is at least one claim
         raise mismatch
@@ -476,4 +481,5 @@ def _admit_unsigned(blob: Blob, expected: Expectation, policy: Policy) -> Verifi
         statement=None,
         trusted=expected.trusted or frozenset(),
         keys=(),
+        skops_defaults=policy.skops_defaults,
     )

@@ -1,59 +1,85 @@
-"""A skops file is looked over as a ZIP archive, within limits, before skops sees it.
+"""A skops file is looked over as an archive, within limits, before skops sees it.
 
 Nobody below bounds what a ZIP member unfolds to: zipfile unfolds a piece before it compares with the size
 that is announced, skops reads members whole, and SciPy opens the archives that skops keeps sparse matrices
 in. So members are unfolded here, each with its announced size as a cap, archives within archives too; and
 where anything was compressed, skops is given a new archive of the same members that is not.
+
+What the schema says is checked in ``skops_schema.py``, how the archive lies in the file in ``zip_layout.py``.
 """
 
 from __future__ import annotations
 
 import io
-import re
-import struct
 import zipfile
 import zlib
+from dataclasses import dataclass
 
 from safeload.errors import LimitExceeded, MalformedError
+from safeload.formats import skops_arrays, skops_schema, zip_layout
+from safeload.formats.skops_schema import Schema
 from safeload.limits import Limits
 
 SCHEMA = "schema.json"
 
-_MAX_SCHEMA_BYTES = 1 << 26
-# A sparse matrix is an archive in the archive; nothing is deeper.
-_MAX_DEPTH = 2
-_ENTRY = b"PK\x03\x04"
-_DIRECTORY_ENTRY = b"PK\x01\x02"
-_LOCAL_HEADER = struct.Struct("<4s5H3I2H")
-# Possessive: a text has one reading, and a string that does not end is one token, so that it takes one pass.
-_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+# A schema is parsed into many times its own size. One that lies in the file uncompressed has paid for that.
+_SCHEMA_FLOOR, _SCHEMA_RATIO = 4 << 20, 32
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A checked skops file.
+
+    Parameters
+    ----------
+    data
+        An archive that skops may be given: the file itself, or the same members without compression.
+    schema
+        What it refers to.
+    """
+
+    data: bytes
+    schema: Schema
 
 
 def checked(data: bytes, limits: Limits) -> bytes:
-    """Return an archive that skops may be given: `data`, or the same members without compression.
+    """Return an archive that skops may be given; see :func:`opened`."""
+    return opened(data, limits).data
+
+
+def opened(data: bytes, limits: Limits) -> Opened:
+    """Check a skops file.
 
     Raises
     ------
     LimitExceeded
-        Too many members, too many bytes unfolded, or a schema nested too deep.
+        Too many members, too many bytes unfolded, or a schema too large or nested too deep.
     MalformedError
-        No archive; bytes before it; a member twice, encrypted, or of another size or checksum than announced;
-        no schema.
+        It is no archive in the one layout that is read, or its schema or a member is not as skops writes it.
     """
     budget = _Budget(len(data), limits)
     try:
-        archive = _Archive(data, budget, depth=1)
-    except _NotAnArchive:
+        entries = budget.members_of(data)
+    except zip_layout.NotAnArchive:
         raise MalformedError("it is not a skops archive") from None
-    schema = archive.members.get(SCHEMA)
+    schema = next((entry for entry in entries if entry.name == SCHEMA), None)
     if schema is None:
         raise MalformedError("the archive has no schema.json")
-    _check_schema(schema, limits)
-    return archive.plain()
-
-
-class _NotAnArchive(Exception):
-    pass
+    if schema.size > min(limits.schema_bytes, max(_SCHEMA_FLOOR, _SCHEMA_RATIO * schema.packed)):
+        raise LimitExceeded(f"the schema of {schema.packed} bytes unfolds to {schema.size}")
+    state = skops_schema.parse(bytes(_unfolded(data, schema)), limits, paid=schema.packed)
+    members = {entry.name: _unfolded(data, entry) for entry in entries if entry.name != SCHEMA}
+    found = skops_schema.check(state, members)
+    was_compressed = any(entry.method != zip_layout.STORED for entry in entries)
+    for name, class_name in found.sparse.items():
+        inner = _inner(members[name], budget)
+        skops_arrays.check_sparse(inner[0], class_name)
+        if inner[1]:
+            members[name] = _archive_of(inner[0])
+            was_compressed = True
+    if was_compressed:
+        data = _archive_of({**members, SCHEMA: _unfolded(data, schema)})
+    return Opened(data, found)
 
 
 class _Budget:
@@ -67,110 +93,52 @@ class _Budget:
         )
         self._members = limits.members
 
-    def spend_members(self, data: bytes) -> None:
-        # Each entry of the directory starts with these bytes; so they are counted before any is read.
-        self._members -= data.count(_DIRECTORY_ENTRY)
+    def members_of(self, data: bytes | memoryview) -> list[zip_layout.Member]:
+        """Return the members of an archive, if there may be as many that unfold to as much."""
+        # The end record says how many there are, and exactly so many are read.
+        self._members -= zip_layout.count(data)
         if self._members < 0:
             raise LimitExceeded(f"the archive has more than {self._limits.members} members")
-
-    def spend_bytes(self, size: int) -> None:
-        self._bytes -= size
+        found = zip_layout.members(data)
+        self._bytes -= sum(entry.size for entry in found)
         if self._bytes < 0:
             raise LimitExceeded(f"the archive of {self._size} bytes unfolds to more than is allowed")
+        return found
 
 
-class _Archive:
-    """The members of an archive, unfolded."""
-
-    def __init__(self, data: bytes, budget: _Budget, *, depth: int) -> None:
-        self._data = data
-        self._was_compressed = False
-        self.members: dict[str, bytes] = {}
-        budget.spend_members(data)
-        for entry in _entries(data):
-            if entry.filename in self.members:
-                raise MalformedError("the archive holds a member twice")
-            budget.spend_bytes(entry.file_size)
-            if entry.filename == SCHEMA and entry.file_size > _MAX_SCHEMA_BYTES:
-                raise LimitExceeded(f"the schema unfolds to {entry.file_size} bytes")
-            member = _unfolded(data, entry)
-            self._was_compressed |= entry.compress_type != zipfile.ZIP_STORED
-            if member.startswith(_ENTRY):
-                try:
-                    inner = _Archive(member, budget, depth=depth + 1)
-                except _NotAnArchive:
-                    pass  # Bytes that only begin like one; whoever opens them fails as this did.
-                else:
-                    if depth >= _MAX_DEPTH:
-                        raise MalformedError("an archive in an archive in an archive")
-                    self._was_compressed |= inner._was_compressed
-                    member = inner.plain()
-            self.members[entry.filename] = member
-
-    def plain(self) -> bytes:
-        """Return an archive of these members in which nothing is compressed."""
-        if not self._was_compressed:
-            return self._data
-        file = io.BytesIO()
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-            for name, member in self.members.items():
-                archive.writestr(zipfile.ZipInfo(name), member)
-        return file.getvalue()
-
-
-def _entries(data: bytes) -> list[zipfile.ZipInfo]:
+def _inner(member: bytes | memoryview, budget: _Budget) -> tuple[dict[str, bytes | memoryview], bool]:
+    """Return the members of the archive of a sparse matrix, and whether any was compressed."""
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            entries = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError, NotImplementedError, struct.error):
-        raise _NotAnArchive from None
-    # zipfile adds what stands before the archive to the offsets; a file of ours starts with its first entry.
-    if not entries or min(entry.header_offset for entry in entries) != 0:
-        raise MalformedError("other bytes stand before the archive, or it is empty")
-    return entries
+        entries = budget.members_of(member)
+    except zip_layout.NotAnArchive:
+        raise MalformedError("a sparse matrix is not in an archive") from None
+    unfolded = {entry.name: _unfolded(member, entry) for entry in entries}
+    return unfolded, any(entry.method != zip_layout.STORED for entry in entries)
 
 
-def _unfolded(data: bytes, entry: zipfile.ZipInfo) -> bytes:
+def _archive_of(members: dict[str, bytes | memoryview]) -> bytes:
+    """Return an archive of members in which nothing is compressed."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, member in members.items():
+            archive.writestr(zipfile.ZipInfo(name), member)
+    return file.getvalue()
+
+
+def _unfolded(data: bytes | memoryview, entry: zip_layout.Member) -> bytes | memoryview:
     """Return a member's bytes, of which there are as many as announced."""
-    if entry.flag_bits & 1:
-        raise MalformedError("the archive is encrypted")
-    header = data[entry.header_offset : entry.header_offset + _LOCAL_HEADER.size]
-    if len(header) != _LOCAL_HEADER.size or not header.startswith(_ENTRY):
-        raise MalformedError("a member of the archive is not where its directory says")
-    *_, name_length, extra_length = _LOCAL_HEADER.unpack(header)
-    start = entry.header_offset + _LOCAL_HEADER.size + name_length + extra_length
-    raw = data[start : start + entry.compress_size]
-    if entry.compress_type == zipfile.ZIP_STORED:
+    raw = memoryview(data)[entry.start : entry.start + entry.packed]
+    member: bytes | memoryview
+    if entry.method == zip_layout.STORED:
         member = raw
-        whole = len(raw) == entry.file_size
-    elif entry.compress_type == zipfile.ZIP_DEFLATED:
+        whole = len(raw) == entry.size
+    else:
         stream = zlib.decompressobj(-zlib.MAX_WBITS)
         try:
-            member = stream.decompress(raw, entry.file_size + 1)
+            member = stream.decompress(raw, entry.size + 1)
         except zlib.error:
             raise MalformedError("a member of the archive is damaged") from None
-        whole = stream.eof and not stream.unused_data and len(member) == entry.file_size
-    else:
-        raise MalformedError("a member of the archive is compressed in a way that skops does not write")
-    if not whole or zlib.crc32(member) != entry.CRC:
+        whole = stream.eof and not stream.unused_data and len(member) == entry.size
+    if not whole or zlib.crc32(member) != entry.crc:
         raise MalformedError("a member of the archive is not as its directory says")
     return member
-
-
-def _check_schema(schema: bytes, limits: Limits) -> None:
-    try:
-        schema.decode("utf-8")
-    except UnicodeDecodeError:
-        raise MalformedError("the schema is not in UTF-8") from None
-    if b"\0" in schema:
-        # By these the JSON reader would tell another encoding.
-        raise MalformedError("the schema is not in UTF-8")
-    depth = 0
-    for token in _TOKEN.finditer(schema):
-        character = schema[token.start()]
-        if character in b"[{":
-            depth += 1
-            if depth > limits.nesting:
-                raise LimitExceeded(f"the schema is nested deeper than {limits.nesting} levels")
-        elif character in b"]}":
-            depth -= 1

@@ -6,16 +6,19 @@ it is what the caller or the policy names. It is never taken from the file that 
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import IO, Any
 
-from safeload.errors import SerializationError, UntrustedType, brief
-from safeload.formats import skops_archive
+from safeload.errors import SafeloadError, SerializationError, UntrustedType, brief
+from safeload.formats import skops_archive, skops_types
 from safeload.formats.base import refuse_options
 from safeload.formats.equality import difference
 from safeload.limits import Limits
 from safeload.verification import Verified
 
 _SHOWN_TYPES = 20
+# Loaders have limits of their own; what is being dumped is not hostile.
+_WIDEST = Limits(**{entry.name: 1 << 62 for entry in fields(Limits)})
 
 
 class SkopsFormat:
@@ -39,6 +42,7 @@ class SkopsFormat:
         types = skops.io.get_untrusted_types(data=data)
         # These bytes were made by the line above and have not left this process.
         _require_exact(obj, skops.io.loads(data, trusted=types))
+        _require_readable(data, frozenset(types))
         file.write(data)
         return tuple(sorted(types))
 
@@ -48,11 +52,16 @@ class SkopsFormat:
         Raises
         ------
         UntrustedType
-            With exactly the types that are missing.
+            With exactly the types that are missing; or for one that runs its own state in an unsigned file.
+        MalformedError, LimitExceeded
+            It is not as skops writes it; see ``skops_archive.py``, ``skops_schema.py``, ``skops_types.py``.
         """
         import skops.io
 
-        data = skops_archive.checked(verified.blob.data, limits)
+        opened = skops_archive.opened(verified.blob.data, limits)
+        data, schema = opened.data, opened.schema
+        signed = verified.statement is not None
+        skops_types.check_names(schema, verified.trusted, verified.skops_defaults, signed=signed)
         missing = tuple(sorted(set(skops.io.get_untrusted_types(data=data)) - verified.trusted))
         if missing:
             shown = ", ".join(brief(name) for name in missing[:_SHOWN_TYPES])
@@ -62,6 +71,8 @@ class SkopsFormat:
                 hint="If you know them and where the file comes from, name them in trusted=.",
                 types=missing,
             )
+        # Every name is on the list now, so that looking it up runs no more than skops would.
+        skops_types.check_kinds(schema, verified.trusted)
         return skops.io.loads(data, trusted=sorted(verified.trusted))
 
     def globals_of(self, data: bytes, limits: Limits) -> tuple[str, ...]:
@@ -70,6 +81,17 @@ class SkopsFormat:
 
         plain = skops_archive.checked(data, limits)
         return tuple(sorted(skops.io.get_untrusted_types(data=plain)))
+
+
+def _require_readable(data: bytes, types: frozenset[str]) -> None:
+    """Refuse to store what would not be loaded."""
+    try:
+        skops_types.check_kinds(skops_archive.opened(data, _WIDEST).schema, types)
+    except SafeloadError as error:
+        raise SerializationError(
+            f"skops writes it in a way that would not be read back ({error.problem})",
+            hint='Use format="joblib".',
+        ) from error
 
 
 def _require_exact(obj: Any, loaded: Any) -> None:
