@@ -19,6 +19,7 @@ from typing import Any
 import joblib
 import numpy as np
 from support import estimators
+from threadpoolctl import threadpool_limits
 
 from corpus.entry import installed
 from corpus.gadgets import searched
@@ -258,7 +259,8 @@ def _by_skops() -> Iterator[Benign]:
 @lru_cache(maxsize=1)
 def files() -> tuple[Benign, ...]:
     """Return all of them."""
-    with warnings.catch_warnings():
+    # Many threads on tiny data cost more than they save, the more so beside other tests.
+    with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = (*_written(), *_by_skops())
     assert len({one.name for one in found}) == len(found)
