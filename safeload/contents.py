@@ -51,7 +51,7 @@ def examine(
 
 
 def _pickle(data: bytes, limits: Limits, known: frozenset[str], own_state: frozenset[str]) -> Report:
-    """Read it as joblib does; where that steps over arrays, also as ``pickle.load``, which steps over none."""
+    """Read it as joblib does; where that steps over arrays, also as ``pickle.load`` does."""
     report = scan(data, limits, known, own_state=own_state)
     if report.compressor or not report.arrays:
         return report

@@ -78,7 +78,7 @@ def _plain(report: Any) -> dict[str, Any]:
     JSON's readers go.
     """
     calls: list[dict[str, Any]] = []
-    waiting = [(call, None) for call in reversed(report.calls)]
+    waiting: list[tuple[Any, int | None]] = [(call, None) for call in reversed(report.calls)]
     while waiting:
         call, parent = waiting.pop()
         number = len(calls)
@@ -143,7 +143,8 @@ def _add_report(tree: Any, report: Any) -> None:
         branch,
         "findings",
         [
-            f"[{_COLOURS[finding.verdict]}]{finding.verdict}[/] {safe(finding.reason)} [dim]at {finding.offset}[/]"
+            f"[{_COLOURS[finding.verdict]}]{finding.verdict}[/] {safe(finding.reason)} "
+            f"[dim]at {finding.offset}[/]"
             for finding in sorted(report.findings, key=lambda one: one.verdict != report.verdict)
         ],
     )

@@ -1,7 +1,7 @@
 """An inspection as one HTML page that needs nothing else: no script, no picture, no other address.
 
-Everything in it that comes from the file is escaped, and a policy in the page's head forbids the browser to run
-or fetch anything, in case an escape was missed.
+Everything in it that comes from the file is escaped, and a policy in the page's head forbids the browser to
+run or fetch anything, in case an escape was missed.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from safeload.errors import printable
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _STYLE = """
-:root { color-scheme: light dark; --line: #8884; --dim: #777; --good: #1a7f37; --doubt: #9a6700; --bad: #cf222e }
+:root { color-scheme: light dark; --line: #8884; --dim: #777 }
+:root { --good: #1a7f37; --doubt: #9a6700; --bad: #cf222e }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.4rem; overflow-wrap: anywhere } h2 { font-size: 1.1rem; margin-top: 2rem }
 table { border-collapse: collapse; width: 100% }
-th, td { text-align: left; vertical-align: top; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid var(--line) }
+th, td { text-align: left; vertical-align: top; padding: .25rem .75rem .25rem 0 }
+th, td { border-bottom: 1px solid var(--line) }
 th { font-weight: 600; white-space: nowrap } td { overflow-wrap: anywhere }
 code { font: 13px/1.5 ui-monospace, monospace; overflow-wrap: anywhere }
 .verdict { display: inline-block; padding: .1rem .6rem; border-radius: 1rem; color: #fff; font-weight: 600 }
 .good { background: var(--good) } .doubt { background: var(--doubt) } .bad { background: var(--bad) }
 .dim { color: var(--dim) } ul { list-style: none; padding-left: 1.2rem; border-left: 1px solid var(--line) }
-details > summary { cursor: pointer }
 """
 _CLASSES = {
     "data": "good",

@@ -79,7 +79,8 @@ class DType:
                 f"{name}: {part.shown if not part.fields else part.code}"
                 for name, (part, _) in self.fields.items()
             ]
-            return "{" + ", ".join(shown[:8] + ["…"] * (len(shown) > 8)) + "}"
+            text = ", ".join(shown[:8] + ["…"] * (len(shown) > 8))
+            return "{" + (text if len(text) < 300 else text[:300] + "…") + "}"
         return self.order + self.code if self.order in "<>" else self.code
 
     def use(self) -> DType:

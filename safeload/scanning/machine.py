@@ -30,7 +30,8 @@ from safeload.scanning.values import NESTED, Listing, Mapping, Reference, Text
 # So often, in bytes, the sizes of stack and memo are looked at; a byte adds at most one entry.
 _WINDOW = 1 << 17
 _MAX_STACK = 1 << 19
-_MAX_MEMO_OBJECTS = 1 << 22
+# Objects in the memo: a number that costs little, and more where the file is large enough to need them.
+_MEMO_OBJECTS, _BYTES_PER_OBJECT = 1 << 19, 6
 # Texts of the memo that are kept decoded: keys of dicts, which come again and again.
 _MAX_TEXTS = 1 << 12
 _SHORT_TEXT, _TEXT = 0x8C, 0x58
@@ -115,6 +116,7 @@ class Machine:
         stop = min(limit, pos + _WINDOW)
         text_at = text_end = -1
         dense = True
+        most = _MEMO_OBJECTS + size // _BYTES_PER_OBJECT
         at = pos
         try:
             while True:
@@ -130,7 +132,7 @@ class Machine:
                             at = pos
                             raise Halt("the pickle ends early")
                         limit = self.limit = size
-                    if len(stack) + height > _MAX_STACK or len(objects) > _MAX_MEMO_OBJECTS:
+                    if len(stack) + height > _MAX_STACK or len(objects) > most:
                         raise Halt(
                             "it holds more objects at once than are followed", "unknown types", limit=True
                         )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from safeload.scanning import names
 from safeload.scanning.ledger import MAX_GLOBALS, Halt, Ledger
-from safeload.scanning.spelling import SHORT
 from safeload.scanning.values import Reference
+
+# Of a module or a name, in characters.
+_MAX_LENGTH = 256
 
 
 class Resolver:
@@ -39,7 +41,7 @@ class Resolver:
         found = self._references.get(key)
         if found is not None:
             return found
-        if len(module) > SHORT or len(name) > SHORT:
+        if len(module) > _MAX_LENGTH or len(name) > _MAX_LENGTH:
             raise Halt("a name is longer than any name is", "unknown types", limit=True)
         if len(self._references) >= MAX_GLOBALS:
             raise Halt(f"it names more than {MAX_GLOBALS} classes and functions", "unknown types", limit=True)

@@ -14,7 +14,19 @@ from typing import Any
 from safeload.scanning import dtypes, trees
 from safeload.scanning.dtypes import Corrupting, Unknown
 from safeload.scanning.names import GETATTR
-from safeload.scanning.values import Array, Bytes, Listing, Made, Mapping, Reference, Text, class_of, items_of
+from safeload.scanning.values import (
+    Array,
+    Bytes,
+    Collection,
+    Listing,
+    Made,
+    Mapping,
+    Reference,
+    Sequence,
+    Text,
+    class_of,
+    items_of,
+)
 
 _CORES = ("numpy.core", "numpy._core")
 _RECONSTRUCT = {f"{core}.multiarray._reconstruct" for core in _CORES}
@@ -28,6 +40,12 @@ _MT19937_KEY = 624
 _PHILOX_BUFFER = 4
 # Encodings by name would run code; this one is how protocols below 3 write bytes.
 _ENCODE = "_codecs.encode"
+
+_FILLED = {"builtins.bytes", "builtins.bytearray", "builtins.set", "builtins.frozenset", "builtins.list"} | {
+    "builtins.tuple",
+    "collections.deque",
+}
+_WRITTEN = (str, Text, Bytes, Listing, Mapping, Collection, tuple, Sequence)
 
 Found = Callable[[Array], None]
 
@@ -72,8 +90,17 @@ def called(how: str, what: Any, arguments: tuple[Any, ...] | None, found: Found)
         return _encoded(arguments)
     elif name == "builtins.bytes" and arguments == ():
         return Bytes(-1, 0)
+    elif name in _RECONSTRUCT:
+        _check_reconstruct(arguments)
+    elif name in _FILLED and not (
+        arguments is not None and all(type(part) in _WRITTEN for part in arguments[:1])
+    ):
+        # A number would be a length here, and a range as long as it likes.
+        raise Unknown(f"a call of {name} that asks for more than is in the file")
     elif name == "copyreg._reconstructor" and how == "REDUCE":
         return _reconstructed(arguments)
+    elif name in ("copyreg.__newobj__", "copyreg.__newobj_ex__"):
+        raise Unknown("an object that is made in a roundabout way")
     elif name == "builtins.type" and (arguments is None or len(arguments) != 1):
         raise Unknown("a call that makes a class")
     elif name == GETATTR:
@@ -105,6 +132,17 @@ def built(target: Made, state: Any, data: bytes, found: Found) -> None:
         trees.check(target.arguments, state, data)
     elif name.startswith(_RANDOM):
         _check_random(state, data)
+
+
+def _check_reconstruct(arguments: tuple[Any, ...] | None) -> None:
+    """Admit the empty array that numpy starts from, and no other."""
+    if arguments is None or len(arguments) != 3 or type(arguments[0]) is not Reference:
+        raise Unknown("an array in a form that numpy does not write")
+    kind = arguments[2]
+    if (kind.length if type(kind) is Bytes else len(kind) if type(kind) is str else 0) != 1:
+        raise Unknown("an array in a form that numpy does not write")
+    if math.prod(dtypes.lengths(arguments[1])):
+        raise Unknown("an array in a form that numpy does not write")
 
 
 def _check_scalar(arguments: tuple[Any, ...] | None) -> None:
