@@ -1,6 +1,6 @@
 """Side by side with other scanners on the corpus of the tests: ``python -m benchmarks.scanners``.
 
-With ``--python PATH`` the other scanners are looked for in the environment of that interpreter, which keeps
+With ``--python PATH`` the others are looked for in the environment of that interpreter, which keeps
 what they pin apart::
 
     python -m venv /tmp/scanners && /tmp/scanners/bin/pip install picklescan fickling modelscan typing_extensions
@@ -124,8 +124,8 @@ def _document(table: str, made: int, attacks: int, harmless: int) -> str:
 
 Made by `python -m benchmarks.scanners --write docs/scanners.md`, on the corpus that the tests generate
 (`tests/corpus/`): {made} files that attack, {attacks} of them confirmed in the same run to execute when
-loaded by the loader that they are for, and {harmless} harmless files. Each file is scanned in a process of its
-own, with each scanner's defaults.
+loaded by the loader that they are for, and {harmless} harmless files. Each file is scanned in a process of
+its own, with each scanner's defaults.
 
 {table}
 
@@ -136,8 +136,8 @@ own, with each scanner's defaults.
 - **crash**: another exception, a signal, or no answer within {SECONDS} seconds.
 
 The corpus is safeload's own, so the figures say how far each scanner covers these techniques, and nothing
-about files that none of us has thought of. By its design fickling takes every import that it does not know for
-unsafe.
+about files that none of us has thought of. By its design fickling takes every import that it does not know
+for unsafe.
 """
 
 

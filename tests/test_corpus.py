@@ -105,5 +105,5 @@ def test_without_a_signature_no_file_that_attacks_is_loaded(attacks: dict[Path, 
 
 # PLACE FOR LOADING WITH allow=: sign each of `attacks` whose loader is joblib or pickle with a key that the
 # loader knows, load it with allow= every preset, and expect UntrustedType (or another PolicyError) and no
-# marker; load each of `harmless` whose `named` is true in the same way, and expect the object. To be written when
-# load(allow=...) exists; skops files with trusted= all that they ask for belong here too.
+# marker; load each of `harmless` whose `named` is true in the same way, and expect the object. To be written
+# when load(allow=...) exists; skops files with trusted= all that they ask for belong here too.
