@@ -3,7 +3,8 @@
 With ``--python PATH`` the others are looked for in the environment of that interpreter, which keeps
 what they pin apart::
 
-    python -m venv /tmp/scanners && /tmp/scanners/bin/pip install picklescan fickling modelscan typing_extensions
+    python -m venv /tmp/scanners && /tmp/scanners/bin/pip install picklescan fickling modelscan \
+        typing_extensions
     python -m benchmarks.scanners --python /tmp/scanners/bin/python --write docs/scanners.md
 
 Of the files that attack, only those count that were confirmed in this very run to execute when loaded. The
