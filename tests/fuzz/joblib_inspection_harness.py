@@ -1,8 +1,8 @@
 """Inspection of pickles and joblib files: it ends in a verdict or a refusal, and what it calls data is data.
 
 Data asks for no class or function: neither the unpickler in C nor the one in Python looks anything up, and
-the two agree on whether it can be read at all. Both are given a lookup that refuses, so that nothing can run here
-whatever inspection says.
+the two agree on whether it can be read at all. Both are given a lookup that refuses, so that nothing can run
+here whatever inspection says.
 """
 
 from __future__ import annotations
