@@ -13,6 +13,9 @@ from safeload.limits import Limits
 from safeload.scanning import STANDARD, Report, onnx_header, safetensors_header, scan
 from safeload.scanning.report import VERDICTS, Finding, Verdict
 
+_NPY = b"\x93NUMPY"
+_SCHEMA = b"schema.json"
+
 
 def examine(
     data: bytes, limits: Limits, known: frozenset[str] = STANDARD, own_state: frozenset[str] = frozenset()
@@ -38,6 +41,8 @@ def examine(
     try:
         if magic.identify(data) == "skops":
             return _archive(data, limits, known, own_state)
+        if data.startswith(_NPY):
+            return _not_looked_into("an array in numpy's own format", data)
         if safetensors_header.is_one(data):
             return _safetensors(data, limits, known, own_state)
         # No pickle starts with the byte that an ONNX file starts with.
@@ -50,6 +55,11 @@ def examine(
             verdict=verdict, reason=str(error), offset=0, limit=isinstance(error, LimitExceeded)
         )
         return Report(verdict=verdict, findings=(finding,), size=len(data), unfolded_size=len(data))
+
+
+def _not_looked_into(what: str, data: bytes) -> Report:
+    finding = Finding(verdict="unknown types", reason=f"is {what}, which is not looked into", offset=0)
+    return Report(verdict="unknown types", findings=(finding,), size=len(data), unfolded_size=len(data))
 
 
 def _pickle(data: bytes, limits: Limits, known: frozenset[str], own_state: frozenset[str]) -> Report:
@@ -94,6 +104,8 @@ def _safetensors(data: bytes, limits: Limits, known: frozenset[str], own_state: 
 
 def _archive(data: bytes, limits: Limits, known: frozenset[str], own_state: frozenset[str]) -> Report:
     """Ask skops which types in an archive it does not trust by itself."""
+    if _SCHEMA not in data:
+        return _not_looked_into("an archive of another kind than skops'", data)
     types = formats.globals_of("skops", data, limits, where="") or ()
     findings = tuple(
         Finding(

@@ -294,14 +294,16 @@ def admit(blob: Blob, authentic: Authentic) -> Verified:
                 mismatch = mismatch or error
                 continue
             _check_expiry(signed, authentic._moment)
+            trusted = frozenset(signed.globals or ()) | (authentic._expected.trusted or frozenset())
+            allowed = _allowed(authentic._expected, authentic._policy)
             return Verified(
                 _GATE,
                 blob=blob,
                 format=signed.format,
                 statement=signed,
-                trusted=frozenset(signed.globals or ()) | (authentic._expected.trusted or frozenset()),
+                trusted=trusted if allowed is None else trusted & allowed,
                 admitted=None if signed.globals is None else frozenset(signed.globals),
-                allowed=_allowed(authentic._expected, authentic._policy),
+                allowed=allowed,
                 keys=keys,
                 skops_defaults=authentic._policy.skops_defaults,
             )

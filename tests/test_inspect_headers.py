@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import struct
 
@@ -154,4 +153,4 @@ def test_skops_types_are_those_of_its_own_audit() -> None:
     assert contents.examine(data, LIMITS, known).verdict == "known types"
     assert contents.examine(data, LIMITS, known, known).verdict == "unknown types"
     assert look(data[:-30]).verdict == "malformed"
-    assert look(io.BytesIO(b"PK\x03\x04").getvalue()).verdict == "malformed"
+    assert look(b"PK\x03\x04").verdict == "unknown types"  # Of another kind, or none.

@@ -106,7 +106,7 @@ def test_compression_hides_nothing(module: str, name: str, method: str) -> None:
     from safeload.formats.compression import decompress
     from safeload.magic import compressor
 
-    unfolded = decompress(data, compressor(data) or "", LIMITS)
+    unfolded = bytes(decompress(data, compressor(data) or "", LIMITS))
     file = io.BytesIO()
     from joblib.numpy_pickle_utils import _write_fileobject
 

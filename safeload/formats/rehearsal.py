@@ -123,6 +123,8 @@ class _Cast:
             return _never_called(full)
         if full == "numpy.dtype":
             return _DType
+        if full == "copyreg._reconstructor":
+            return _RECONSTRUCTOR
         return _Random if full.startswith("numpy.random.") else _StandIn
 
     def _attribute(self, *arguments: Any) -> Any:
@@ -138,11 +140,20 @@ def _never_called(full: str) -> Any:
     return _Called(full, (_StandIn,), {"judge": staticmethod(lambda *_: _refuse_call(full))})
 
 
+def _reconstructed(kind: Any = None, *_: Any) -> Any:
+    """Return what stands for an object without a constructor's call, as protocols 0 and 1 make them."""
+    return _Wrapper() if kind is _Wrapper else _StandIn()
+
+
+_RECONSTRUCTOR = _Called("copyreg._reconstructor", (_StandIn,), {"judge": staticmethod(_reconstructed)})
+
+
 def _encoded(*arguments: Any) -> Any:
     """Admit ``encode(text, "latin1")``, which is how bytes stand in old protocols, and nothing else."""
     if len(arguments) != 2 or not isinstance(arguments[0], str) or arguments[1] != "latin1":
         _refuse_call(_ENCODE)
-    return b""
+    # The same bytes; a number that does not fit raises, here as there.
+    return str(arguments[0]).encode("latin1")
 
 
 def _refuse_call(full: str) -> None:

@@ -133,6 +133,9 @@ def _end(view: memoryview) -> tuple[int, int, int]:
             raise MalformedError("the archive's ZIP64 end record is not where it must be")
         if disk or disk_2 or disk_3 or disks != 1:
             raise MalformedError("the archive is one of several parts")
+    elif bytes(view[max(0, position - _LOCATOR_64.size) :][:4]) == b"PK\x06\x07":
+        # zipfile looks for a locator there whatever the end record says, and would follow it.
+        raise MalformedError("the archive has a second end record that its first does not point to")
     if offset + size != position:
         raise MalformedError("bytes stand between, before or after the parts of the archive")
     return number, offset, position

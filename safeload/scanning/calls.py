@@ -31,6 +31,16 @@ _NO_TEXT = frozenset(
 )
 
 
+_ANYTHING = frozenset(
+    {
+        "_codecs.encode",
+        "builtins.getattr",
+        "builtins.str",
+        "copyreg._reconstructor",
+        "numpy._core.multiarray.scalar",
+        "numpy.core.multiarray.scalar",
+    }
+)
 _CALLS = frozenset({"REDUCE", "OBJ", "INST"})
 
 
@@ -75,7 +85,13 @@ def _stack_global(machine: Machine, pos: int) -> int:
 def _is_no_text(part: Made | Reference) -> bool:
     """Tell whether something is surely no text, so that an unpickler refuses it as a name."""
     named = part if type(part) is Reference else part.called if type(part) is Made else None
-    return type(named) is Reference and named.name in _NO_TEXT
+    if type(named) is not Reference:
+        return False
+    # Presets name classes and functions; a name such as os.sep, which is text, is not among them. What they
+    # make is no text either, but for those that make whatever they are asked for.
+    return (named.name in presets.known() or named.name in _NO_TEXT) and (
+        named is part or named.name not in _ANYTHING
+    )
 
 
 def _extension(width: int) -> Step:
