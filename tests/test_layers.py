@@ -19,7 +19,7 @@ PACKAGE = Path(safeload.__file__).parent
 LAYERS = (
     ("__main__", "cli"),
     ("store",),
-    ("inspection", "sharing"),
+    ("inspection", "sharing", "guarding"),
     ("contents",),
     ("artifacts",),
     ("signing", "scanning"),
@@ -31,7 +31,7 @@ LAYERS = (
     ("sidecar",),
     ("envelope", "pointer"),
     ("statement",),
-    ("digests", "limits", "presets"),
+    ("loading", "digests", "limits", "presets"),
     ("errors", "_version"),
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
