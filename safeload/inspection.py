@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass
 
 from safeload import contents, magic, presets, sidecar
-from safeload.artifacts import PathLike, PolicySource, verified_artifact
+from safeload.artifacts import PathLike, PolicySource
 from safeload.errors import SafeloadError
 from safeload.keys.sources import KeyringSource
 from safeload.limits import Limits
@@ -19,6 +19,7 @@ from safeload.scanning import STANDARD, Report
 from safeload.statement import Statement
 from safeload.storage.blob import Blob
 from safeload.storage.reader import read
+from safeload.verified_reading import verified_artifact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ LAYERS = (
     ("inspection", "sharing", "guarding"),
     ("contents",),
     ("artifacts",),
-    ("signing", "scanning"),
+    ("signing", "scanning", "verified_reading"),
     ("formats",),
     ("environment", "verification"),
     ("magic", "policy"),

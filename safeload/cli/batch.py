@@ -40,7 +40,7 @@ class _Verifier:
 
     def row(self, file: str) -> dict[str, Any]:
         """Return what is said of a file."""
-        from safeload.artifacts import verified_artifact
+        from safeload.verified_reading import verified_artifact
 
         try:
             if self._refusal is not None:
