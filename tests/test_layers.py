@@ -25,13 +25,14 @@ LAYERS = (
     ("signing", "scanning", "verified_reading"),
     ("formats",),
     ("environment", "verification"),
+    ("checks",),
     ("magic", "policy"),
     ("keys",),
     ("storage",),
     ("sidecar",),
     ("envelope", "pointer"),
     ("statement",),
-    ("loading", "digests", "limits", "presets"),
+    ("expectation", "loading", "digests", "limits", "presets"),
     ("errors", "_version"),
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
