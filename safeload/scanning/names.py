@@ -118,6 +118,8 @@ def _danger(module: str, name: str, full: str) -> str | None:
         return "which runs, opens or reaches what it is given"
     if _PANDAS_READERS.fullmatch(full):
         return "which opens what it is given"
+    if len(path) > 1 and parts[0] == "pathlib":
+        return "a path's method, which reaches files"
     if len(path) > 1 or (_DUNDER.fullmatch(name) and module != "copyreg"):
         # `random` and `_os.system`: a name with a dot reaches whatever the module has imported.
         for part in path:
