@@ -51,7 +51,8 @@ def rebuilt(described: Any, depth: int = 0) -> Any:
     except (TypeError, ValueError, KeyError, IndexError, OverflowError):
         raise _unknown() from None
     flags = state[7]
-    if type(flags) is not int or (flags ^ made.flags) & ~_HARMLESS_FLAGS:
+    # One byte, which some versions write with a sign.
+    if type(flags) is not int or not -128 <= flags < 256 or (flags ^ made.flags) & 0xFF & ~_HARMLESS_FLAGS:
         raise MalformedError("the state of a dtype has flags that the type does not have")
     if made.kind not in "SUV" and state[5] != -1:
         raise _unknown()
