@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -202,3 +206,48 @@ def test_texts_of_any_length_are_admitted_in_joblib_files(key: HmacKey) -> None:
     back = load(safeload.dumps(obj, name="x", signer=key), key, allow=["preset:numpy"])
     assert back[0].tolist() == obj[0].tolist()
     assert back[0].dtype == obj[0].dtype
+
+
+EXTENSION = """
+import copyreg, pickle, sys
+import safeload
+from test_admission import load, signed
+
+copyreg.add_extension("os", "mkdir", 7)
+pickle.loads(b"\\x80\\x02\\x82\\x07.")
+path, format = sys.argv[1:]
+text = b"X" + len(path).to_bytes(4, "little") + path.encode()
+key = safeload.HmacKey(bytes(range(32)))
+for names, allow in ((None, ["preset:python"]), (("builtins.set",), None)):
+    try:
+        load(signed(b"\\x80\\x02\\x82\\x07" + text + b"\\x85R.", key, names, format), key, allow=allow)
+    except safeload.UntrustedType:
+        print("refused")
+assert copyreg._extension_cache == {}
+"""
+
+
+@pytest.mark.parametrize("format", ["joblib", "pickle"])
+def test_a_number_that_stands_for_a_name_is_held_like_the_name(format: str, tmp_path: Path) -> None:
+    """Also when the process has looked it up before, which unpicklers remember."""
+    marker = tmp_path / "marker"
+    paths = os.pathsep.join([os.path.dirname(__file__), os.path.dirname(os.path.dirname(safeload.__file__))])
+    done = subprocess.run(
+        [sys.executable, "-c", EXTENSION, str(marker), format],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths},
+        check=False,
+    )
+    assert done.stdout.split() == ["refused"] * 2, done.stderr
+    assert not marker.exists()
+
+
+def test_a_rehearsal_does_not_write_into_arrays(key: HmacKey) -> None:
+    """An array that looks into the file is no container of the pickle."""
+    from joblib.numpy_pickle import NumpyArrayWrapper
+
+    wrapper = NumpyArrayWrapper(np.ndarray, (4,), "C", np.dtype("u1"), True)
+    data = pickle.dumps(wrapper, 2)[:-1] + b"\x00abcdK\x00K\x01s."
+    with pytest.raises(MalformedError):
+        load(signed(data, key, None), key, allow=["preset:numpy"])

@@ -44,6 +44,7 @@ class _Cast:
     def find_class(self, module: str, name: str) -> Any:
         """Return the stand-in for a name."""
         admission.require(self._admitted, module, name)
+        admission.refuse_extension(module, name)
         full = admission.normalized(module, name)
         found = self._given.get(full)
         if found is None:
@@ -166,6 +167,8 @@ def hold(
         It is no pickle, or does with what it names what no dump does.
     """
     cast = _Cast(admitted, allowed)
+    # Nothing of the file writes into it, or the load would find other bytes than the rehearsal.
+    memory = memory.toreadonly()
     try:
         if plain:
             load_plain(memory, lambda source: _with(cast, _PlainRehearsal(source, None)))
