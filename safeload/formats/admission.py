@@ -7,6 +7,7 @@ be. A file that was signed as it was found has no list.
 from __future__ import annotations
 
 import _compat_pickle
+import copyreg
 import sys
 from types import ModuleType
 from typing import Any
@@ -65,6 +66,29 @@ def normalized(module: str, name: str) -> str:
     """Return the name under which an unpickler looks a global up; those of Python 2 are translated."""
     module, name = _compat_pickle.NAME_MAPPING.get((module, name), (module, name))
     return f"{_compat_pickle.IMPORT_MAPPING.get(module, module)}.{name}"
+
+
+def forget_extensions() -> None:
+    """Let numbers that stand for names (:func:`copyreg.add_extension`) be looked up by their names again.
+
+    Unpicklers remember what such a number led to before, in all of the process, and then do not ask.
+    """
+    copyreg.clear_extension_cache()
+
+
+def refuse_extension(module: str, name: str) -> None:
+    """Raise if a number may stand for a name: unpicklers would remember what is given for it.
+
+    Raises
+    ------
+    UntrustedType
+    """
+    if (module, name) in copyreg._extension_registry:  # type: ignore[attr-defined]
+        raise UntrustedType(
+            f"it refers to {printable(f'{module}.{name}')[:200]}, for which copyreg has a number",
+            hint="Allowlists are for pickles that refer to everything by name.",
+            types=(f"{module}.{name}",),
+        )
 
 
 def refuse_detour(module: str, name: str) -> None:

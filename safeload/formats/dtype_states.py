@@ -16,6 +16,7 @@ from safeload.errors import MalformedError
 _HARMLESS_FLAGS = 8 | 16 | 128
 _CODE = re.compile(r"[biufcSVOUmM][0-9]{1,9}")
 _MAX_DEPTH = 20
+_RECORDS = ("numpy.record", "numpy.rec.record")
 
 
 class Described(Protocol):
@@ -39,15 +40,20 @@ def rebuilt(described: Any, depth: int = 0) -> Any:
     if depth > _MAX_DEPTH or not isinstance(arguments, tuple) or not arguments:
         raise _unknown()
     code, state = arguments[0], described.state
+    # Of a record, its class stands in the place of the code; here it is a stand-in by that name.
+    record = isinstance(code, type) and code.__name__ in _RECORDS
+    if record:
+        code = "V8"
     if not isinstance(code, str) or not _CODE.fullmatch(code):
         raise _unknown()
     try:
         made = numpy.dtype(code)
-        if state is None:
-            return made
+        # Without a state, another could be set later, when arrays have been made of it.
         if not isinstance(state, tuple) or not 8 <= len(state) <= 9 or state[1] not in ("|", "<", ">", "="):
             raise _unknown()
         made = _completed(made, state, depth)
+        if record:
+            made = numpy.dtype((numpy.record, made))
     except (TypeError, ValueError, KeyError, IndexError, OverflowError):
         raise _unknown() from None
     flags = state[7]
@@ -63,9 +69,16 @@ def _completed(made: Any, state: tuple[Any, ...], depth: int) -> Any:
     import numpy
 
     _, order, subarray, names, fields, itemsize = state[:6]
+    # numpy sets fields on any type, and the size on few.
+    if (subarray is not None or names is not None) and made.kind != "V":
+        raise _unknown()
     if subarray is not None:
         base, shape = subarray
-        return numpy.dtype((rebuilt(base, depth + 1), shape))
+        whole = numpy.dtype((rebuilt(base, depth + 1), shape))
+        # numpy takes the size as given, and reads as many elements as there are.
+        if type(itemsize) is not int or itemsize != whole.itemsize:
+            raise _unknown()
+        return whole
     if names is not None:
         if not isinstance(names, tuple) or not isinstance(fields, dict) or set(names) != set(fields):
             raise _unknown()

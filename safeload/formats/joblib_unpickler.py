@@ -55,6 +55,7 @@ class ArrayUnpickler(_Unpickler):  # type: ignore[misc]
         self._allowed = allowed
         self._source = MemoryFile(memory)
         super().__init__(self._source)
+        admission.forget_extensions()
 
     def find_class(self, module: str, name: str) -> Any:
         """Look a global up, if it may be."""

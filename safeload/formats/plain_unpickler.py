@@ -38,6 +38,7 @@ class PlainUnpickler(pickle.Unpickler):
         allowed: frozenset[str] | None = None,
     ) -> None:
         super().__init__(file)
+        admission.forget_extensions()
         self._admitted = admitted
         self._allowed = allowed
 

@@ -11,87 +11,25 @@ what the load will name and call, with no second opinion on what the bytes mean.
    (``presets.EXACT_CALLS``).
 4. Types of arrays' elements are in the state that numpy gives them, and random generators' positions within
    their numbers.
+5. Names are not altered, and no object is given one that the unpickler, or what it calls, would call itself.
 
 A name that is made while loading would be a stand-in and no text, which the unpickler itself refuses.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from safeload import presets
 from safeload.errors import MalformedError, SafeloadError, UntrustedType
 from safeload.formats import admission, array_wrapper
-from safeload.formats.array_wrapper import ArrayWrapper
-from safeload.formats.dtype_states import rebuilt
 from safeload.formats.joblib_unpickler import ArrayUnpickler
 from safeload.formats.plain_unpickler import PlainUnpickler, load_plain
+from safeload.formats.stand_ins import Called, NumpyMade, Random, StandIn, Texts, Wrapper, dtype_stand_in
 
 _GETATTR, _ENCODE, _ZONE = "builtins.getattr", "_codecs.encode", "zoneinfo.ZoneInfo"
-_POSITIONS = {"pos": 624, "buffer_pos": 4}
-
-
-class _StandIn(Exception):
-    """What stands for an object. An exception, since those take any arguments, and that in C."""
-
-    # Functions in C that take one thing and do nothing with it.
-    __setstate__ = append = extend = add = id  # type: ignore[assignment]
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        """Take an item."""
-
-
-class _Called(type):
-    """The class of stand-ins that are looked at when they are called, or may not be."""
-
-    judge: Callable[..., Any]
-
-    def __call__(cls, *arguments: Any) -> Any:
-        return cls.judge(*arguments)
-
-
-class _DType(_StandIn):
-    """Stands for a ``numpy.dtype``; its arguments and state are looked at once they are complete."""
-
-    state: Any = None
-
-    @property
-    def arguments(self) -> tuple[Any, ...]:
-        return self.args
-
-    def __setstate__(self, state: Any) -> None:  # type: ignore[override]
-        self.state = state
-        rebuilt(self)
-
-
-class _Random(_StandIn):
-    """Stands for something of numpy's random generators."""
-
-    def __setstate__(self, state: Any) -> None:  # type: ignore[override]
-        for part in state if isinstance(state, tuple) else (state,):
-            if isinstance(part, dict):
-                _check_positions(part)
-
-
-def _check_positions(fields: dict[Any, Any]) -> None:
-    for key, value in fields.items():
-        if isinstance(value, dict):
-            _check_positions(value)
-        elif key in _POSITIONS and not (type(value) is int and 0 <= value <= _POSITIONS[key]):
-            raise MalformedError("the state of a random generator has a position out of range")
-
-
-class _Wrapper(ArrayWrapper):
-    """Takes the description of an array with stand-ins in it."""
-
-    def __setstate__(self, state: Any) -> None:
-        if isinstance(state, dict) and isinstance(state.get("dtype"), _DType):
-            import numpy
-
-            state = {**state, "dtype": rebuilt(state["dtype"]), "subclass": numpy.ndarray}
-        super().__setstate__(state)
+_TEXTS = "numpy._core._internal._convert_to_stringdtype_kwargs"
 
 
 class _Cast:
@@ -101,10 +39,12 @@ class _Cast:
         self._admitted = admitted
         self._allowed = allowed
         self._given: dict[str, Any] = {}
+        self._dtype = dtype_stand_in()
 
     def find_class(self, module: str, name: str) -> Any:
         """Return the stand-in for a name."""
         admission.require(self._admitted, module, name)
+        admission.refuse_extension(module, name)
         full = admission.normalized(module, name)
         found = self._given.get(full)
         if found is None:
@@ -113,39 +53,55 @@ class _Cast:
 
     def _stand_in(self, full: str, module: str, name: str) -> Any:
         if full == array_wrapper.NAME and full in self._allowed:
-            return _Wrapper
+            return Wrapper
         if full == _GETATTR:
-            return _Called(full, (_StandIn,), {"judge": staticmethod(self._attribute)})
+            return Called(full, (StandIn,), {"judge": staticmethod(self._attribute)})
         if full == _ENCODE:
-            return _Called(full, (_StandIn,), {"judge": staticmethod(_encoded)})
+            return Called(full, (StandIn,), {"judge": staticmethod(_encoded)})
         admission.require_allowed(self._allowed, module, name)
         if full in presets.known() and full not in presets.called():
             return _never_called(full)
         if full == "numpy.dtype":
-            return _DType
+            return self._dtype
         if full == "copyreg._reconstructor":
             return _RECONSTRUCTOR
-        return _Random if full.startswith("numpy.random.") else _StandIn
+        return _kind(full)
+
+    def finish(self) -> None:
+        """See that nothing was altered after it was looked at."""
+        self._dtype.require_unaltered()
 
     def _attribute(self, *arguments: Any) -> Any:
         """Admit ``getattr(zoneinfo.ZoneInfo, "_unpickle")`` and nothing else."""
         if len(arguments) != 2 or arguments[0] is not _never_called(_ZONE) or arguments[1] != "_unpickle":
             _refuse_call(_GETATTR)
-        return _StandIn
+        return StandIn
 
 
 @cache
 def _never_called(full: str) -> Any:
     """Return the class that stands for a name which may be referred to, and not called."""
-    return _Called(full, (_StandIn,), {"judge": staticmethod(lambda *_: _refuse_call(full))})
+    return Called(full, (_kind(full),), {"judge": staticmethod(lambda *_: _refuse_call(full))})
 
 
-def _reconstructed(kind: Any = None, *_: Any) -> Any:
+def _kind(full: str) -> type[StandIn]:
+    """Return the class of stand-ins that a name belongs to."""
+    if full == _TEXTS:
+        return Texts
+    if full.startswith("numpy.random."):
+        return Random
+    return NumpyMade if full.startswith("numpy.") else StandIn
+
+
+def _reconstructed(kind: Any = None, base: Any = None, *_: Any) -> Any:
     """Return what stands for an object without a constructor's call, as protocols 0 and 1 make them."""
-    return _Wrapper() if kind is _Wrapper else _StandIn()
+    # The base's constructor is called, which is that of a built-in type.
+    if isinstance(base, Called) and not base.__name__.startswith("builtins."):
+        _refuse_call(base.__name__)
+    return Wrapper() if kind is Wrapper else StandIn()
 
 
-_RECONSTRUCTOR = _Called("copyreg._reconstructor", (_StandIn,), {"judge": staticmethod(_reconstructed)})
+_RECONSTRUCTOR = Called("copyreg._reconstructor", (StandIn,), {"judge": staticmethod(_reconstructed)})
 
 
 def _encoded(*arguments: Any) -> Any:
@@ -211,11 +167,14 @@ def hold(
         It is no pickle, or does with what it names what no dump does.
     """
     cast = _Cast(admitted, allowed)
+    # Nothing of the file writes into it, or the load would find other bytes than the rehearsal.
+    memory = memory.toreadonly()
     try:
         if plain:
             load_plain(memory, lambda source: _with(cast, _PlainRehearsal(source, None)))
         else:
             _with(cast, _ArrayRehearsal(memory, None, copy=False)).finish()
+        cast.finish()
     except SafeloadError:
         raise
     except Exception as error:

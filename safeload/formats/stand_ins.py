@@ -1,0 +1,167 @@
+"""What a rehearsal gives an unpickler in place of the objects that a pickle makes, and what each looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, Self
+
+from safeload.errors import MalformedError, UntrustedType
+from safeload.formats.array_wrapper import ArrayWrapper
+from safeload.formats.dtype_states import rebuilt
+
+_POSITIONS = {"pos": 624, "buffer_pos": 4}
+# What an unpickler looks up on an object, and calls; an attribute of the object would be found first.
+_CALLED_ON_OBJECTS = frozenset({"__setstate__", "append", "extend", "add"})
+
+
+class _Name(type):
+    """The class of stand-ins for names, which are not altered: they are the process's, not the file's."""
+
+    @property
+    def _refused(cls) -> Any:
+        raise UntrustedType(
+            "it alters a class or a function, which data do not",
+            hint="It was written to change what the program does. Do not load it.",
+        )
+
+    # Properties here are found before what objects have under these names.
+    __setstate__ = append = extend = add = _refused
+    # With it, unpicklers call what they would make without a constructor; functions they call anyway.
+    __getinitargs__ = None
+
+
+class StandIn(Exception, metaclass=_Name):
+    """What stands for an object. An exception, since those take any arguments, and that in C."""
+
+    # Functions in C that take one thing and do nothing with it.
+    append = extend = add = id
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Take an item."""
+
+    def __setstate__(self, state: Any) -> None:
+        """Take a state that puts nothing in the place of what the unpickler calls."""
+        for part in state if type(state) is tuple and len(state) == 2 else (state,):
+            if type(part) is dict and not part.keys().isdisjoint(_CALLED_ON_OBJECTS):
+                for name in _CALLED_ON_OBJECTS & part.keys():
+                    if isinstance(part[name], type | StandIn):
+                        raise UntrustedType(f"it puts an object in the place of the method {name}")
+
+
+class Called(_Name):
+    """The class of stand-ins that are looked at when they are called, or may not be."""
+
+    judge: Callable[..., Any]
+
+    def __call__(cls, *arguments: Any) -> Any:
+        return cls.judge(*arguments)
+
+
+class DType(StandIn):
+    """Stands for a ``numpy.dtype``; its arguments and state are looked at once they are complete.
+
+    What is complete stays so: numpy would follow bytes of arrays that were made before as pointers.
+    """
+
+    # Fields by identity: the dictionary of the pickle, which numpy keeps using, and what was in it.
+    taken: ClassVar[dict[int, tuple[dict[Any, Any], dict[Any, Any]]]]
+    state: Any = None
+
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        return self.args
+
+    def __setstate__(self, state: Any) -> None:
+        if self.state is not None:
+            raise MalformedError("the state of a dtype is set twice")
+        if isinstance(state, tuple) and len(state) > 4 and isinstance(state[4], dict):
+            state = (*state[:4], self._fields(state[4]), *state[5:])
+        self.state = state
+        rebuilt(self)
+
+    def _fields(self, given: dict[Any, Any]) -> dict[Any, Any]:
+        if id(given) not in self.taken:
+            self.taken[id(given)] = (given, dict(given))
+            # A pickle can put items in, and take none out: what is empty in the end was never altered.
+            given.clear()
+        return self.taken[id(given)][1]
+
+    @classmethod
+    def require_unaltered(cls) -> None:
+        """Raise if fields of a dtype were set after the dtype was made."""
+        if any(given for given, _ in cls.taken.values()):
+            raise MalformedError("the fields of a dtype are set after it was made")
+
+
+def dtype_stand_in() -> type[DType]:
+    """Return the stand-in for ``numpy.dtype`` of one rehearsal."""
+
+    class Taking(DType):
+        taken: ClassVar[dict[int, tuple[dict[Any, Any], dict[Any, Any]]]] = {}
+
+    return Taking
+
+
+def _require_complete(parts: Iterable[Any]) -> None:
+    for part in parts:
+        if isinstance(part, DType) and part.state is None:
+            raise MalformedError("a dtype is used before its state is set")
+
+
+class NumpyMade(StandIn):
+    """Stands for what numpy makes of dtypes: arrays and scalars."""
+
+    def __new__(cls, *arguments: Any, **named: Any) -> Self:
+        _require_complete((*arguments, *named.values()))
+        return super().__new__(cls, *arguments)
+
+    def __setstate__(self, state: Any) -> None:
+        _require_complete(state if isinstance(state, tuple) else (state,))
+        super().__setstate__(state)
+
+
+class Texts(NumpyMade):
+    """Stands for a dtype of texts of any length; an array of them is followed by a pickle."""
+
+
+class Random(StandIn):
+    """Stands for something of numpy's random generators, which make each other and nothing else."""
+
+    def __new__(cls, *arguments: Any) -> Self:
+        for argument in arguments:
+            if isinstance(argument, type) and not (
+                argument is Random or argument.__name__.startswith("numpy.random.")
+            ):
+                raise UntrustedType("it lets numpy.random call something else")
+        if isinstance(cls, Called):
+            raise MalformedError("a random generator is made without its constructor")
+        return super().__new__(cls, *arguments)
+
+    def __setstate__(self, state: Any) -> None:
+        for part in (state, *state) if isinstance(state, tuple) else (state,):
+            if isinstance(part, dict):
+                _check_positions(part)
+            elif isinstance(part, tuple | list) and part and isinstance(part[0], str):
+                raise MalformedError("the state of a random generator is in a form that dumps do not have")
+        super().__setstate__(state)
+
+
+def _check_positions(fields: dict[Any, Any]) -> None:
+    for key, value in fields.items():
+        if isinstance(value, dict):
+            _check_positions(value)
+        elif key in _POSITIONS and not (type(value) is int and 0 <= value <= _POSITIONS[key]):
+            raise MalformedError("the state of a random generator has a position out of range")
+
+
+class Wrapper(ArrayWrapper):
+    """Takes the description of an array with stand-ins in it."""
+
+    def __setstate__(self, state: Any) -> None:
+        if isinstance(state, dict) and isinstance(state.get("dtype"), DType | Texts):
+            import numpy
+
+            described = state["dtype"]
+            dtype = numpy.dtype(object) if isinstance(described, Texts) else rebuilt(described)
+            state = {**state, "dtype": dtype, "subclass": numpy.ndarray}
+        super().__setstate__(state)
