@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, Self
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Self
 
 from safeload.errors import MalformedError, UntrustedType
 from safeload.formats.array_wrapper import ArrayWrapper
 from safeload.formats.dtype_states import rebuilt
 
+_new: Any = Exception.__new__
 _POSITIONS = {"pos": 624, "buffer_pos": 4}
 # What an unpickler looks up on an object, and calls; an attribute of the object would be found first.
 _CALLED_ON_OBJECTS = frozenset({"__setstate__", "append", "extend", "add"})
@@ -41,11 +44,20 @@ class StandIn(Exception, metaclass=_Name):
 
     def __setstate__(self, state: Any) -> None:
         """Take a state that puts nothing in the place of what the unpickler calls."""
-        for part in state if type(state) is tuple and len(state) == 2 else (state,):
-            if type(part) is dict and not part.keys().isdisjoint(_CALLED_ON_OBJECTS):
-                for name in _CALLED_ON_OBJECTS & part.keys():
-                    if isinstance(part[name], type | StandIn):
-                        raise UntrustedType(f"it puts an object in the place of the method {name}")
+        if type(state) is dict:
+            # As most are, and many of them.
+            if not _CALLED_ON_OBJECTS.isdisjoint(state):
+                _require_no_methods(state)
+        elif type(state) is tuple and len(state) == 2:
+            for part in state:
+                if type(part) is dict:
+                    _require_no_methods(part)
+
+
+def _require_no_methods(attributes: dict[Any, Any]) -> None:
+    for name in _CALLED_ON_OBJECTS & attributes.keys():
+        if isinstance(attributes[name], type | StandIn):
+            raise UntrustedType(f"it puts an object in the place of the method {name}")
 
 
 class Called(_Name):
@@ -63,8 +75,6 @@ class DType(StandIn):
     What is complete stays so: numpy would follow bytes of arrays that were made before as pointers.
     """
 
-    # Fields by identity: the dictionary of the pickle, which numpy keeps using, and what was in it.
-    taken: ClassVar[dict[int, tuple[dict[Any, Any], dict[Any, Any]]]]
     state: Any = None
 
     @property
@@ -75,49 +85,79 @@ class DType(StandIn):
         if self.state is not None:
             raise MalformedError("the state of a dtype is set twice")
         if isinstance(state, tuple) and len(state) > 4 and isinstance(state[4], dict):
-            state = (*state[:4], self._fields(state[4]), *state[5:])
+            state = (*state[:4], _taken(state[4]), *state[5:])
         self.state = state
         rebuilt(self)
 
-    def _fields(self, given: dict[Any, Any]) -> dict[Any, Any]:
-        if id(given) not in self.taken:
-            self.taken[id(given)] = (given, dict(given))
-            # A pickle can put items in, and take none out: what is empty in the end was never altered.
-            given.clear()
-        return self.taken[id(given)][1]
 
-    @classmethod
-    def require_unaltered(cls) -> None:
-        """Raise if fields of a dtype were set after the dtype was made."""
-        if any(given for given, _ in cls.taken.values()):
-            raise MalformedError("the fields of a dtype are set after it was made")
+# Of the rehearsal that this thread is at. Fields by identity: the dictionary of the pickle, which numpy keeps
+# using, and what was in it.
+_rehearsed = threading.local()
 
 
-def dtype_stand_in() -> type[DType]:
-    """Return the stand-in for ``numpy.dtype`` of one rehearsal."""
+@contextlib.contextmanager
+def watching_dtypes() -> Iterator[None]:
+    """See to it that fields of a dtype are not set after the dtype was made."""
+    taken: dict[int, tuple[dict[Any, Any], dict[Any, Any]]] = {}
+    _rehearsed.fields = taken
+    try:
+        yield
+        if any(given for given, _ in taken.values()):
+            raise MalformedError("the fields of a dtype are altered after it was made")
+    finally:
+        del _rehearsed.fields
 
-    class Taking(DType):
-        taken: ClassVar[dict[int, tuple[dict[Any, Any], dict[Any, Any]]]] = {}
 
-    return Taking
+def _taken(given: dict[Any, Any]) -> dict[Any, Any]:
+    taken: dict[int, tuple[dict[Any, Any], dict[Any, Any]]] = _rehearsed.fields
+    if id(given) not in taken:
+        taken[id(given)] = (given, dict(given))
+        # A pickle can put items in, and take none out: what is empty in the end was never altered.
+        given.clear()
+    return taken[id(given)][1]
 
 
-def _require_complete(parts: Iterable[Any]) -> None:
-    for part in parts:
-        if isinstance(part, DType) and part.state is None:
-            raise MalformedError("a dtype is used before its state is set")
+def _incomplete() -> MalformedError:
+    return MalformedError("a dtype is used before its state is set")
 
 
 class NumpyMade(StandIn):
-    """Stands for what numpy makes of dtypes: arrays and scalars."""
+    """Stands for what numpy makes of dtypes: arrays and scalars, of which there are many."""
 
     def __new__(cls, *arguments: Any, **named: Any) -> Self:
-        _require_complete((*arguments, *named.values()))
-        return super().__new__(cls, *arguments)
+        for part in (*arguments, *named.values()) if named else arguments:
+            if type(part) is DType and part.state is None:
+                raise _incomplete()
+        made: Self = _new(cls, *arguments)
+        return made
 
     def __setstate__(self, state: Any) -> None:
-        _require_complete(state if isinstance(state, tuple) else (state,))
-        super().__setstate__(state)
+        for part in state if type(state) is tuple else (state,):
+            if type(part) is DType and part.state is None:
+                raise _incomplete()
+        if type(state) is not tuple or len(state) == 2:
+            StandIn.__setstate__(self, state)
+
+
+class ArrayMade(NumpyMade):
+    """Stands for an array that numpy makes empty and then gives its state: by far the commonest."""
+
+    def __new__(cls, kind: Any, shape: Any, code: Any) -> Self:
+        # The code is that of a byte; a dtype may stand in its place.
+        if type(code) is not bytes:
+            return NumpyMade.__new__(cls, kind, shape, code)
+        made: Self = _new(cls)
+        return made
+
+    def __setstate__(self, state: Any) -> None:
+        if (
+            type(state) is tuple
+            and len(state) == 5
+            and type(state[2]) is DType
+            and state[2].state is not None
+        ):
+            return
+        NumpyMade.__setstate__(self, state)
 
 
 class Texts(NumpyMade):
