@@ -129,6 +129,26 @@ POINTERS = {
         "i8",
         b"(K\x03" + text("<") + b"N" + text("o") + b"\x85}" + text("o") + NUMBERS + b"KH\x86sKPK\x01K\x00tb.",
     ),
+    "another type under a field's title": array(
+        dtype(
+            "V8",
+            fielded(
+                b"}("
+                + text("o")
+                + NUMBERS
+                + b"K\x00"
+                + text("t")
+                + b"\x87"
+                + text("t")
+                + OBJECTS
+                + b"K\x00"
+                + text("t")
+                + b"\x87u",
+                16,
+            ),
+        )
+    )
+    + b".",
     # Ten numbers in the memory of one.
     "more elements than there are bytes": dtype(
         "V8", b"(K\x03" + text("|") + NUMBERS + b"K\x0a\x85\x86NNK\x08K\x01K\x00tb."
@@ -153,6 +173,14 @@ def test_types_that_share_their_fields_are_admitted(key: HmacKey) -> None:
     assert [part if isinstance(part, np.dtype) else part.dtype for part in back] == [
         part if isinstance(part, np.dtype) else part.dtype for part in both
     ]
+
+
+def test_fields_with_titles_are_admitted(key: HmacKey) -> None:
+    """They stand in the type twice."""
+    array = np.ones(2, [(("title", "a"), "i4"), ("b", "f8")])
+    back = load(signed(pickle.dumps(array, 4), key, None), key, allow=["preset:numpy"])
+    assert back.dtype == array.dtype
+    assert back["title"].tolist() == [1, 1]
 
 
 def _set(call: Any, arguments: Any, state: Any) -> bytes:
