@@ -26,9 +26,19 @@ from safeload.errors import MalformedError, SafeloadError, UntrustedType
 from safeload.formats import admission, array_wrapper
 from safeload.formats.joblib_unpickler import ArrayUnpickler
 from safeload.formats.plain_unpickler import PlainUnpickler, load_plain
-from safeload.formats.stand_ins import Called, NumpyMade, Random, StandIn, Texts, Wrapper, dtype_stand_in
+from safeload.formats.stand_ins import (
+    Called,
+    NumpyMade,
+    Random,
+    Scalar,
+    StandIn,
+    Texts,
+    Wrapper,
+    dtype_stand_in,
+)
 
 _GETATTR, _ENCODE, _ZONE = "builtins.getattr", "_codecs.encode", "zoneinfo.ZoneInfo"
+_SCALARS = ("numpy._core.multiarray.scalar", "numpy.core.multiarray.scalar")
 _TEXTS = "numpy._core._internal._convert_to_stringdtype_kwargs"
 
 
@@ -88,6 +98,8 @@ def _kind(full: str) -> type[StandIn]:
     """Return the class of stand-ins that a name belongs to."""
     if full == _TEXTS:
         return Texts
+    if full in _SCALARS:
+        return Scalar
     if full.startswith("numpy.random."):
         return Random
     return NumpyMade if full.startswith("numpy.") else StandIn

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Self
 
@@ -111,13 +112,35 @@ def _require_complete(parts: Iterable[Any]) -> None:
 class NumpyMade(StandIn):
     """Stands for what numpy makes of dtypes: arrays and scalars."""
 
+    # Shape and dtype, as the state says.
+    described: tuple[Any, ...] = ()
+
     def __new__(cls, *arguments: Any, **named: Any) -> Self:
         _require_complete((*arguments, *named.values()))
         return super().__new__(cls, *arguments)
 
     def __setstate__(self, state: Any) -> None:
         _require_complete(state if isinstance(state, tuple) else (state,))
+        self.described = ()
+        if isinstance(state, tuple):
+            self.described = state[1:3]
+            # numpy takes as many objects from a list as the shape says, whether they are there or not.
+            for part in state[3:]:
+                if isinstance(part, list) and math.prod(state[1]) != len(part):
+                    raise MalformedError("an array has not as many objects as its shape says")
         super().__setstate__(state)
+
+
+class Scalar(NumpyMade):
+    """Stands for a scalar. One of objects is made of an array, in which numpy trusts to find an element."""
+
+    def __new__(cls, *arguments: Any) -> Self:
+        for array in arguments:
+            if isinstance(array, NumpyMade):
+                shape, dtype = (*array.described, None, None)[:2]
+                if shape != () or rebuilt(dtype) != rebuilt(arguments[0]):
+                    raise MalformedError("a scalar is not made of one element of its own type")
+        return super().__new__(cls, *arguments)
 
 
 class Texts(NumpyMade):
