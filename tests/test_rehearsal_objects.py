@@ -149,6 +149,10 @@ POINTERS = {
         )
     )
     + b".",
+    "objects in a list that is made": array(OBJECTS).replace(
+        b"C\x08" + b"A" * 8, named("builtins", "list") + b")\x81"
+    )
+    + b".",
     # Ten numbers in the memory of one.
     "more elements than there are bytes": dtype(
         "V8", b"(K\x03" + text("|") + NUMBERS + b"K\x0a\x85\x86NNK\x08K\x01K\x00tb."

@@ -122,12 +122,15 @@ class NumpyMade(StandIn):
     def __setstate__(self, state: Any) -> None:
         _require_complete(state if isinstance(state, tuple) else (state,))
         self.described = ()
-        if isinstance(state, tuple):
+        if isinstance(state, tuple) and any(isinstance(part, DType) for part in state):
+            if len(state) < 5 or not isinstance(state[2], DType):
+                raise MalformedError("the state of an array is in a form that dumps do not have")
             self.described = state[1:3]
             # numpy takes as many objects from a list as the shape says, whether they are there or not.
-            for part in state[3:]:
-                if isinstance(part, list) and math.prod(state[1]) != len(part):
-                    raise MalformedError("an array has not as many objects as its shape says")
+            if rebuilt(state[2]).hasobject and (
+                not isinstance(state[4], list) or math.prod(state[1]) != len(state[4])
+            ):
+                raise MalformedError("an array has not as many objects as its shape says")
         super().__setstate__(state)
 
 
