@@ -129,6 +129,30 @@ POINTERS = {
         "i8",
         b"(K\x03" + text("<") + b"N" + text("o") + b"\x85}" + text("o") + NUMBERS + b"KH\x86sKPK\x01K\x00tb.",
     ),
+    "another type under a field's title": array(
+        dtype(
+            "V8",
+            fielded(
+                b"}("
+                + text("o")
+                + NUMBERS
+                + b"K\x00"
+                + text("t")
+                + b"\x87"
+                + text("t")
+                + OBJECTS
+                + b"K\x00"
+                + text("t")
+                + b"\x87u",
+                16,
+            ),
+        )
+    )
+    + b".",
+    "objects in a list that is made": array(OBJECTS).replace(
+        b"C\x08" + b"A" * 8, named("builtins", "list") + b")\x81"
+    )
+    + b".",
     # Ten numbers in the memory of one.
     "more elements than there are bytes": dtype(
         "V8", b"(K\x03" + text("|") + NUMBERS + b"K\x0a\x85\x86NNK\x08K\x01K\x00tb."
@@ -153,6 +177,37 @@ def test_types_that_share_their_fields_are_admitted(key: HmacKey) -> None:
     assert [part if isinstance(part, np.dtype) else part.dtype for part in back] == [
         part if isinstance(part, np.dtype) else part.dtype for part in both
     ]
+
+
+def test_fields_with_titles_are_admitted(key: HmacKey) -> None:
+    """They stand in the type twice."""
+    array = np.ones(2, [(("title", "a"), "i4"), ("b", "f8")])
+    back = load(signed(pickle.dumps(array, 4), key, None), key, allow=["preset:numpy"])
+    assert back.dtype == array.dtype
+    assert back["title"].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("shape", [(0,), (1,)])
+def test_a_scalar_of_objects_is_made_of_one_element(shape: tuple[int, ...], key: HmacKey) -> None:
+    """Of an array without elements numpy would read memory that is not the array's."""
+    array = np.zeros((), [("o", "O"), ("n", "i4")])
+    back = load(signed(pickle.dumps(array[()], 4), key, None), key, allow=["preset:numpy"])
+    assert back == array[()]
+    call, (dtype, _) = array[()].__reduce__()
+    for other in (np.zeros(shape, dtype), np.zeros((), [("o", "i8"), ("n", "i4")])):
+        data = _set(call, (dtype, other), None)
+        with no_unpickler_runs(), pytest.raises(MalformedError, match="scalar"):
+            load(signed(data, key, None), key, allow=["preset:numpy"])
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_an_array_has_as_many_objects_as_its_shape_says(count: int, key: HmacKey) -> None:
+    """Numpy would take what lies beyond the list for more of them."""
+    call, arguments, _ = np.zeros(2, object).__reduce__()
+    state = (1, (2,), np.dtype("O"), False, [None] * count)
+    data = _set(call, arguments, state)
+    with no_unpickler_runs(), pytest.raises(MalformedError, match="shape"):
+        load(signed(data, key, None), key, allow=["preset:numpy"])
 
 
 def _set(call: Any, arguments: Any, state: Any) -> bytes:

@@ -92,7 +92,7 @@ class ArrayWrapper:
         if count * self.dtype.itemsize == 0 and count > len(memory):
             raise MalformedError("an array has more elements than the file has bytes")
         if count * self.dtype.itemsize == 0:
-            array = numpy.empty(self.shape, self.dtype, order=self.order)
+            array = numpy.zeros(self.shape, self.dtype, order=self.order)
         else:
             array = numpy.frombuffer(memory, self.dtype, count, position).reshape(
                 self.shape, order=self.order

@@ -80,11 +80,15 @@ def _completed(made: Any, state: tuple[Any, ...], depth: int) -> Any:
             raise _unknown()
         return whole
     if names is not None:
-        if not isinstance(names, tuple) or not isinstance(fields, dict) or set(names) != set(fields):
+        if not isinstance(names, tuple) or not isinstance(fields, dict):
+            raise _unknown()
+        titles = [_title(fields, name) for name in names]
+        if set(fields) != {*names, *titles} - {None}:
             raise _unknown()
         return numpy.dtype(
             {
                 "names": list(names),
+                "titles": titles,
                 "formats": [rebuilt(fields[name][0], depth + 1) for name in names],
                 "offsets": [fields[name][1] for name in names],
                 "itemsize": itemsize,
@@ -99,6 +103,17 @@ def _completed(made: Any, state: tuple[Any, ...], depth: int) -> Any:
         name = unit.decode("ascii") if isinstance(unit, bytes) else unit
         made = numpy.dtype(f"{made.kind}8[{int(number)}{name}]" if name != "generic" else f"{made.kind}8")
     return made if order == "|" else made.newbyteorder(order)
+
+
+def _title(fields: dict[Any, Any], name: Any) -> str | None:
+    """Return the second name of a field, under which the very same description must stand."""
+    described = fields[name]
+    if len(described) == 2:
+        return None
+    title = described[2]
+    if not isinstance(title, str) or fields[title] is not described:
+        raise _unknown()
+    return title
 
 
 def _unknown() -> MalformedError:

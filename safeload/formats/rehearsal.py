@@ -32,6 +32,7 @@ from safeload.formats.stand_ins import (
     DType,
     NumpyMade,
     Random,
+    Scalar,
     StandIn,
     Texts,
     Wrapper,
@@ -39,6 +40,7 @@ from safeload.formats.stand_ins import (
 )
 
 _GETATTR, _ENCODE, _ZONE = "builtins.getattr", "_codecs.encode", "zoneinfo.ZoneInfo"
+_SCALARS = ("numpy._core.multiarray.scalar", "numpy.core.multiarray.scalar")
 _RECONSTRUCT = ("numpy._core.multiarray._reconstruct", "numpy.core.multiarray._reconstruct")
 _TEXTS = "numpy._core._internal._convert_to_stringdtype_kwargs"
 
@@ -96,6 +98,8 @@ def _kind(full: str) -> type[StandIn]:
         return Texts
     if full in _RECONSTRUCT:
         return ArrayMade
+    if full in _SCALARS:
+        return Scalar
     if full.startswith("numpy.random."):
         return Random
     return NumpyMade if full.startswith("numpy.") else StandIn

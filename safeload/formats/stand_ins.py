@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Self
@@ -76,6 +77,9 @@ class DType(StandIn):
     """
 
     state: Any = None
+    # What it is, once it is complete; and whether it holds no objects then.
+    made: Any = None
+    is_plain = False
 
     @property
     def arguments(self) -> tuple[Any, ...]:
@@ -87,7 +91,8 @@ class DType(StandIn):
         if isinstance(state, tuple) and len(state) > 4 and isinstance(state[4], dict):
             state = (*state[:4], _taken(state[4]), *state[5:])
         self.state = state
-        rebuilt(self)
+        self.made = rebuilt(self)
+        self.is_plain = not self.made.hasobject
 
 
 # Of the rehearsal that this thread is at. Fields by identity: the dictionary of the pickle, which numpy keeps
@@ -124,6 +129,9 @@ def _incomplete() -> MalformedError:
 class NumpyMade(StandIn):
     """Stands for what numpy makes of dtypes: arrays and scalars, of which there are many."""
 
+    # Shape and dtype, as the state says.
+    described: tuple[Any, ...] = ()
+
     def __new__(cls, *arguments: Any, **named: Any) -> Self:
         for part in (*arguments, *named.values()) if named else arguments:
             if type(part) is DType and part.state is None:
@@ -133,10 +141,22 @@ class NumpyMade(StandIn):
 
     def __setstate__(self, state: Any) -> None:
         for part in state if type(state) is tuple else (state,):
-            if type(part) is DType and part.state is None:
-                raise _incomplete()
+            if type(part) is DType:
+                self._take_array(state)
         if type(state) is not tuple or len(state) == 2:
-            StandIn.__setstate__(self, state)
+            super().__setstate__(state)
+
+    def _take_array(self, state: Any) -> None:
+        if type(state) is not tuple or len(state) < 5 or type(state[2]) is not DType:
+            raise MalformedError("the state of an array is in a form that dumps do not have")
+        if state[2].made is None:
+            raise _incomplete()
+        self.described = state[1:3]
+        # numpy takes as many objects from a list as the shape says, whether they are there or not.
+        if state[2].made.hasobject and (
+            not isinstance(state[4], list) or math.prod(state[1]) != len(state[4])
+        ):
+            raise MalformedError("an array has not as many objects as its shape says")
 
 
 class ArrayMade(NumpyMade):
@@ -150,14 +170,24 @@ class ArrayMade(NumpyMade):
         return made
 
     def __setstate__(self, state: Any) -> None:
-        if (
-            type(state) is tuple
-            and len(state) == 5
-            and type(state[2]) is DType
-            and state[2].state is not None
-        ):
-            return
-        NumpyMade.__setstate__(self, state)
+        usual = type(state) is tuple and len(state) == 5 and type(state[2]) is DType
+        if not usual or not state[2].is_plain:
+            super().__setstate__(state)
+        elif self.described:
+            # No more need be known of numbers; numpy compares their bytes with the shape itself.
+            self.described = ()
+
+
+class Scalar(NumpyMade):
+    """Stands for a scalar. One of objects is made of an array, in which numpy trusts to find an element."""
+
+    def __new__(cls, *arguments: Any) -> Self:
+        for array in arguments:
+            if isinstance(array, NumpyMade):
+                shape, dtype = (*array.described, None, None)[:2]
+                if shape != () or rebuilt(dtype) != rebuilt(arguments[0]):
+                    raise MalformedError("a scalar is not made of one element of its own type")
+        return NumpyMade.__new__(cls, *arguments)
 
 
 class Texts(NumpyMade):
