@@ -14,6 +14,7 @@ ROWS: tuple[Callable[[Path], Iterator[Row]], ...] = (
     large.loading_arrays,
     small.loading_and_dumping_estimators,
     small.loading_a_small_object,
+    small.loading_with_an_allowlist,
     small.dumping_a_small_object,
     large.dumping_arrays,
     memory.peak_of_a_load,

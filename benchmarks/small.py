@@ -81,6 +81,33 @@ def loading_and_dumping_estimators(folder: Path) -> Iterator[Row]:
         yield by_skops.row(f"load {what} / skops.io.load")
 
 
+def loading_with_an_allowlist(folder: Path) -> Iterator[Row]:
+    """Compare loads that are held against an allowlist with loads that are not, and under the guard."""
+    ring, policy = Keyring.of(HmacKey.generate()), safeload.Policy(allow=["preset:sklearn"])
+    path = folder / "x"
+    for what, model, calls in (
+        ("2 KB pipeline", objects.small_pipeline(), 200),
+        ("RandomForest(100)", objects.forest(), 20),
+        ("HistGradientBoosting", objects.boosting(), 20),
+        ("64 MiB of arrays", objects.arrays(64), 2),
+    ):
+        safeload.dump(model, path, keyring=ring)
+        pair = side_by_side(
+            lambda: safeload.load(path, keyring=ring, policy=policy),
+            lambda: safeload.load(path, keyring=ring),
+            calls,
+        )
+        yield pair.row(f"load {what} with allow= / without", 1.50)
+    safeload.dump(objects.small_pipeline(), path, keyring=ring)
+
+    def guarded() -> object:
+        with safeload.guard():
+            return safeload.load(path, keyring=ring)
+
+    pair = side_by_side(guarded, lambda: safeload.load(path, keyring=ring), 200)
+    yield pair.row("load 2 KB pipeline under guard() / not")
+
+
 def dumping_a_small_object(folder: Path) -> Iterator[Row]:
     """Compare dump and sign with joblib.dump, which syncs nothing to the disk."""
     ring, model = Keyring.of(HmacKey.generate()), objects.small_pipeline()

@@ -110,6 +110,9 @@ if TYPE_CHECKING:
         TagExists as TagExists,
     )
     from safeload.errors import (
+        UnguardedOperation as UnguardedOperation,
+    )
+    from safeload.errors import (
         UnknownKey as UnknownKey,
     )
     from safeload.errors import (
@@ -118,6 +121,8 @@ if TYPE_CHECKING:
     from safeload.errors import (
         VerificationError as VerificationError,
     )
+    from safeload.guarding import Guard as Guard
+    from safeload.guarding import guard as guard
     from safeload.inspection import Inspection as Inspection
     from safeload.inspection import inspect as inspect
     from safeload.keys import (
@@ -167,6 +172,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "safeload.artifacts": ("dump", "dumps", "load", "loads", "sign", "verify"),
+    "safeload.guarding": ("Guard", "guard"),
     "safeload.inspection": ("Inspection", "inspect"),
     "safeload.keys": (
         "EcdsaP256PrivateKey",
@@ -211,6 +217,7 @@ _HOMES = {
         "StoreError",
         "SubjectMismatch",
         "TagExists",
+        "UnguardedOperation",
         "UnknownKey",
         "UntrustedType",
         "VerificationError",

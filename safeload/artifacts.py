@@ -11,20 +11,16 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from typing import IO, Any, Literal, get_args
 
 from safeload import envelope, environment, formats, magic, sidecar, signing, statement, verification
-from safeload.digests import DigestAlgorithm, digest_of
+from safeload.digests import digest_of
 from safeload.errors import (
-    DigestMismatch,
-    InvalidName,
     KeyringError,
     LimitExceeded,
     MalformedError,
-    NotFound,
-    SignatureMissing,
     StorageError,
 )
 from safeload.keys import sources
@@ -32,29 +28,23 @@ from safeload.keys.base import SigningKey
 from safeload.keys.keyring import Keyring
 from safeload.keys.sources import KeyringSource
 from safeload.limits import Limits
-from safeload.policy import Policy
+from safeload.policy import Policy, allowlist
 from safeload.policy import resolve as resolve_policy
 from safeload.statement import Statement
 from safeload.storage.beneath import folder_id
-from safeload.storage.blob import Blob, FileVersion
-from safeload.storage.reader import read, read_start, wrapped
+from safeload.storage.blob import Blob
+from safeload.storage.reader import read, wrapped
 from safeload.storage.replacement import put_sidecar, refuse_present, replace
 from safeload.storage.sealed import AVAILABLE as SEALING
 from safeload.storage.writer import stage
 from safeload.verification import Expectation, Verified
+from safeload.verified_reading import name_of, verified_artifact
 
 PathLike = str | os.PathLike[str]
 PolicySource = Policy | PathLike
 MapMode = Literal["r", "c"]
 
 IN_MEMORY_NAME = "in-memory"
-
-# How often a reader tries again while a writer is replacing the pair of files under it.
-_ATTEMPTS = 20
-# What may be read for that in all, in bytes; a large artifact is not read twenty times.
-_RETRY_BYTES = 1 << 28
-# Enough to tell the format of a file without a sidecar.
-_START_BYTES = 16
 
 
 def dump(
@@ -123,7 +113,7 @@ def dump(
     location = os.fspath(path)
     rules = resolve_policy(policy)
     formats.get(format)
-    file = _name_of(location)
+    file = name_of(location)
     name = statement.check_name(file if name is None else name)
     key, ring = sources.resolve_signer(name, signer, keyring)
     _refuse_in(os.path.dirname(location), ring, rules)
@@ -196,6 +186,7 @@ def load(
     path: PathLike,
     *,
     trusted: Iterable[str] | None = None,
+    allow: Iterable[str] | None = None,
     mmap_mode: MapMode | None = None,
     name: str | None = None,
     keyring: KeyringSource | None = None,
@@ -211,6 +202,10 @@ def load(
     trusted
         For a skops file without a sidecar: exact names of the types that it may contain. A sidecar that is
         present must verify all the same.
+    allow
+        For a signed joblib or pickle file: exact names of all that it may refer to, and presets such as
+        ``"preset:sklearn"``. The file is held against the list before any of it is made, and again while it
+        is. It comes after the signature, never in its place.
     mmap_mode
         For joblib's format: ``"r"`` gives large arrays that cannot be written to, ``"c"`` such as can, where
         what is written stays in memory. They look into a copy of the file that was made while it was
@@ -246,6 +241,7 @@ def load(
         rules.allowlist_for(trusted),
         keyring,
         rules,
+        allow=None if allow is None else allowlist(allow, field="allow"),
         sealed=mmap_mode is not None and SEALING,
     )
     return make_object(verified, rules, options)
@@ -256,6 +252,7 @@ def loads(
     sidecar: bytes | None,
     *,
     trusted: Iterable[str] | None = None,
+    allow: Iterable[str] | None = None,
     name: str = IN_MEMORY_NAME,
     keyring: KeyringSource | None = None,
     policy: PolicySource | None = None,
@@ -268,7 +265,11 @@ def loads(
         raise LimitExceeded(
             f"the artifact has {blob.size} bytes, {rules.limits.artifact_bytes} are allowed", where=name
         )
-    expected = Expectation(name=name, trusted=rules.allowlist_for(trusted))
+    expected = Expectation(
+        name=name,
+        trusted=rules.allowlist_for(trusted),
+        allow=None if allow is None else allowlist(allow, field="allow"),
+    )
     ring = None if sidecar is None else sources.resolve(keyring)
     signature = None if sidecar is None else bytes(sidecar)
     return make_object(verification.verify(blob, signature, expected, ring, rules), rules, options)
@@ -329,7 +330,7 @@ def sign(
     """
     location = os.fspath(path)
     rules = resolve_policy(policy)
-    file = _name_of(location)
+    file = name_of(location)
     name = statement.check_name(file if name is None else name)
     key, ring = sources.resolve_signer(name, signer, keyring)
     _refuse_in(os.path.dirname(location), ring, rules)
@@ -354,103 +355,6 @@ def sign(
     )
     put_sidecar(location, _sidecar_of(signed, key, rules.limits), blob.version, overwrite=overwrite)
     return signed
-
-
-def verified_artifact(
-    location: str,
-    name: str | None,
-    trusted: frozenset[str] | None,
-    keyring: KeyringSource | None,
-    rules: Policy,
-    *,
-    sealed: bool = False,
-) -> Verified:
-    """Read an artifact and its sidecar and pass both through the gate.
-
-    A writer may exchange the two files between the two reads. So where they do not fit each other they are
-    read again, as long as they are not the very files of the attempt before; each attempt passes the whole
-    gate.
-    """
-    expected = Expectation(name=_name_of(location) if name is None else name, trusted=trusted)
-    ring: Keyring | None = None
-    before: tuple[FileVersion | None, FileVersion | None] | None = None
-    spent = 0
-    for attempt in range(_ATTEMPTS):
-        blob: Blob | None = None
-        signature = _read_sidecar(location, rules.limits)
-        if signature is not None and ring is None:
-            ring = sources.resolve(keyring)
-        try:
-            if signature is None:
-                blob = read_start(location, size=_START_BYTES)
-                verification.require_admissible(blob.view, expected, rules)
-                blob = read(location, limit=rules.limits.artifact_bytes, sealed=sealed)
-                return verification.verify(blob, None, expected, None, rules)
-            authentic = verification.authenticate(
-                signature.data, expected, ring, rules, folder=signature.folder, where=location
-            )
-            algorithm = authentic.algorithm
-
-            def read_up_to(limit: int, algorithm: DigestAlgorithm = algorithm) -> Blob:
-                return read(location, limit=limit, algorithm=algorithm, sealed=sealed)
-
-            blob = read_as_signed(read_up_to, authentic.size, rules.limits, where=location)
-            return verification.admit(blob, authentic)
-        except (DigestMismatch, SignatureMissing) as error:
-            error.where = error.where or location
-            seen = (
-                None if signature is None else signature.version,
-                None if blob is None else blob.version,
-            )
-            spent += 0 if blob is None else blob.size
-            if seen == before or spent > _RETRY_BYTES or attempt == _ATTEMPTS - 1:
-                raise
-            before = seen
-    raise AssertionError("unreachable: the last attempt returns or raises")
-
-
-def read_as_signed(read_up_to: Callable[[int], Blob], size: int, limits: Limits, *, where: str) -> Blob:
-    """Read an artifact, but no more bytes of it than were signed.
-
-    Parameters
-    ----------
-    read_up_to
-        Reads a file of at most so many bytes, or raises LimitExceeded.
-    size
-        The signed size.
-    limits
-        Its `artifact_bytes` counts too.
-
-    Raises
-    ------
-    LimitExceeded
-        More was signed than is allowed.
-    DigestMismatch
-        There are more bytes than were signed.
-    """
-    if size > limits.artifact_bytes:
-        raise LimitExceeded(f"it has {size} bytes, {limits.artifact_bytes} are allowed", where=where)
-    try:
-        return read_up_to(size)
-    except LimitExceeded as error:
-        raise DigestMismatch(
-            f"{error.problem}, as signed",
-            where=where,
-            hint="It was altered after signing. Do not load it; get it again from its source.",
-        ) from None
-
-
-def _read_sidecar(location: str, limits: Limits) -> Blob | None:
-    path = location + sidecar.SUFFIX
-    try:
-        # Two envelopes while the artifact is being replaced, each within the limit.
-        return read(path, limit=2 * limits.sidecar_bytes)
-    except NotFound:
-        if os.path.islink(path):
-            raise MalformedError("the sidecar is a link that leads nowhere", where=path) from None
-        return None
-    except LimitExceeded:
-        raise MalformedError(f"the sidecar has over {limits.sidecar_bytes} bytes", where=path) from None
 
 
 def make_object(verified: Verified, rules: Policy, options: dict[str, Any] | None = None) -> Any:
@@ -517,11 +421,3 @@ def _refuse_in(folder: str, ring: Keyring | None, rules: Policy) -> None:
                 where=origin.path,
                 hint="Move it to a folder of its own.",
             )
-
-
-def _name_of(location: str) -> str:
-    """Return the name of the file that a path is of."""
-    name = os.path.basename(location)
-    if name in ("", os.curdir, os.pardir):
-        raise InvalidName("this is not the path of a file", where=location)
-    return name

@@ -16,6 +16,7 @@
     │   ├── UntrustedType       a type is not on the allowlist
     │   ├── FormatNotAllowed    the format, or something that it does, is not admitted
     │   ├── LimitExceeded       a cap on size, ratio or depth
+    │   ├── UnguardedOperation  something else than a verified load unpickles under safeload.guard
     │   └── EnvironmentMismatch the installed packages differ from the signed ones
     ├── StoreError
     │   ├── NotFound            also a FileNotFoundError
@@ -119,6 +120,10 @@ class RollbackDetected(VerificationError):
 
 class PolicyError(SafeloadError):
     """The policy does not admit the file."""
+
+
+class UnguardedOperation(PolicyError):
+    """Under :func:`safeload.guard` something unpickled that was not verified."""
 
 
 class UntrustedType(PolicyError):

@@ -1,4 +1,4 @@
-"""What can be said of a file without running any of it: its bytes, its sidecar, and whether they verify.
+"""What can be said of a file without running any of it: its bytes, what they hold, its sidecar.
 
 What a sidecar claims is shown only when it verifies; an unverified claim is worth nothing and reads as if it
 were.
@@ -9,14 +9,17 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from safeload import magic, sidecar
-from safeload.artifacts import PathLike, PolicySource, verified_artifact
+from safeload import contents, magic, presets, sidecar
+from safeload.artifacts import PathLike, PolicySource
 from safeload.errors import SafeloadError
 from safeload.keys.sources import KeyringSource
+from safeload.limits import Limits
 from safeload.policy import resolve
+from safeload.scanning import STANDARD, Report
 from safeload.statement import Statement
 from safeload.storage.blob import Blob
 from safeload.storage.reader import read
+from safeload.verified_reading import verified_artifact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +42,8 @@ class Inspection:
         The signed statement, if it verifies.
     refusal
         Why it does not verify, or None if it does.
+    report
+        What the bytes hold; None where that was not asked for.
     """
 
     path: str
@@ -48,6 +53,7 @@ class Inspection:
     key_ids: tuple[str, ...]
     statement: Statement | None
     refusal: SafeloadError | None
+    report: Report | None = None
 
     @property
     def verified(self) -> bool:
@@ -60,8 +66,20 @@ def inspect(
     *,
     keyring: KeyringSource | None = None,
     policy: PolicySource | None = None,
+    report: bool = True,
 ) -> Inspection:
-    """Look at a file without deserializing it.
+    """Look at a file and into it without deserializing it; nothing of it is run or imported.
+
+    The report's verdict is about what the file would do, whoever made it; `verified` is about who did.
+
+    Parameters
+    ----------
+    path
+        The file.
+    keyring, policy
+        As for :func:`safeload.load`.
+    report
+        Whether to look into it too.
 
     Raises
     ------
@@ -79,12 +97,17 @@ def inspect(
             _claimed_keys(location, rules.limits.sidecar_bytes),
             None,
             refusal,
+            rules.limits if report else None,
         )
-    return _of(verified.blob, verified.keys, verified.statement, None)
+    return _of(verified.blob, verified.keys, verified.statement, None, rules.limits if report else None)
 
 
 def _of(
-    blob: Blob, key_ids: tuple[str, ...], statement: Statement | None, refusal: SafeloadError | None
+    blob: Blob,
+    key_ids: tuple[str, ...],
+    statement: Statement | None,
+    refusal: SafeloadError | None,
+    limits: Limits | None,
 ) -> Inspection:
     return Inspection(
         path=blob.location,
@@ -94,6 +117,7 @@ def _of(
         key_ids=key_ids,
         statement=statement,
         refusal=refusal,
+        report=None if limits is None else contents.examine(blob.data, limits, presets.known() | STANDARD),
     )
 
 

@@ -6,13 +6,14 @@ import os
 from typing import Any, Self
 
 from safeload import verification
-from safeload.artifacts import MapMode, PathLike, PolicySource, check_mode, make_object, verified_artifact
+from safeload.artifacts import MapMode, PathLike, PolicySource, check_mode, make_object
 from safeload.errors import StorageError
 from safeload.keys.sources import KeyringSource
 from safeload.policy import resolve
 from safeload.statement import Statement
 from safeload.storage.sealed import AVAILABLE
 from safeload.verification import Handover, Verified
+from safeload.verified_reading import verified_artifact
 
 
 class SharedArtifact:

@@ -1,6 +1,7 @@
 """The gate: bytes come out of it verified, or do not come out.
 
-Rules, in the order in which they are applied to an artifact with a sidecar:
+Rules, in the order in which they are applied to an artifact with a sidecar (each is a function in
+``checks.py``):
 
  1. The keyring and the policy lie neither in the artifact's own folder nor in one below it.
  2. The sidecar is one envelope, or two during a replacement, each in its one spelling.
@@ -36,51 +37,28 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NoReturn
 
-from safeload import magic, pointer, sidecar, statement
+from safeload import checks, magic, pointer, sidecar, statement
 from safeload.digests import DigestAlgorithm
-from safeload.envelope import Envelope
 from safeload.errors import (
     DigestMismatch,
-    Expired,
     FormatNotAllowed,
     KeyNotAllowed,
-    KeyringError,
-    MalformedError,
     NoKeyError,
     SafeloadError,
     SignatureMissing,
     SubjectMismatch,
     UnknownKey,
 )
+from safeload.expectation import Expectation as Expectation
 from safeload.keys.base import KeyId
 from safeload.keys.keyring import Keyring
 from safeload.pointer import Pointer
 from safeload.policy import DATA_ONLY_FORMATS, Policy
-from safeload.statement import PAYLOAD_TYPE, Statement
+from safeload.statement import Statement
 from safeload.storage.blob import Blob, FolderId
 from safeload.storage.sealed import Address, SealedMemory
 
 _GATE = object()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expectation:
-    """What the caller asked for.
-
-    Parameters
-    ----------
-    name, tag
-        Under which the artifact must have been signed.
-    format
-        The format it must be in, or None for any that the policy admits.
-    trusted
-        The allowlist for a data-only file without a signature; None refuses every file without one.
-    """
-
-    name: str
-    tag: str | None = None
-    format: str | None = None
-    trusted: frozenset[str] | None = None
 
 
 class Verified:
@@ -98,13 +76,15 @@ class Verified:
         Exact names of the types that may be made in addition to what the format admits by itself.
     admitted
         Exact names of all that a pickle may refer to; None where the statement has no list.
+    allowed
+        The caller's and the policy's list of the same; None where there is none.
     keys
         The ids of the keys whose signatures verified.
     skops_defaults
         To which of the types that skops trusts by itself the policy restricts it; None for all of them.
     """
 
-    __slots__ = ("admitted", "blob", "format", "keys", "skops_defaults", "statement", "trusted")
+    __slots__ = ("admitted", "allowed", "blob", "format", "keys", "skops_defaults", "statement", "trusted")
 
     def __init__(
         self,
@@ -115,6 +95,7 @@ class Verified:
         statement: Statement | None,
         trusted: frozenset[str],
         admitted: frozenset[str] | None,
+        allowed: frozenset[str] | None,
         keys: tuple[KeyId, ...],
         skops_defaults: frozenset[str] | None,
     ) -> None:
@@ -125,6 +106,7 @@ class Verified:
         self.statement = statement
         self.trusted = trusted
         self.admitted = admitted
+        self.allowed = allowed
         self.keys = keys
         self.skops_defaults = skops_defaults
 
@@ -169,7 +151,7 @@ def verify(
         )
         return admit(blob, authentic)
     try:
-        _refuse_own_folder(blob.folder, keyring, policy)
+        checks.refuse_own_folder(blob.folder, keyring, policy)
         return _admit_unsigned(blob, expected, policy)
     except SafeloadError as error:
         error.where = error.where or blob.location
@@ -248,13 +230,13 @@ def authenticate(
     try:
         if keyring is None:
             raise NoKeyError("there is a sidecar and no keyring to verify it with")
-        _refuse_own_folder(folder, keyring, policy)
+        checks.refuse_own_folder(folder, keyring, policy)
         for envelope in sidecar.parse(sidecar_bytes, limit=policy.limits.sidecar_bytes):
             try:
-                keys = _verify_signatures(envelope, expected, keyring, policy, moment)
+                keys = checks.verify_signatures(envelope, expected, keyring, policy, moment)
                 signed = statement.parse(envelope.payload)
-                _compare_subject(signed, expected)
-                _check_policy(signed, policy)
+                checks.compare_subject(signed, expected)
+                checks.check_policy(signed, policy)
             except (UnknownKey, KeyNotAllowed, SubjectMismatch, FormatNotAllowed) as error:
                 refusal = refusal or error
                 continue
@@ -279,21 +261,24 @@ def admit(blob: Blob, authentic: Authentic) -> Verified:
     """
     mismatch: SafeloadError | None = authentic._refusal
     try:
-        _refuse_own_folder(blob.folder, authentic._keyring, authentic._policy)
+        checks.refuse_own_folder(blob.folder, authentic._keyring, authentic._policy)
         for signed, keys in authentic.claims:
             try:
-                _compare_bytes(signed, blob)
+                checks.compare_bytes(signed, blob)
             except DigestMismatch as error:
                 mismatch = mismatch or error
                 continue
-            _check_expiry(signed, authentic._moment)
+            checks.check_expiry(signed, authentic._moment)
+            trusted = frozenset(signed.globals or ()) | (authentic._expected.trusted or frozenset())
+            allowed = _allowed(authentic._expected, authentic._policy)
             return Verified(
                 _GATE,
                 blob=blob,
                 format=signed.format,
                 statement=signed,
-                trusted=frozenset(signed.globals or ()) | (authentic._expected.trusted or frozenset()),
+                trusted=trusted if allowed is None else trusted & allowed,
                 admitted=None if signed.globals is None else frozenset(signed.globals),
+                allowed=allowed,
                 keys=keys,
                 skops_defaults=authentic._policy.skops_defaults,
             )
@@ -318,6 +303,7 @@ class Handover:
     payload: bytes | None
     trusted: frozenset[str]
     admitted: frozenset[str] | None
+    allowed: frozenset[str] | None
     keys: tuple[KeyId, ...]
     skops_defaults: frozenset[str] | None
 
@@ -341,6 +327,7 @@ def hand_over(verified: Verified) -> Handover:
         payload=None if signed is None else statement.encode(signed),
         trusted=verified.trusted,
         admitted=verified.admitted,
+        allowed=verified.allowed,
         keys=verified.keys,
         skops_defaults=verified.skops_defaults,
     )
@@ -361,9 +348,17 @@ def take_over(handover: Handover) -> Verified:
         statement=None if handover.payload is None else statement.parse(handover.payload),
         trusted=handover.trusted,
         admitted=handover.admitted,
+        allowed=handover.allowed,
         keys=handover.keys,
         skops_defaults=handover.skops_defaults,
     )
+
+
+def _allowed(expected: Expectation, policy: Policy) -> frozenset[str] | None:
+    """Return the policy's list together with the call's; None if there is neither."""
+    if expected.allow is None:
+        return policy.allow
+    return expected.allow | (policy.allow or frozenset())
 
 
 def verify_statement(
@@ -384,13 +379,13 @@ def verify_statement(
     VerificationError, PolicyError, MalformedError
     """
     try:
-        (envelope,) = _parse_plain(sidecar_bytes, policy)
+        (envelope,) = checks.parse_plain(sidecar_bytes, policy)
         moment = now or datetime.now(UTC)
-        keys = _verify_signatures(envelope, expected, keyring, policy, moment)
+        keys = checks.verify_signatures(envelope, expected, keyring, policy, moment)
         signed = statement.parse(envelope.payload)
-        _compare_subject(signed, expected)
-        _check_policy(signed, policy)
-        _check_expiry(signed, moment)
+        checks.compare_subject(signed, expected)
+        checks.check_policy(signed, policy)
+        checks.check_expiry(signed, moment)
     except SafeloadError as error:
         error.where = error.where or where
         raise
@@ -413,8 +408,10 @@ def verify_pointer(
     VerificationError, MalformedError
     """
     try:
-        (envelope,) = _parse_plain(pointer_bytes, policy)
-        keys = _verify_signatures(envelope, Expectation(name=name), keyring, policy, now or datetime.now(UTC))
+        (envelope,) = checks.parse_plain(pointer_bytes, policy)
+        keys = checks.verify_signatures(
+            envelope, Expectation(name=name), keyring, policy, now or datetime.now(UTC)
+        )
         signed = pointer.parse(envelope.payload)
         if signed.name != name:
             raise SubjectMismatch(f"it was signed for the name {signed.name!r} and not for {name!r}")
@@ -422,104 +419,6 @@ def verify_pointer(
         error.where = error.where or where
         raise
     return signed, keys
-
-
-def _parse_plain(data: bytes, policy: Policy) -> tuple[Envelope]:
-    envelopes = sidecar.parse(data, limit=policy.limits.sidecar_bytes)
-    if len(envelopes) != 1:
-        raise MalformedError("there is more than one envelope")
-    return (envelopes[0],)
-
-
-def _refuse_own_folder(folder: FolderId | None, keyring: Keyring | None, policy: Policy) -> None:
-    for what, origin in (
-        ("keyring", keyring.origin if keyring else None),
-        ("policy", policy.origin),
-    ):
-        if origin is not None and folder is not None and folder in origin.folders:
-            raise KeyringError(
-                f"the {what} lies beside the artifact or below its folder, where whoever can replace the "
-                "one can replace the other",
-                where=origin.path,
-                hint="Move it to a folder of its own.",
-            )
-
-
-def _verify_signatures(
-    envelope: Envelope, expected: Expectation, keyring: Keyring, policy: Policy, now: datetime
-) -> tuple[KeyId, ...]:
-    """Return the keys that vouch for the envelope's payload."""
-    if envelope.payloadType != PAYLOAD_TYPE:
-        raise MalformedError("the envelope's payload is not an in-toto statement")
-    message = envelope.signed_bytes()
-    vouching: list[KeyId] = []
-    refusal: KeyNotAllowed | None = None
-    for signature in envelope.signatures:
-        entry = keyring.find(signature.keyid)
-        if entry is None:
-            continue
-        try:
-            entry.admit(expected.name, now)
-        except KeyNotAllowed as error:
-            refusal = refusal or error
-            continue
-        entry.key.verify(message, signature.sig)
-        vouching.append(entry.key.key_id)
-    if len(vouching) >= policy.signatures:
-        return tuple(vouching)
-    if refusal is not None:
-        raise refusal
-    if vouching:
-        raise UnknownKey(
-            f"{len(vouching)} of the keyring's keys signed this, and the policy demands {policy.signatures}"
-        )
-    raise UnknownKey(
-        "it was signed with a key that is not in the keyring",
-        hint="If you trust whoever signed it, add their public key to your keyring.",
-    )
-
-
-def _compare_subject(signed: Statement, expected: Expectation) -> None:
-    for what, has, wanted in (
-        ("name", signed.name, expected.name),
-        ("tag", signed.tag, expected.tag),
-        ("format", signed.format, expected.format or signed.format),
-    ):
-        if has != wanted:
-            raise SubjectMismatch(
-                f"it was signed for the {what} {has!r} and not for {wanted!r}",
-                hint="The file or its sidecar was moved or exchanged. Ask for it by the name it was "
-                "signed for, or have it signed for this one.",
-            )
-
-
-def _check_policy(signed: Statement, policy: Policy) -> None:
-    if policy.formats is not None and signed.format not in policy.formats:
-        raise FormatNotAllowed(
-            f"the policy does not admit the format {signed.format!r}",
-            hint=f"It admits {', '.join(sorted(policy.formats)) or 'none'}.",
-        )
-    if policy.fips and signed.digest.algorithm != "sha256":
-        raise FormatNotAllowed(
-            f"the policy demands FIPS algorithms, and the digest is by {signed.digest.algorithm}",
-            hint="Have it signed again under a policy with fips = true.",
-        )
-
-
-def _compare_bytes(signed: Statement, blob: Blob) -> None:
-    if signed.size != blob.size or blob.digest(signed.digest.algorithm) != signed.digest:
-        raise DigestMismatch(
-            f"its {blob.size} bytes are not the {signed.size} bytes that were signed",
-            hint="It was altered, or cut, after signing. Do not load it; get it again from its source.",
-        )
-
-
-def _check_expiry(signed: Statement, now: datetime) -> None:
-    if signed.expires is not None and now > signed.expires:
-        raise Expired(
-            f"the signed statement expired at {signed.expires:%Y-%m-%d %H:%M:%S %Z}",
-            hint="Get a newer version, or have it signed again.",
-        )
 
 
 def require_admissible(start: bytes | memoryview, expected: Expectation, policy: Policy) -> str:
@@ -558,6 +457,7 @@ def _admit_unsigned(blob: Blob, expected: Expectation, policy: Policy) -> Verifi
         statement=None,
         trusted=expected.trusted or frozenset(),
         admitted=frozenset(),
+        allowed=frozenset(),
         keys=(),
         skops_defaults=policy.skops_defaults,
     )

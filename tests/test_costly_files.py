@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import safeload
+import safeload.verified_reading
 from safeload import (
     DigestMismatch,
     HmacKey,
@@ -98,14 +99,14 @@ def test_a_large_file_that_keeps_changing_is_not_read_again_and_again(
     with path.open("r+b") as file:
         file.seek(500_000)
         file.write(b"x")
-    monkeypatch.setattr(safeload.artifacts, "_RETRY_BYTES", 3_000_000)
-    real = safeload.artifacts.read
+    monkeypatch.setattr(safeload.verified_reading, "_RETRY_BYTES", 3_000_000)
+    real = safeload.verified_reading.read
 
     def read(location: str, **named: Any) -> Any:
         os.utime(path)
         return real(location, **named)
 
-    monkeypatch.setattr(safeload.artifacts, "read", read)
+    monkeypatch.setattr(safeload.verified_reading, "read", read)
     reads.clear()
     with pytest.raises(DigestMismatch):
         safeload.load(path, keyring=keyring)

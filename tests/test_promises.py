@@ -37,9 +37,9 @@ from safeload import (
     SignatureInvalid,
     SignatureMissing,
     SubjectMismatch,
-    artifacts,
     formats,
     verification,
+    verified_reading,
 )
 from safeload.storage.blob import Blob
 from safeload.verification import Expectation, Verified
@@ -54,7 +54,7 @@ def test_no_unauthenticated_byte_reaches_an_unpickler(
     path = tmp_path / NAME
     safeload.dump(pipeline(), path, signer=key)
     honest = path.read_bytes()
-    real_read, real_verify = artifacts.read, verification.verify
+    real_read, real_verify = verified_reading.read, verification.verify
 
     def read_then_exchange(location: str, **named: Any) -> Blob:
         blob = real_read(location, **named)
@@ -67,7 +67,7 @@ def test_no_unauthenticated_byte_reaches_an_unpickler(
         assert path.read_bytes() == b"hostile"
         return verified
 
-    monkeypatch.setattr(artifacts, "read", read_then_exchange)
+    monkeypatch.setattr(verified_reading, "read", read_then_exchange)
     monkeypatch.setattr(verification, "verify", verify_then_exchange)
     with watching("open") as opened:
         loaded = safeload.load(path, keyring=keyring)
@@ -226,6 +226,7 @@ def test_only_the_gate_makes_verified(key: HmacKey, keyring: Keyring) -> None:
         "statement": None,
         "trusted": frozenset(),
         "admitted": None,
+        "allowed": None,
         "skops_defaults": None,
         "keys": (),
     }

@@ -28,6 +28,8 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("joblib", "numpy", "scipy", "pandas", "scikit-learn", "xgboost", "lightgbm")
+# The same package in another build.
+BUILDS = {"xgboost": "xgboost-cpu"}
 FAMILIES = {
     "joblib": "numpy",  # whose arrays joblib wraps
     "numpy": "numpy",
@@ -133,7 +135,10 @@ def record(path: Path) -> None:
     names, called, dumped, failed = recorded()
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
-        versions[package] = metadata.version(package)
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = metadata.version(BUILDS[package])
     document = {"versions": versions, "dumps": dumped, "distributions": sorted(distributions())}
     document |= {"names": sorted(names), "called": sorted(called)}
     path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

@@ -7,6 +7,7 @@ import typer
 from safeload._version import __version__
 from safeload.cli.adopt import adopt
 from safeload.cli.demo import demo
+from safeload.cli.guard import guard
 from safeload.cli.inspect import inspect
 from safeload.cli.keygen import keygen
 from safeload.cli.ls import ls
@@ -38,3 +39,5 @@ def _options(
 
 for command in (keygen, sign, verify, inspect, ls, adopt, rotate, rm, demo):
     app.command()(command)
+# What follows the script's name belongs to the script.
+app.command(context_settings={"allow_interspersed_args": False})(guard)

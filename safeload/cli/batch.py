@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -28,25 +29,27 @@ class _Verifier:
         from safeload.keys import sources
         from safeload.policy import resolve
 
-        self._ring: Keyring | None = None
         self._rules: Policy | None = None
-        # A keyring or policy that cannot be read refuses every file.
+        # A policy that cannot be read refuses every file.
         self._refusal: SafeloadError | None = None
+        self._keyring: Keyring | Path | None = keyring
         try:
-            self._ring = sources.resolve(keyring)
             self._rules = resolve(policy)
         except SafeloadError as error:
             self._refusal = error
+        # A keyring that cannot be read refuses every file that has a signature.
+        with contextlib.suppress(SafeloadError):
+            self._keyring = sources.resolve(keyring)
 
     def row(self, file: str) -> dict[str, Any]:
         """Return what is said of a file."""
-        from safeload.artifacts import verified_artifact
+        from safeload.verified_reading import verified_artifact
 
         try:
             if self._refusal is not None:
                 raise self._refusal
             assert self._rules is not None  # noqa: S101  or there is a refusal
-            found = verified_artifact(file, None, None, self._ring, self._rules)
+            found = verified_artifact(file, None, None, self._keyring, self._rules)
         except SafeloadError as error:
             return {"path": file, **refused(error)}
         statement = found.statement

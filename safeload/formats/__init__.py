@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import IO, Any
 
+from safeload import loading
 from safeload.errors import (
     DeserializationError,
     FormatNotAllowed,
@@ -86,7 +87,8 @@ def load(verified: Verified, limits: Limits, options: dict[str, Any]) -> Any:
     chosen = get(verified.format)
     where = verified.blob.location
     try:
-        return chosen.load(verified, limits, options)
+        with loading.verified():
+            return chosen.load(verified, limits, options)
     except SafeloadError as error:
         error.where = error.where or where
         raise

@@ -7,11 +7,15 @@ be. A file that was signed as it was found has no list.
 from __future__ import annotations
 
 import _compat_pickle
+import copyreg
 import sys
 from types import ModuleType
 from typing import Any
 
+from safeload import presets
 from safeload.errors import UntrustedType, printable
+
+_BY_ARGUMENTS = frozenset(name for name, _ in presets.EXACT_CALLS)
 
 
 def require(admitted: frozenset[str] | None, module: str, name: str) -> None:
@@ -30,12 +34,59 @@ def require(admitted: frozenset[str] | None, module: str, name: str) -> None:
     """
     if admitted is None:
         return
-    module, name = _compat_pickle.NAME_MAPPING.get((module, name), (module, name))
-    module = _compat_pickle.IMPORT_MAPPING.get(module, module)
-    if f"{module}.{name}" not in admitted:
+    full = normalized(module, name)
+    if full not in admitted:
         raise UntrustedType(
-            f"it refers to {printable(f'{module}.{name}')[:200]}, which its signed statement does not list",
+            f"it refers to {printable(full)[:200]}, which its signed statement does not list",
             hint="Whoever signed it did not know what is in it. Ask them.",
+            types=(full,),
+        )
+
+
+def require_allowed(allowed: frozenset[str] | None, module: str, name: str) -> None:
+    """Raise unless a global is on an allowlist; None is no list.
+
+    Raises
+    ------
+    UntrustedType
+    """
+    if allowed is None:
+        return
+    full = normalized(module, name)
+    # One call of each of these is admitted, which the rehearsal has seen to.
+    if full not in allowed and full not in _BY_ARGUMENTS:
+        raise UntrustedType(
+            f"it refers to {printable(full)[:200]}, which is not on the allowlist",
+            hint="If you know it and what it does, name it in allow=.",
+            types=(full,),
+        )
+
+
+def normalized(module: str, name: str) -> str:
+    """Return the name under which an unpickler looks a global up; those of Python 2 are translated."""
+    module, name = _compat_pickle.NAME_MAPPING.get((module, name), (module, name))
+    return f"{_compat_pickle.IMPORT_MAPPING.get(module, module)}.{name}"
+
+
+def forget_extensions() -> None:
+    """Let numbers that stand for names (:func:`copyreg.add_extension`) be looked up by their names again.
+
+    Unpicklers remember what such a number led to before, in all of the process, and then do not ask.
+    """
+    copyreg.clear_extension_cache()
+
+
+def refuse_extension(module: str, name: str) -> None:
+    """Raise if a number may stand for a name: unpicklers would remember what is given for it.
+
+    Raises
+    ------
+    UntrustedType
+    """
+    if (module, name) in copyreg._extension_registry:  # type: ignore[attr-defined]
+        raise UntrustedType(
+            f"it refers to {printable(f'{module}.{name}')[:200]}, for which copyreg has a number",
+            hint="Allowlists are for pickles that refer to everything by name.",
             types=(f"{module}.{name}",),
         )
 

@@ -88,8 +88,11 @@ class ArrayWrapper:
         end = position + count * self.dtype.itemsize
         if end > len(memory):
             raise MalformedError("the file ends within an array")
+        # numpy gives elements without a size one, and so memory to any number of them.
+        if count * self.dtype.itemsize == 0 and count > len(memory):
+            raise MalformedError("an array has more elements than the file has bytes")
         if count * self.dtype.itemsize == 0:
-            array = numpy.empty(self.shape, self.dtype, order=self.order)
+            array = numpy.zeros(self.shape, self.dtype, order=self.order)
         else:
             array = numpy.frombuffer(memory, self.dtype, count, position).reshape(
                 self.shape, order=self.order

@@ -6,9 +6,11 @@ from typing import IO, Any
 
 from safeload import magic
 from safeload.errors import FormatNotAllowed
-from safeload.formats import array_wrapper, joblib_unpickler, plain_unpickler
+from safeload.formats import array_wrapper, rehearsal
 from safeload.formats.base import refuse_options
 from safeload.formats.compression import decompress
+from safeload.formats.joblib_unpickler import ArrayUnpickler
+from safeload.formats.plain_unpickler import PlainUnpickler, load_plain
 from safeload.limits import Limits
 from safeload.verification import Verified
 
@@ -42,11 +44,16 @@ class JoblibFormat:
         mode, copy = options.pop("mmap_mode", None), options.pop("copy", False)
         refuse_options(self.name, options)
         memory = self._memory(verified, limits, mode)
-        if _is_plain(verified, memory):
-            return plain_unpickler.load_plain(memory, verified.admitted)
+        plain = _is_plain(verified, memory)
+        if verified.allowed is not None:
+            rehearsal.hold(memory, verified.admitted, verified.allowed, plain=plain)
+        if plain:
+            return load_plain(
+                memory, lambda source: PlainUnpickler(source, verified.admitted, verified.allowed)
+            )
         # What was read as `bytes` cannot be written to, as arrays must be.
         copy = copy or (memory.readonly and mode is None)
-        return joblib_unpickler.ArrayUnpickler(memory, verified.admitted, copy=copy).finish()
+        return ArrayUnpickler(memory, verified.admitted, verified.allowed, copy=copy).finish()
 
     def _memory(self, verified: Verified, limits: Limits, mode: str | None) -> memoryview:
         """Return the uncompressed artifact, writable if arrays in it are to be."""

@@ -33,24 +33,34 @@ class ArrayUnpickler(_Unpickler):  # type: ignore[misc]
     ----------
     memory
         The whole uncompressed artifact.
-    admitted
-        As above.
+    admitted, allowed
+        As for the plain one.
     copy
         Copy arrays instead of letting them look into `memory`.
     """
 
     dispatch: ClassVar[dict[int, Any]] = dict(_Unpickler.dispatch)
 
-    def __init__(self, memory: memoryview, admitted: frozenset[str] | None, *, copy: bool) -> None:
+    def __init__(
+        self,
+        memory: memoryview,
+        admitted: frozenset[str] | None,
+        allowed: frozenset[str] | None = None,
+        *,
+        copy: bool,
+    ) -> None:
         self._memory = memory
         self._copy = copy
         self._admitted = admitted
+        self._allowed = allowed
         self._source = MemoryFile(memory)
         super().__init__(self._source)
+        admission.forget_extensions()
 
     def find_class(self, module: str, name: str) -> Any:
         """Look a global up, if it may be."""
         admission.require(self._admitted, module, name)
+        admission.require_allowed(self._allowed, module, name)
         if (module, name) == (_MODULE, _CLASS):
             # Whoever watches what is looked up sees this one, too.
             sys.audit("pickle.find_class", module, name)
@@ -64,15 +74,19 @@ class ArrayUnpickler(_Unpickler):  # type: ignore[misc]
         """Give an object its state; a placeholder gives way to its array."""
         super().load_build()
         wrapper = self.stack[-1]
-        if type(wrapper) is not ArrayWrapper:
+        if not isinstance(wrapper, ArrayWrapper):
             return
         if wrapper.dtype.hasobject:
-            self.stack[-1] = PlainUnpickler(self._source, self._admitted).load()
+            self.stack[-1] = self._nested().load()
             return
         self.stack[-1], end = wrapper.view_of(self._memory, self._source.tell(), copy=self._copy)
         self._source.seek(end)
 
     dispatch[_BUILD] = load_build
+
+    def _nested(self) -> PlainUnpickler:
+        """Return what reads the pickle that an array of objects is."""
+        return PlainUnpickler(self._source, self._admitted, self._allowed)
 
     def finish(self) -> Any:
         """Make the object; bytes after its end are an error."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import IO, Any
 
-from safeload.formats import plain_unpickler
+from safeload.formats import rehearsal
 from safeload.formats.base import refuse_options
+from safeload.formats.plain_unpickler import PlainUnpickler, load_plain
 from safeload.formats.recording import RecordingPickler
 from safeload.limits import Limits
 from safeload.verification import Verified
@@ -29,7 +30,10 @@ class PickleFormat:
     def load(self, verified: Verified, limits: Limits, options: dict[str, Any]) -> Any:
         """Make the object; there are no options, and bytes after its end are an error."""
         refuse_options(self.name, options)
-        return plain_unpickler.load_plain(verified.blob.view, verified.admitted)
+        memory, admitted, allowed = verified.blob.view, verified.admitted, verified.allowed
+        if allowed is not None:
+            rehearsal.hold(memory, admitted, allowed, plain=True)
+        return load_plain(memory, lambda source: PlainUnpickler(source, admitted, allowed))
 
     def globals_of(self, data: bytes, limits: Limits) -> None:
         """Return None: a pickle shows its globals to an unpickler only."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import pickle
+from collections.abc import Callable
 from typing import IO, Any
 
 from safeload.errors import MalformedError
@@ -26,29 +27,37 @@ class PlainUnpickler(pickle.Unpickler):
     ----------
     file
         The pickle.
-    admitted
+    admitted, allowed
         What it may refer to; see :mod:`safeload.formats.admission`.
     """
 
-    def __init__(self, file: IO[bytes] | MemoryFile, admitted: frozenset[str] | None) -> None:
+    def __init__(
+        self,
+        file: IO[bytes] | MemoryFile,
+        admitted: frozenset[str] | None,
+        allowed: frozenset[str] | None = None,
+    ) -> None:
         super().__init__(file)
+        admission.forget_extensions()
         self._admitted = admitted
+        self._allowed = allowed
 
     def find_class(self, module: str, name: str) -> Any:
         """Look a global up, if it may be."""
         admission.require(self._admitted, module, name)
+        admission.require_allowed(self._allowed, module, name)
         found = super().find_class(module, name)
         if "." in name:
             admission.refuse_detour(module, name)
         return without_companions(found)
 
 
-def load_plain(memory: memoryview, admitted: frozenset[str] | None) -> Any:
-    """Make the object of a plain pickle; bytes after its end are an error."""
+def load_plain(memory: memoryview, unpickler: Callable[[IO[bytes] | MemoryFile], PlainUnpickler]) -> Any:
+    """Make the object of a plain pickle by an unpickler; bytes after its end are an error."""
     # Small ones through the standard library's own file, which costs less to call.
     source: IO[bytes] | MemoryFile
     source = io.BytesIO(memory) if len(memory) <= _SMALL else MemoryFile(memory)
-    obj = PlainUnpickler(source, admitted).load()
+    obj = unpickler(source).load()
     if source.tell() != len(memory):
         raise MalformedError("bytes follow the end of the pickle")
     return obj

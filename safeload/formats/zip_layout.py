@@ -32,6 +32,8 @@ _END = struct.Struct("<4s4H2IH")
 _END_64 = struct.Struct("<4sQ2H2I4Q")
 _LOCATOR_64 = struct.Struct("<4sIQI")
 _ZIP64 = 0x0001
+# The version of the format that has it; what skops writes needs no newer one.
+_ZIP64_VERSION = 45
 _FULL, _FULL_SHORT = 0xFFFFFFFF, 0xFFFF
 _UTF8_FLAG = 0x800
 _COMPRESSION_FLAGS = 0x6  # how hard DEFLATE tried; of no consequence
@@ -133,6 +135,9 @@ def _end(view: memoryview) -> tuple[int, int, int]:
             raise MalformedError("the archive's ZIP64 end record is not where it must be")
         if disk or disk_2 or disk_3 or disks != 1:
             raise MalformedError("the archive is one of several parts")
+    elif bytes(view[max(0, position - _LOCATOR_64.size) :][:4]) == b"PK\x06\x07":
+        # zipfile looks for a locator there whatever the end record says, and would follow it.
+        raise MalformedError("the archive has a second end record that its first does not point to")
     if offset + size != position:
         raise MalformedError("bytes stand between, before or after the parts of the archive")
     return number, offset, position
@@ -142,9 +147,11 @@ def _entry(view: memoryview, at: int, end: int) -> tuple[Member, int, int]:
     """Return a member by its entry in the directory, the place of the next entry, and its header's place."""
     if at + _CENTRAL.size > end or view[at : at + 4] != _DIRECTORY_ENTRY:
         raise MalformedError("the archive's directory is damaged")
-    _, _, _, flags, method, _, _, crc, *rest = _CENTRAL.unpack_from(view, at)
+    _, _, version, flags, method, _, _, crc, *rest = _CENTRAL.unpack_from(view, at)
     packed, size, name_size, extra_size, comment, disk, _, _, offset = rest
     after = at + _CENTRAL.size + name_size + extra_size
+    if version > _ZIP64_VERSION:
+        raise MalformedError("a member of the archive asks for a newer reader than skops does")
     if comment or after > end or disk:
         raise MalformedError("the archive's directory has comments, or is damaged")
     _check_flags(flags)

@@ -9,6 +9,7 @@ OpenID Federation 1.0, section 8.7 (seconds since 1970; an object with ``revoked
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from datetime import UTC, datetime
 from typing import Any
@@ -103,10 +104,11 @@ def _to_jwk(entry: Entry) -> dict[str, Any]:
         "alg": _ALGORITHM_NAMES[key.algorithm][0],
         "key_ops": ["sign", "verify"] if entry.state == "active" else ["verify"],
     }
+    # Whole seconds are written; a window with fractions becomes narrower by them, never wider.
     if entry.not_before is not None:
-        jwk["nbf"] = int(entry.not_before.timestamp())
+        jwk["nbf"] = math.ceil(entry.not_before.timestamp())
     if entry.not_after is not None:
-        jwk["exp"] = int(entry.not_after.timestamp())
+        jwk["exp"] = math.floor(entry.not_after.timestamp())
     if entry.state == "revoked":
         jwk["revoked"] = {} if entry.reason is None else {"reason": entry.reason}
     if entry.names is not None:

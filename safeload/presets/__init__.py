@@ -4,18 +4,19 @@ An allowlist has no wildcards, and nobody types seven hundred names. So the name
 are kept here, one file a library, and a policy names the file: ``allow = ["preset:sklearn"]``. Each is the
 union over library versions, since today's versions no longer write what older ones wrote:
 
-====================  =======  =======  =======  =======  =======  =======
-numpy                 1.26.4   2.0.2    2.1.3    2.2.6    2.3.5    2.4.6
-scipy                 1.11.4   1.13.1   1.14.1   1.15.3   1.16.3   1.17.1
-pandas                2.1.4    2.2.3    2.2.3    2.3.3    3.0.0    3.1.1
-scikit-learn          1.4.2    1.5.2    1.6.1    1.7.2    1.8.0    1.9.1
-xgboost               2.0.3    2.1.4    3.2.0    3.2.0    3.2.0    3.2.0
-lightgbm              4.3.0    4.5.0    4.7.0    4.7.0    4.7.0    4.7.0
-====================  =======  =======  =======  =======  =======  =======
+====================  =======  =======  =======  =======  =======  =======  =======
+numpy                 1.26.4   2.0.2    2.1.3    2.2.6    2.3.5    2.4.6   2.5.5
+scipy                 1.11.4   1.13.1   1.14.1   1.15.3   1.16.3   1.17.1   1.18.1
+pandas                2.1.4    2.2.3    2.2.3    2.3.3    3.0.0    3.1.1   3.1.1
+scikit-learn          1.4.2    1.5.2    1.6.1    1.7.2    1.8.0    1.9.1   1.9.1
+xgboost               2.0.3    2.1.4    3.2.0    3.2.0    3.2.0    3.2.0   3.4.1
+lightgbm              4.3.0    4.5.0    4.7.0    4.7.0    4.7.0    4.7.0   4.7.0
+====================  =======  =======  =======  =======  =======  =======  =======
 
-(All with Python 3.11 and joblib 1.6.) ``tools/presets.py`` records and writes them. What a review looks for:
-nothing that reaches what was not named itself (by a name in a text, by an import, by running text), that
-opens files, or that runs its own state. What failed stands in two further files, with the reason:
+(The last with Python 3.12 and 3.13, the others with 3.11; all with joblib 1.6.) ``tools/presets.py`` records
+and writes them. What a review looks for: nothing that reaches what was not named itself (by a name in a text,
+by an import, by running text), that opens files, or that runs its own state. What failed stands in two
+further files, with the reason:
 
 ``never.txt``
     Names and whole modules that no policy may allow.

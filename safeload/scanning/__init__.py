@@ -1,19 +1,31 @@
-"""What a pickle or joblib file refers to, told from its bytes alone: nothing of it is run or imported.
+"""What a pickle or joblib file holds and would do, told from its bytes alone; nothing of it is run.
 
-This helps a person who has to decide whether to vouch for a file. It is no verdict: what a file refers to
-says little about what it does, and what cannot be followed is said to be incomplete.
+The verdict ``known types`` says that the file names only what the caller lists, in forms that the libraries
+write. What cannot be decided is unknown, never safe.
 """
 
 from __future__ import annotations
 
+import io
+import zipfile
 from dataclasses import dataclass
 
 from safeload import magic
 from safeload.formats.compression import decompress
 from safeload.limits import Limits
-from safeload.scanning.machine import Halt, Machine
+from safeload.scanning.ledger import Halt, Ledger
+from safeload.scanning.machine import Machine
+from safeload.scanning.names import STANDARD
+from safeload.scanning.report import Report
+from safeload.scanning.resolver import Resolver
 
-__all__ = ["Scan", "globals_of"]
+__all__ = ["STANDARD", "Report", "Scan", "globals_of", "scan"]
+
+# More pickles than these, one after the other, are not followed.
+_MAX_FOLLOWING = 100
+# The end record of a ZIP archive stands this close to the file's end.
+_ZIP_TAIL = 65_557
+_ZIP_END = b"PK\x05\x06"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +50,32 @@ class Scan:
     reason: str | None = None
 
 
-def globals_of(data: bytes, limits: Limits) -> Scan:
+def scan(
+    data: bytes,
+    limits: Limits,
+    known: frozenset[str] = STANDARD,
+    *,
+    own_state: frozenset[str] = frozenset(),
+    arrays: bool = True,
+    detail: bool = True,
+) -> Report:
     """Follow a joblib file, compressed or not, or a plain pickle.
+
+    Parameters
+    ----------
+    data
+        The file.
+    limits
+        For unfolding it.
+    known
+        ``module.qualname`` of what may be ``known types``.
+    own_state
+        Types that run what stands in their state; they are never known.
+    arrays
+        Whether joblib reads it, which takes the bytes after an array's wrapper for the array; False says what
+        ``pickle.load`` would do.
+    detail
+        Whether calls and arrays are reported; without, it takes half the time and judges the same.
 
     Raises
     ------
@@ -47,15 +83,66 @@ def globals_of(data: bytes, limits: Limits) -> Scan:
         The compressed stream is damaged, unfolds to more than is allowed, or is of a kind that cannot be
         read here.
     """
+    compressor = magic.compressor(data) if arrays else None
+    plain = bytes(decompress(data, compressor, limits)) if compressor else data
+    ledger = Ledger(with_calls=detail, with_arrays=detail)
+    _follow(plain, ledger, Resolver(ledger, known, own_state), arrays=arrays)
+    if _is_archive(data) or (compressor and _is_archive(plain)):
+        ledger.find("malformed", "is a ZIP archive at the same time", 0)
+    names = sorted(ledger.globals)
+    return Report(
+        verdict=ledger.verdict,
+        findings=ledger.findings(),
+        globals=tuple(names),
+        offsets=tuple(ledger.globals[name] for name in names),
+        calls=ledger.calls(),
+        calls_left_out=ledger.left_out,
+        arrays=tuple(ledger.arrays),
+        arrays_left_out=ledger.arrays_left_out,
+        pickles=tuple(ledger.pickles),
+        compressor=compressor,
+        size=len(data),
+        unfolded_size=len(plain),
+    )
+
+
+def globals_of(data: bytes, limits: Limits) -> Scan:
+    """Return what a joblib file or plain pickle refers to.
+
+    Raises
+    ------
+    LimitExceeded, MalformedError, FormatNotAllowed
+        As for :func:`scan`.
+    """
     compressor = magic.compressor(data)
-    machine = Machine(bytes(decompress(data, compressor, limits)) if compressor else data)
-    try:
-        machine.run()
-    except Halt as halt:
-        return Scan(
-            globals=tuple(sorted(machine.globals)),
-            complete=False,
-            stopped_at=machine.position,
-            reason=str(halt),
-        )
-    return Scan(globals=tuple(sorted(machine.globals)), complete=True)
+    ledger = Ledger(with_calls=False, with_arrays=False)
+    plain = bytes(decompress(data, compressor, limits)) if compressor else data
+    _follow(plain, ledger, Resolver(ledger, STANDARD, frozenset()), arrays=True)
+    names, stopped = tuple(sorted(ledger.globals)), ledger.stopped
+    if stopped is None:
+        return Scan(globals=names, complete=True)
+    return Scan(globals=names, complete=False, stopped_at=stopped.offset, reason=stopped.reason)
+
+
+def _follow(data: bytes, ledger: Ledger, resolver: Resolver, *, arrays: bool) -> None:
+    """Follow all pickles of a file, the first to its end and those after it as far as they go."""
+    position = 0
+    for _ in range(_MAX_FOLLOWING):
+        machine = Machine(data, ledger, resolver, with_arrays=arrays)
+        ledger.rest()
+        try:
+            position = machine.run(position)
+        except Halt as halt:
+            ledger.halted(halt, min(machine.at, len(data)))
+            return
+        if position == len(data):
+            return
+        ledger.halted(Halt("bytes follow the end of the pickle"), position)
+    ledger.halted(Halt(f"more than {_MAX_FOLLOWING} pickles stand one after the other", limit=True), position)
+
+
+def _is_archive(data: bytes) -> bool:
+    """Tell whether it can be read as a ZIP archive too; its bytes are looked at, no member is."""
+    if data.find(_ZIP_END, max(0, len(data) - _ZIP_TAIL)) < 0:
+        return False
+    return zipfile.is_zipfile(io.BytesIO(data))

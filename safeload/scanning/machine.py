@@ -1,352 +1,329 @@
-"""An interpreter of pickle's instructions (PEP 307, 3154, 574) that does nothing but follow them.
-
-It keeps the stack and the memo with stand-ins for objects, writes down each name that is looked up, and steps
-over the bytes of arrays in joblib files. It stops where it cannot tell how the real unpickler would go on.
+"""A stack machine for pickle's opcodes (PEP 307, 3154, 574) that makes stand-ins and nothing else.
 
 Rules:
 
-1. Nothing is imported, called or built.
-2. A frame ends where it says, between two instructions, and before the bytes of an array: joblib writes no
-   other files, and unpicklers disagree on those.
-3. A name that is made while loading, a name by number, and an object by reference to elsewhere cannot be
-   told; the interpreter stops there.
+1. Nothing is imported, called or built, and no memory is spent that the file announces: only what is in it.
+2. Where the C and the Python unpickler differ, or neither goes on, the file is malformed. So an instruction
+   ends within its frame, a frame within the file, and STOP stands at the end of its frame.
+3. What the machine cannot follow makes the file at least ``unknown types``; it never guesses.
+4. One pass: the work for each byte is bounded. Only a pickle within an object array is a machine of its own,
+   and there is none within that.
+
+The loop below does the commonest instructions itself; :mod:`.instructions` has all.
 """
 
 from __future__ import annotations
 
-import io
-import pickletools
-from collections.abc import Callable
+import struct
+from array import array
 from typing import Any
 
-from safeload.scanning import arrays
-from safeload.scanning.values import Array, Collection, Made, Mapping, Mark, Reference
+from safeload.scanning import instructions
+from safeload.scanning.instructions import FLOAT, MAX_MARKS, STARTS, swept
+from safeload.scanning.ledger import Halt, Ledger
+from safeload.scanning.names import GETATTR
+from safeload.scanning.report import PickleFound
+from safeload.scanning.resolver import Resolver
+from safeload.scanning.spelling import SHORT
+from safeload.scanning.values import NESTED, Listing, Mapping, Reference, Text
 
-_OPCODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opcodes}
-
-
-class Halt(Exception):
-    """The interpreter cannot go on; the text says why."""
+# So often, in bytes, the sizes of stack and memo are looked at; a byte adds at most one entry.
+_WINDOW = 1 << 17
+_MAX_STACK = 1 << 19
+# Objects in the memo: a number that costs little, and more where the file is large enough to need them.
+_MEMO_OBJECTS, _BYTES_PER_OBJECT = 1 << 18, 4
+# Texts of the memo that are kept decoded: keys of dicts, which come again and again.
+_MAX_TEXTS = 1 << 12
+_SHORT_TEXT, _TEXT = 0x8C, 0x58
+# Opcodes that look at the byte after them at once.
+_OPERAND = frozenset(b"\x8ch K(\x80\x8b".replace(b" ", b""))
 
 
 class Machine:
-    """One run over a file.
+    """One pickle.
 
     Parameters
     ----------
     data
-        The bytes of an uncompressed dump.
-
-    Attributes
-    ----------
-    globals
-        What was looked up so far.
+        The file.
+    ledger, resolver
+        What all pickles of the file share.
+    with_arrays
+        Whether joblib reads it, which puts arrays in the place of their wrappers.
     """
 
-    def __init__(self, data: bytes) -> None:
-        self.globals: set[str] = set()
-        self._file = io.BytesIO(data)
-        self._size = len(data)
+    def __init__(self, data: bytes, ledger: Ledger, resolver: Resolver, *, with_arrays: bool) -> None:
+        self.data = data
+        self.ledger = ledger
+        self.resolver = resolver
+        self.with_arrays = with_arrays
+        self.limit = len(data)  # The end of the frame, or of the file.
+        self.protocol = 0
+        self.at = 0  # Where the instruction that is being followed starts.
+        self.stopped = False
+        self.result: Any = None
+        # What stands above the last mark, and below each mark.
+        self.stack: list[Any] = []
+        self.below: list[list[Any]] = []
+        self.height = 0  # Of all that is below.
+        # Under each number of the memo either the place of a text in the file, or ~number of an object.
+        self.memo = array("q")
+        self.objects: list[Any] = []
+        self.gaps = 0
+        self._texts: dict[int, str] = {}
+        self.text_at = -1  # Where the text on top of the stack stands, if the last instruction pushed it;
+        self.text_end = -1  # and where that instruction ends.
+        self.attributes = 0  # References to getattr not yet accounted for by a call.
 
-    @property
-    def position(self) -> int:
-        """Where it is, in bytes from the start."""
-        return self._file.tell()
+    def run(self, start: int) -> int:
+        """Follow a pickle.
 
-    def run(self) -> None:
-        """Follow the whole file.
+        Returns
+        -------
+        int
+            Where it ends.
 
         Raises
         ------
         Halt
-            It cannot be followed.
+            It cannot be followed further than to `self.at`.
         """
-        _Pickle(self._file, self._size, self.globals, with_arrays=True).run()
-        if self.position != self._size:
-            raise Halt("bytes follow the end of the pickle")
-
-
-class _Pickle:
-    """One pickle: from its first instruction to its STOP."""
-
-    def __init__(self, file: io.BytesIO, size: int, found: set[str], *, with_arrays: bool) -> None:
-        self._file = file
-        self._size = size
-        self._globals = found
-        self._with_arrays = with_arrays
-        self._stack: list[Any] = []
-        self._memo: dict[int, Any] = {}
-        self._frame_end: int | None = None
-        self._running = True
-
-    def run(self) -> None:
-        while self._running:
-            if self._frame_end == self._file.tell():
-                self._frame_end = None
-            code = self._file.read(1)
-            opcode = _OPCODES.get(code)
-            if opcode is None:
-                raise Halt("there is no such instruction" if code else "the pickle ends early")
-            argument = self._argument(opcode)
-            if self._frame_end is not None and self._file.tell() > self._frame_end:
-                raise Halt("an instruction crosses the end of its frame")
-            _STEPS[opcode.name](self, argument)
-        if self._frame_end is not None and self._frame_end != self._file.tell():
-            raise Halt("the pickle ends before its frame")
-
-    def _argument(self, opcode: pickletools.OpcodeInfo) -> Any:
-        if opcode.arg is None:
-            return None
-        if opcode.name in ("GLOBAL", "INST"):
-            # The library's reader would take escapes for characters, which unpicklers do not.
-            return self._line(), self._line()
         try:
-            return opcode.arg.reader(self._file)
-        except (ValueError, OverflowError, MemoryError):
-            raise Halt(f"the argument of {opcode.name} cannot be read") from None
+            end = self._loop(start)
+        except (IndexError, struct.error):
+            raise Halt(self._shortage()) from None
+        if self.attributes:
+            # Held by something other than the one call that is admitted.
+            self.ledger.find("dangerous", f"names {GETATTR}, which reaches what it is given", start)
+        self.ledger.went_through(PickleFound(protocol=self.protocol, start=start, end=end))
+        return end
 
-    def _line(self) -> str:
-        line = self._file.readline()
-        if not line.endswith(b"\n"):
-            raise Halt("the pickle ends early")
+    def _shortage(self) -> str:
+        """Say what an instruction lacked: a byte, an entry of the memo, or something on the stack."""
+        after = self.at + 1
+        if after > len(self.data):
+            return "the pickle ends early"
+        op = self.data[self.at]
+        if after == len(self.data) and op in _OPERAND:
+            return "the pickle ends early"
+        return "the memo has no such entry" if op in b"hj" else "an instruction takes more than there is"
+
+    def _loop(self, pos: int) -> int:
+        # Everything that the commonest instructions need is a local variable here; the rest see it in `self`.
+        data, memo, objects, below = self.data, self.memo, self.objects, self.below
+        steps, calls, size = instructions.STEPS, self.ledger.open_calls, len(self.data)
+        limit, stack, height = self.limit, self.stack, self.height
+        stop = min(limit, pos + _WINDOW)
+        text_at = text_end = -1
+        dense = True
+        most = _MEMO_OBJECTS + size // _BYTES_PER_OBJECT
+        at = pos
         try:
-            return line[:-1].decode("utf-8")
+            while True:
+                if pos >= stop:
+                    if pos > limit:
+                        raise Halt(
+                            "an instruction crosses the end of its frame"
+                            if limit < size
+                            else "the pickle ends early"
+                        )
+                    if pos == limit:
+                        if limit == size:
+                            at = pos
+                            raise Halt("the pickle ends early")
+                        limit = self.limit = size
+                    if len(stack) + height > _MAX_STACK or len(objects) > most:
+                        raise Halt(
+                            "it holds more objects at once than are followed", "unknown types", limit=True
+                        )
+                    stop = min(limit, pos + _WINDOW)
+                at = pos
+                op = data[pos]
+                pos += 1
+                if op > 0x80:
+                    if op == 0x8C:  # SHORT_BINUNICODE
+                        end = pos + 1 + data[pos]
+                        if end > limit:
+                            raise Halt("a text does not fit into the rest")
+                        stack.append(data[pos + 1 : end].decode("utf-8", "surrogatepass"))
+                        pos = text_end = end
+                        text_at = at
+                        continue
+                    if op == 0x94 and dense:  # MEMOIZE
+                        if text_end == at:
+                            memo.append(text_at)
+                        else:
+                            value = stack[-1]
+                            memo.append(~len(objects))
+                            objects.append(value)
+                        continue
+                    if op == 0x86 and not (calls and calls[-1][0] >= height + len(stack) - 1):  # TUPLE2
+                        last = stack.pop()
+                        value = stack[-1]
+                        pair = (value, last)
+                        if type(value) in NESTED or type(last) in NESTED:
+                            stack[-1] = instructions.sequence(pair)
+                        else:
+                            stack[-1] = pair
+                        continue
+                    if (op == 0x85 or op == 0x87) and not calls:  # TUPLE1, TUPLE3
+                        if op == 0x85:
+                            parts: tuple[Any, ...] = (stack[-1],)
+                        elif len(stack) > 2:
+                            parts = tuple(stack[-3:])
+                            del stack[-2:]
+                        else:
+                            raise IndexError
+                        stack[-1] = (
+                            parts if NESTED.isdisjoint(map(type, parts)) else instructions.sequence(parts)
+                        )
+                        continue
+                    if op == 0x88 or op == 0x89:  # NEWTRUE, NEWFALSE
+                        stack.append(op == 0x88)
+                        continue
+                elif op < 0x60:
+                    if op == 0x4B:  # BININT1
+                        stack.append(data[pos])
+                        pos += 1
+                        continue
+                    if op == 0x28:  # MARK
+                        if data[pos] in STARTS and stack:
+                            end = swept(data, pos, limit, stack[-1])
+                            if end > 0:
+                                pos = end
+                                continue
+                        if len(below) < MAX_MARKS:
+                            below.append(stack)
+                            height += len(stack) + 1
+                            stack = []
+                            continue
+                    elif op == 0x58:  # BINUNICODE
+                        start = pos + 4
+                        end = start + int.from_bytes(data[pos:start], "little")
+                        if end <= limit and end - start <= SHORT:
+                            stack.append(data[start:end].decode("utf-8", "surrogatepass"))
+                            pos = text_end = end
+                            text_at = at
+                            continue
+                    elif op == 0x47:  # BINFLOAT
+                        stack.append(FLOAT)
+                        pos += 8
+                        continue
+                    elif op == 0x4E:  # NONE
+                        stack.append(None)
+                        continue
+                    elif op == 0x4A:  # BININT
+                        stack.append(int.from_bytes(data[pos : pos + 4], "little", signed=True))
+                        pos += 4
+                        continue
+                    elif op == 0x4D:  # BININT2
+                        stack.append(data[pos] | data[pos + 1] << 8)
+                        pos += 2
+                        continue
+                    elif op == 0x5D:  # EMPTY_LIST
+                        stack.append(Listing())
+                        continue
+                elif op == 0x68:  # BINGET
+                    value = memo[data[pos]]
+                    pos += 1
+                    stack.append(self.text(value) if value >= 0 else self.recall(~value))
+                    continue
+                elif op == 0x71 or op == 0x72:  # BINPUT, LONG_BINPUT
+                    end = pos + 1 if op == 0x71 else pos + 4
+                    if (data[pos] if op == 0x71 else int.from_bytes(data[pos:end], "little")) == len(memo):
+                        if text_end == at:
+                            memo.append(text_at)
+                        else:
+                            value = stack[-1]
+                            memo.append(~len(objects))
+                            objects.append(value)
+                        pos = end
+                        continue
+                elif op == 0x6A:  # LONG_BINGET
+                    value = memo[int.from_bytes(data[pos : pos + 4], "little")]
+                    pos += 4
+                    stack.append(self.text(value) if value >= 0 else self.recall(~value))
+                    continue
+                elif (op == 0x65 or op == 0x75) and below and not (calls and calls[-1][0] >= height - 1):
+                    # APPENDS, SETITEMS
+                    target = below[-1][-1]
+                    if (
+                        type(target) is (Listing if op == 0x65 else Mapping)
+                        and not len(stack) & (op & 0x10) >> 4
+                    ):
+                        target.add(stack)
+                        stack = below.pop()
+                        height -= len(stack) + 1
+                        continue
+                elif op == 0x7D:  # EMPTY_DICT
+                    stack.append(Mapping())
+                    continue
+                self.at, self.stack, self.height = at, stack, height
+                self.text_at, self.text_end = text_at, text_end
+                pos = steps[op](self, pos)
+                if self.stopped:
+                    return pos
+                text_at, text_end = self.text_at, self.text_end
+                stack, height = self.stack, self.height
+                dense = not self.gaps
+                if limit != self.limit:
+                    limit = self.limit
+                    stop = min(limit, pos + _WINDOW)
         except UnicodeDecodeError:
-            raise Halt("a name is no text") from None
-
-    # The stack.
-
-    def _push(self, value: Any) -> None:
-        self._stack.append(value)
-
-    def _pop(self) -> Any:
-        if not self._stack or isinstance(self._stack[-1], Mark):
-            raise Halt("an instruction takes more than there is")
-        return self._stack.pop()
-
-    def _top(self) -> Any:
-        value = self._pop()
-        self._stack.append(value)
-        return value
-
-    def _group(self) -> list[Any]:
-        """Take what was pushed since the last mark."""
-        for index in range(len(self._stack) - 1, -1, -1):
-            if isinstance(self._stack[index], Mark):
-                group = self._stack[index + 1 :]
-                del self._stack[index:]
-                return group
-        raise Halt("an instruction asks for a mark, and there is none")
-
-    # Containers.
-
-    def _pop_any(self, _: Any) -> None:
-        if not self._stack:
-            raise Halt("an instruction takes more than there is")
-        self._stack.pop()
-
-    def _tuple(self, length: int) -> None:
-        items = [self._pop() for _ in range(length)]
-        self._push(tuple(reversed(items)))
-
-    def _dict(self, _: Any) -> None:
-        group = self._group()
-        made = Mapping()
-        self._fill(made, group)
-        self._push(made)
-
-    def _collect(self, _: Any) -> None:
-        self._group()
-        self._push(Collection())
-
-    def _add(self, _: Any) -> None:
-        self._pop()
-        self._top()
-
-    def _add_group(self, _: Any) -> None:
-        self._group()
-        self._top()
-
-    def _drop_group(self, _: Any) -> None:
-        self._group()
-
-    def _set_items(self, items: list[Any]) -> None:
-        self._fill(self._top(), items)
-
-    def _fill(self, target: Any, items: list[Any]) -> None:
-        if len(items) % 2:
-            raise Halt("a key has no value")
-        if isinstance(target, Mapping):
-            for key, value in zip(items[::2], items[1::2], strict=True):
-                if isinstance(key, str):
-                    target.by_text[key] = value
+            raise Halt("a text is not UTF-8") from None
+        finally:
+            self.at, self.stack, self.height = at, stack, height
 
     # The memo.
 
-    def _put(self, index: int) -> None:
-        self._memo[index] = self._top()
+    def text(self, at: int) -> str:
+        """Return the text whose instruction stands at a place; it was decoded there before."""
+        text = self._texts.get(at)
+        if text is None:
+            if len(self._texts) >= _MAX_TEXTS:
+                self._texts.clear()
+            text = self._texts[at] = self._decoded(at)
+        return text
 
-    def _get(self, index: int) -> None:
-        if index not in self._memo:
-            raise Halt("the memo has no such entry")
-        self._push(self._memo[index])
+    def _decoded(self, at: int) -> str:
+        data = self.data
+        op = data[at]
+        if op == _SHORT_TEXT:
+            return data[at + 2 : at + 2 + data[at + 1]].decode("utf-8", "surrogatepass")
+        width = 4 if op == _TEXT else 8
+        length = int.from_bytes(data[at + 1 : at + 1 + width], "little")
+        return data[at + 1 + width : at + 1 + width + length].decode("utf-8", "surrogatepass")
 
-    # Names.
+    def recall(self, number: int) -> Any:
+        """Return an object of the memo."""
+        value = self.objects[number]
+        if type(value) is Reference and value.name == GETATTR:
+            self.attributes += 1
+        return value
 
-    def _refer(self, module: Any, name: Any) -> Reference:
-        if not isinstance(module, str) or not isinstance(name, str):
-            raise Halt("a name is made while loading")
-        reference = Reference(module, name)
-        self._globals.add(str(reference))
-        return reference
+    # The stack.
 
-    def _stack_global(self, _: Any) -> None:
-        name, module = self._pop(), self._pop()
-        self._push(self._refer(module, name))
+    def group(self) -> list[Any]:
+        """Take what was pushed since the last mark."""
+        if not self.below:
+            raise Halt("an instruction asks for a mark, and there is none")
+        group = self.stack
+        self.stack = self.below.pop()
+        self.height -= len(self.stack) + 1
+        return group
 
-    # Calls.
+    def lowered(self) -> None:
+        """Note that the last instruction took several values and left one."""
+        self.ledger.lower(self.height + len(self.stack) - 1)
 
-    def _reduce(self, _: Any) -> None:
-        arguments, called = self._pop(), self._pop()
-        self._push(Made(called, arguments))
-
-    def _new_with_keywords(self, _: Any) -> None:
-        _, arguments, called = self._pop(), self._pop(), self._pop()
-        self._push(Made(called, arguments))
-
-    def _instance(self, names: tuple[str, str]) -> None:
-        arguments = tuple(self._group())
-        self._push(Made(self._refer(*names), arguments))
-
-    def _object(self, _: Any) -> None:
-        group = self._group()
-        if not group:
-            raise Halt("an instruction takes more than there is")
-        self._push(Made(group[0], tuple(group[1:])))
-
-    def _build(self, _: Any) -> None:
-        state = self._pop()
-        target = self._top()
-        if not isinstance(target, Made):
-            return
-        target.state = state
-        if not self._with_arrays:
-            return
-        kind = _class_of(target)
-        if kind in arrays.LEGACY:
-            raise Halt("it was written by joblib before 0.10, with each array in a file of its own")
-        if kind == arrays.WRAPPER:
-            self._pop()
-            self._skip_array(state)
-            self._push(Array())
-        elif isinstance(kind, Reference) and kind.module.partition(".")[0] == "joblib":
-            # It may be the wrapper of arrays under another name.
-            raise Halt(f"what follows the state of {kind} depends on joblib")
-
-    def _skip_array(self, state: Any) -> None:
-        if self._frame_end is not None and self._frame_end != self._file.tell():
-            raise Halt("an array starts within a frame")
-        self._frame_end = None
-        try:
-            layout = arrays.payload(state)
-        except arrays.UnknownLayout:
-            raise Halt("the length of an array cannot be told") from None
-        if layout is None:
-            _Pickle(self._file, self._size, self._globals, with_arrays=False).run()
-            return
-        length, padded = layout
-        if padded:
-            length += int.from_bytes(self._file.read(1), "little")
-        if length > self._size - self._file.tell():
-            raise Halt("the file ends within an array")
-        self._file.seek(length, io.SEEK_CUR)
-
-    # The rest.
-
-    def _frame(self, length: int) -> None:
-        end = self._file.tell() + length
-        if self._frame_end is not None or end > self._size:
-            raise Halt("a frame does not fit")
-        self._frame_end = end
-
-    def _stop(self, _: Any) -> None:
-        self._pop()
-        self._running = False
-
-    def _protocol(self, version: int) -> None:
-        if version > 5:
-            raise Halt(f"there is no protocol {version}")
-
-
-def _class_of(made: Made) -> Any:
-    """Return what an object is an instance of, as far as its making tells."""
-    if str(made.called) in ("copyreg._reconstructor", "copy_reg._reconstructor", "copyreg.__newobj__"):
-        arguments = made.arguments
-        return arguments[0] if isinstance(arguments, tuple) and arguments else None
-    return made.called
-
-
-def _halt(reason: str) -> Callable[[_Pickle, Any], None]:
-    def step(machine: _Pickle, _: Any) -> None:
-        raise Halt(reason)
-
-    return step
-
-
-_ELSEWHERE = "it refers to an object outside the file"
-_CONSTANTS = (
-    *("INT", "LONG", "LONG1", "LONG4", "BININT", "BININT1", "BININT2", "FLOAT", "BINFLOAT"),
-    *("STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
-    *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BYTEARRAY8"),
-)
-_STEPS: dict[str, Callable[[_Pickle, Any], None]] = {
-    **dict.fromkeys(_CONSTANTS, _Pickle._push),
-    "NONE": lambda machine, _: machine._push(None),
-    "NEWTRUE": lambda machine, _: machine._push(True),
-    "NEWFALSE": lambda machine, _: machine._push(False),
-    "MARK": lambda machine, _: machine._push(Mark()),
-    "POP": _Pickle._pop_any,
-    "POP_MARK": _Pickle._drop_group,
-    "DUP": lambda machine, _: machine._push(machine._top()),
-    "EMPTY_TUPLE": lambda machine, _: machine._push(()),
-    "TUPLE": lambda machine, _: machine._push(tuple(machine._group())),
-    "TUPLE1": lambda machine, _: machine._tuple(1),
-    "TUPLE2": lambda machine, _: machine._tuple(2),
-    "TUPLE3": lambda machine, _: machine._tuple(3),
-    "EMPTY_LIST": lambda machine, _: machine._push(Collection()),
-    "EMPTY_SET": lambda machine, _: machine._push(Collection()),
-    "LIST": _Pickle._collect,
-    "FROZENSET": _Pickle._collect,
-    "APPEND": _Pickle._add,
-    "APPENDS": _Pickle._add_group,
-    "ADDITEMS": _Pickle._add_group,
-    "EMPTY_DICT": lambda machine, _: machine._push(Mapping()),
-    "DICT": _Pickle._dict,
-    "SETITEM": lambda machine, _: machine._set_items([machine._pop(), machine._pop()][::-1]),
-    "SETITEMS": lambda machine, _: machine._set_items(machine._group()),
-    "PUT": _Pickle._put,
-    "BINPUT": _Pickle._put,
-    "LONG_BINPUT": _Pickle._put,
-    "MEMOIZE": lambda machine, _: machine._put(len(machine._memo)),
-    "GET": _Pickle._get,
-    "BINGET": _Pickle._get,
-    "LONG_BINGET": _Pickle._get,
-    "GLOBAL": lambda machine, names: machine._push(machine._refer(*names)),
-    "STACK_GLOBAL": _Pickle._stack_global,
-    "REDUCE": _Pickle._reduce,
-    "NEWOBJ": _Pickle._reduce,
-    "NEWOBJ_EX": _Pickle._new_with_keywords,
-    "INST": _Pickle._instance,
-    "OBJ": _Pickle._object,
-    "BUILD": _Pickle._build,
-    "PROTO": _Pickle._protocol,
-    "FRAME": _Pickle._frame,
-    "STOP": _Pickle._stop,
-    "EXT1": _halt("it names a class by a number of the extension registry"),
-    "EXT2": _halt("it names a class by a number of the extension registry"),
-    "EXT4": _halt("it names a class by a number of the extension registry"),
-    "PERSID": _halt(_ELSEWHERE),
-    "BINPERSID": _halt(_ELSEWHERE),
-    "NEXT_BUFFER": _halt(_ELSEWHERE),
-    "READONLY_BUFFER": _halt(_ELSEWHERE),
-}
+    def push_text(self, start: int, length: int, limit: int) -> int:
+        """Push text of the file; return where it ends."""
+        end = start + length
+        if end > limit:
+            raise Halt("a text does not fit into the rest")
+        if length <= SHORT:
+            self.stack.append(self.data[start:end].decode("utf-8", "surrogatepass"))
+            self.text_at, self.text_end = self.at, end
+        else:
+            self.stack.append(Text(start, instructions.characters(self.data, start, end)))
+        return end

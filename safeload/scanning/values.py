@@ -1,50 +1,169 @@
 """What stands on the interpreter's stack in place of objects.
 
-Numbers, text and bytes stand for themselves, and so do tuples; everything else is one of these.
+Whole numbers of up to 64 bits, short text, None, True and False stand for themselves. Everything else is one
+of these, which holds what the rules about states need and no more: an element of a long list is forgotten.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
-
-class Mark:
-    """Where a group of values starts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """A class or function, by its name."""
-
-    module: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.module}.{self.name}"
+# Elements of a list that are remembered, for showing them; and entries of a dict, for reading states.
+KEPT_ITEMS = 4
+KEPT_ENTRIES = 4096
 
 
-@dataclass(slots=True, eq=False)
-class Mapping:
-    """A dict; only what stands under text is kept."""
+class Plain:
+    """A value of which only the kind matters."""
 
-    by_text: dict[str, Any] = field(default_factory=dict)
+    __slots__ = ("kind",)
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
 
 
-@dataclass(slots=True, eq=False)
+FORGOTTEN = Plain("forgotten")
+
+
+class Text:
+    """Text too long to be a name or a key of a state; its length is in characters."""
+
+    __slots__ = ("length", "offset")
+
+    def __init__(self, offset: int, length: int) -> None:
+        self.offset = offset
+        self.length = length
+
+
+class Bytes:
+    """Bytes that stand in the file, by their place; -1 for bytes that do not."""
+
+    __slots__ = ("length", "offset")
+
+    def __init__(self, offset: int, length: int) -> None:
+        self.offset = offset
+        self.length = length
+
+
+class Sequence:
+    """A tuple in which there are tuples; others stand for themselves.
+
+    Its depth is that of the tuples in it, which hashing it would follow in native code.
+    """
+
+    __slots__ = ("depth", "items")
+
+    def __init__(self, items: tuple[Any, ...], depth: int) -> None:
+        self.items = items
+        self.depth = depth
+
+
+NESTED = frozenset({tuple, Sequence})
+
+
+def items_of(value: Any) -> tuple[Any, ...] | None:
+    """Return the elements of what stands for a tuple, or None for anything else."""
+    if type(value) is tuple:
+        return value
+    return value.items if type(value) is Sequence else None
+
+
+class Listing(list[Any]):
+    """A list: its first elements, and one more if there are more."""
+
+    __slots__ = ()
+
+    def add(self, items: list[Any]) -> None:
+        """Append."""
+        if len(self) <= KEPT_ITEMS:
+            self += items[: KEPT_ITEMS + 1 - len(self)]
+
+    def forget(self) -> None:
+        """Note that there are elements which are not remembered."""
+        self[:] = [FORGOTTEN] * (KEPT_ITEMS + 1)
+
+
 class Collection:
-    """A list or set, whose elements do not matter here."""
+    """A set or frozenset."""
+
+    __slots__ = ()
 
 
-@dataclass(slots=True, eq=False)
+class Mapping(list[Any]):
+    """A dict: its first entries, as keys and values in turn; of odd length if there are more."""
+
+    __slots__ = ()
+
+    def add(self, pairs: list[Any]) -> None:
+        """Set items."""
+        if len(self) + len(pairs) > 2 * KEPT_ENTRIES:
+            self.forget()
+        elif not len(self) % 2:
+            self += pairs
+
+    def forget(self) -> None:
+        """Note that there are entries which are not remembered."""
+        if not len(self) % 2:
+            self.append(FORGOTTEN)
+
+    def by_text(self) -> dict[str, Any] | None:
+        """Return the entries if all keys are text and all are remembered, else None."""
+        keys = self[::2]
+        if len(self) % 2 or not all(type(key) is str for key in keys):
+            return None
+        return dict(zip(keys, self[1::2], strict=True))
+
+
+class Reference:
+    """A class or function, by the name that stands in the file and by the one it is looked up under.
+
+    They differ in protocols below 3, where names of Python 2 are translated.
+    """
+
+    __slots__ = ("name", "shown")
+
+    def __init__(self, shown: str, name: str) -> None:
+        self.shown = shown
+        self.name = name
+
+
 class Made:
-    """What a call would return."""
+    """What a call returns; for a dtype or array, `known` tells of it."""
 
-    called: Any
-    arguments: Any
-    state: Any = None
+    __slots__ = ("arguments", "called", "known", "state")
+
+    def __init__(self, called: Any, arguments: Any) -> None:
+        self.called = called
+        self.arguments = arguments
+        self.state: Any = None
+        self.known: Any = None
 
 
-@dataclass(slots=True, eq=False)
 class Array:
-    """An array whose bytes stood in the stream."""
+    """An array whose elements stand in the file, or elsewhere if the offset is -1.
+
+    Parameters
+    ----------
+    dtype
+        A :class:`safeload.scanning.dtypes.DType`.
+    shape
+        Lengths.
+    offset, length
+        Its bytes, in the unfolded file.
+    fortran
+        Whether the first index varies fastest.
+    """
+
+    __slots__ = ("dtype", "fortran", "length", "offset", "shape")
+
+    def __init__(self, dtype: Any, shape: tuple[int, ...], offset: int, length: int, fortran: bool) -> None:
+        self.dtype = dtype
+        self.shape = shape
+        self.offset = offset
+        self.length = length
+        self.fortran = fortran
+
+
+def class_of(value: Any) -> str | None:
+    """Return the name of what an object was made by, or None."""
+    return value.called.name if type(value) is Made and type(value.called) is Reference else None

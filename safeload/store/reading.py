@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from safeload import artifacts, verification
+from safeload import verification
 from safeload.errors import NotFound, RollbackDetected, StorageError
 from safeload.pointer import Pointer
 from safeload.policy import Policy
@@ -16,6 +16,7 @@ from safeload.store.context import Context, with_keys_of_now
 from safeload.store.names import LATEST, Place
 from safeload.store.records import Record, read_pointer, read_statement
 from safeload.verification import Expectation, Verified
+from safeload.verified_reading import read_as_signed
 
 # How often references are followed anew while writers replace what they lead to.
 _ATTEMPTS = 20
@@ -121,7 +122,7 @@ def _verified(context: Context, place: Place, tag: str, fresh: Freshness) -> Ver
 def _artifact(backend: Backend, record: Record, rules: Policy) -> Blob:
     """Read the artifact that a statement names, and no more bytes than were signed."""
     signed = record.statement
-    return artifacts.read_as_signed(
+    return read_as_signed(
         lambda limit: backend.read_artifact(record.path, limit=limit, algorithm=signed.digest.algorithm),
         signed.size,
         rules.limits,

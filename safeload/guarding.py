@@ -1,0 +1,168 @@
+"""Refusing to unpickle anything in this process but what safeload has verified.
+
+Built on audit events (PEP 578), which the interpreter raises from within the operations themselves. A hook
+cannot be taken off again, so there is one for the life of the process, and it does nothing while no guard is
+on.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from types import FrameType, TracebackType
+from typing import Any, Literal, Self, get_args
+
+from safeload import loading
+from safeload.errors import UnguardedOperation
+
+GuardMode = Literal["refuse", "report"]
+
+_logger = logging.getLogger("safeload.guard")
+# What looks up a class, runs stored code, or opens a way around Python.
+_EVENTS = {
+    "pickle.find_class": "an unpickler looks up {0}.{1}",
+    "marshal.loads": "marshal.loads is called",
+    "marshal.load": "marshal.load is called",
+    "ctypes.dlopen": "ctypes opens {0}",
+    "ctypes.dlsym": "ctypes looks up {1}",
+    "ctypes.cdata": "ctypes takes an address",
+    "ctypes.call_function": "ctypes calls an address",
+}
+# The import system reads compiled modules with marshal.
+_IMPORT_SYSTEM = frozenset(
+    {"_frozen_importlib", "_frozen_importlib_external", "importlib._bootstrap_external", "zipimport"}
+)
+_MULTIPROCESSING = ("multiprocessing.", "concurrent.futures.")
+_SHOWN_FRAMES = 12
+
+_guards: list[Guard] = []
+_changing = threading.Lock()
+_hooked = False
+
+
+class Guard:
+    """While it is on, nothing in this process is unpickled but by a verified load of safeload.
+
+    It sees the C and the Python unpickler of the standard library, and so joblib, cloudpickle, torch, numpy's
+    object arrays and shelve; ``marshal.loads``, but for the import system; and ctypes, when it opens a
+    library, looks a name up or calls an address. It holds for all threads; a verified load is known by its
+    thread or task.
+
+    It cannot stop what raises no audit event: an unpickler subclass that overrides ``find_class`` and does
+    not call the original, unpicklers written in other languages, pickles that look nothing up (those make
+    plain data only), extension modules, child processes. And code that already runs in the process can do
+    everything without unpickling anything: this is a net against forgotten ``pickle.load`` calls, in
+    libraries too, and no sandbox. What was verified may itself unpickle while it is being loaded.
+
+    Parameters
+    ----------
+    mode
+        ``"refuse"`` raises in the place of the operation; ``"report"`` logs a warning with the stack to the
+        logger ``safeload.guard`` and lets it happen.
+    multiprocessing
+        Let multiprocessing and concurrent.futures unpickle what passes between this process and its workers.
+
+    Raises
+    ------
+    UnguardedOperation
+        From the operation that was refused.
+    ValueError
+        There is no such mode.
+
+    Examples
+    --------
+    >>> with safeload.guard():  # doctest: +SKIP
+    ...     serve()
+    """
+
+    def __init__(self, mode: GuardMode = "refuse", *, multiprocessing: bool = False) -> None:
+        if mode not in get_args(GuardMode):
+            raise ValueError(f"the mode of a guard is one of {', '.join(get_args(GuardMode))}")
+        self.mode = mode
+        self.multiprocessing = multiprocessing
+
+    def enable(self) -> Self:
+        """Switch it on for the process; returns itself."""
+        global _hooked
+        with _changing:
+            if not _hooked:
+                sys.addaudithook(_hook)
+                _hooked = True
+            _guards.append(self)
+        return self
+
+    def disable(self) -> None:
+        """Switch it off; others that are on stay so."""
+        with _changing:
+            if self in _guards:
+                _guards.remove(self)
+
+    def __enter__(self) -> Self:
+        return self.enable()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.disable()
+
+    def judge(self, event: str, arguments: tuple[Any, ...], frame: FrameType | None) -> None:
+        """Refuse or report one operation."""
+        if self.multiprocessing and _is_from(frame, _MULTIPROCESSING):
+            return
+        what = _EVENTS[event].format(*(*arguments, "?", "?"))
+        if self.mode == "report":
+            _logger.warning("safeload.guard: %s, outside of a verified load, at\n%s", what, _stack(frame))
+            return
+        raise UnguardedOperation(
+            f"{what}, outside of a verified load",
+            where=_place(frame),
+            hint="Load it with safeload, or leave the guard off where this is meant.",
+        )
+
+
+def guard(mode: GuardMode = "refuse", *, multiprocessing: bool = False) -> Guard:
+    """Return a guard, to be used as a context manager or switched on for good; see :class:`Guard`."""
+    return Guard(mode, multiprocessing=multiprocessing)
+
+
+def _hook(event: str, arguments: tuple[Any, ...]) -> None:
+    if not _guards or event not in _EVENTS or loading.is_verified():
+        return
+    frame: FrameType | None = sys._getframe(1)
+    if event.startswith("marshal.") and _module_of(frame) in _IMPORT_SYSTEM:
+        return
+    if event == "ctypes.dlopen" and arguments == (None,) and _is_import_of_ctypes(frame):
+        return
+    # Every one that is on has its say; a refusal counts, whatever the others do.
+    for one in sorted(_guards, key=lambda guard: guard.mode, reverse=True):
+        one.judge(event, arguments, frame)
+
+
+def _is_import_of_ctypes(frame: FrameType | None) -> bool:
+    """Tell whether ctypes opens the interpreter itself, as it does once when it is imported."""
+    caller = frame.f_back if frame is not None else None
+    return _module_of(caller) == "ctypes" and caller is not None and caller.f_code.co_name == "<module>"
+
+
+def _module_of(frame: FrameType | None) -> str:
+    return str(frame.f_globals.get("__name__", "")) if frame is not None else ""
+
+
+def _is_from(frame: FrameType | None, modules: tuple[str, ...]) -> bool:
+    """Tell whether the nearest caller outside of the pickle module is one of some packages."""
+    while frame is not None and _module_of(frame) in ("pickle", "_pickle", "multiprocessing.reduction"):
+        frame = frame.f_back
+    return f"{_module_of(frame)}.".startswith(modules)
+
+
+def _place(frame: FrameType | None) -> str | None:
+    return None if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def _stack(frame: FrameType | None) -> str:
+    lines: list[str] = []
+    while frame is not None and len(lines) < _SHOWN_FRAMES:
+        lines.append(f"  {frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_name}")
+        frame = frame.f_back
+    return "\n".join(lines)

@@ -1,0 +1,302 @@
+"""What the opcodes that look up names, call and set states do to the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from safeload import presets
+from safeload.scanning import arrays, spelling, states
+from safeload.scanning.dtypes import Corrupting, Unknown
+from safeload.scanning.ledger import Halt
+from safeload.scanning.names import GETATTR
+from safeload.scanning.rendering import short
+from safeload.scanning.values import Array, Collection, Made, Mapping, Reference, class_of, items_of
+
+if TYPE_CHECKING:
+    from safeload.scanning.machine import Machine
+
+Step = Callable[["Machine", int], int]
+
+_DATA = (int, str, bool, type(None))
+# Classes, and what only ever makes arrays and their types.
+_NO_TEXT = frozenset(
+    {
+        "joblib.numpy_pickle.NumpyArrayWrapper",
+        "numpy.dtype",
+        "numpy.ndarray",
+        "numpy._core.multiarray._reconstruct",
+        "numpy.core.multiarray._reconstruct",
+    }
+)
+
+
+_ANYTHING = frozenset(
+    {
+        "_codecs.encode",
+        "builtins.getattr",
+        "builtins.str",
+        "copyreg._reconstructor",
+        "numpy._core.multiarray.scalar",
+        "numpy.core.multiarray.scalar",
+    }
+)
+_CALLS = frozenset({"REDUCE", "OBJ", "INST"})
+
+
+# Names.
+
+
+def _refer(machine: Machine, module: str, name: str) -> None:
+    found = machine.resolver.refer(module, name, machine.protocol, machine.at)
+    if found.name == GETATTR:
+        machine.attributes += 1
+    machine.stack.append(found)
+
+
+def _names(machine: Machine, pos: int, encoding: str) -> tuple[str, str, int]:
+    data, limit = machine.data, machine.limit
+    middle = data.find(b"\n", pos, limit)
+    end = data.find(b"\n", middle + 1, limit) if middle >= 0 else -1
+    if end < 0:
+        raise Halt("the pickle ends early")
+    module, name = spelling.name(data[pos:middle], encoding), spelling.name(data[middle + 1 : end], encoding)
+    return module, name, end + 1
+
+
+def _global(machine: Machine, pos: int) -> int:
+    module, name, pos = _names(machine, pos, "utf-8")
+    _refer(machine, module, name)
+    return pos
+
+
+def _stack_global(machine: Machine, pos: int) -> int:
+    name, module = machine.stack.pop(), machine.stack.pop()
+    if type(name) is str and type(module) is str:
+        _refer(machine, module, name)
+        return pos
+    if any(type(part) in (Made, Reference) and not _is_no_text(part) for part in (name, module)):
+        machine.ledger.untold("dangerous", "a name is made while loading", machine.at)
+        machine.stack.append(Made(None, None))
+        return pos
+    raise Halt("a name is made while loading, of what is no text")
+
+
+def _is_no_text(part: Made | Reference) -> bool:
+    """Tell whether something is surely no text, so that an unpickler refuses it as a name."""
+    named = part if type(part) is Reference else part.called if type(part) is Made else None
+    if type(named) is not Reference:
+        return False
+    # Presets name classes and functions; a name such as os.sep, which is text, is not among them. What they
+    # make is no text either, but for those that make whatever they are asked for.
+    return (named.name in presets.known() or named.name in _NO_TEXT) and (
+        named is part or named.name not in _ANYTHING
+    )
+
+
+def _extension(width: int) -> Step:
+    def step(machine: Machine, pos: int) -> int:
+        number = int.from_bytes(machine.data[pos : pos + width], "little", signed=width == 4)
+        if number <= 0:
+            raise Halt("a number of the extension registry is not positive")
+        machine.ledger.untold(
+            "dangerous", f"names something by the number {number} of the extension registry", machine.at
+        )
+        machine.stack.append(Made(None, None))
+        return pos + width
+
+    return step
+
+
+def _persistent(machine: Machine, pos: int) -> int:
+    machine.stack.pop()
+    return _elsewhere(machine, pos)
+
+
+def _persistent_line(machine: Machine, pos: int) -> int:
+    end = machine.data.find(b"\n", pos, machine.limit)
+    if end < 0 or not machine.data[pos:end].isascii():
+        raise Halt("a persistent id is no ASCII, or does not end")
+    return _elsewhere(machine, end + 1)
+
+
+def _elsewhere(machine: Machine, pos: int) -> int:
+    machine.ledger.untold("unknown types", "refers to an object outside the file", machine.at)
+    machine.stack.append(Made(None, None))
+    return pos
+
+
+# Calls.
+
+
+def _call(machine: Machine, how: str, what: Any, arguments: Any, shown: str | None = None) -> None:
+    """Push what a call gives, and write it down."""
+    kind = type(what)
+    if kind in _DATA or kind not in (Reference, Made):
+        raise Halt("something is called that is no function")
+    items = items_of(arguments)
+    if items is None and type(arguments) is not Made:
+        # The Python unpickler would take a list, the C one would not.
+        raise Halt("the arguments of a call are no tuple")
+    ledger = machine.ledger
+    height = machine.height + len(machine.stack)
+    if not ledger.full:
+        ledger.call(how, short(what), short(arguments) if shown is None else shown, machine.at, height)
+    else:
+        ledger.left_out += 1
+    result: Any = None
+    if kind is Reference and how in _CALLS and what.name in presets.known() - presets.called():
+        # Libraries refer to it, or make it without its constructor; none of them calls it.
+        ledger.find("unknown types", f"calls {what.name}, which no library's dump does", machine.at)
+    if kind is Made and class_of(what) != GETATTR:
+        ledger.find("unknown types", "calls what another call returned", machine.at)
+    elif how == "REDUCE" and kind is Reference and what.name == GETATTR:
+        machine.attributes -= 1  # Judged by its arguments.
+    if items is None:
+        ledger.find("unknown types", "calls something with arguments that another call returned", machine.at)
+    try:
+        result = states.called(how, what, items, machine.ledger.array)
+    except Unknown as unknown:
+        ledger.find("unknown types", f"holds {unknown}", machine.at)
+    except Corrupting as corrupting:
+        ledger.find("dangerous", str(corrupting), machine.at)
+    machine.stack.append(Made(what, items) if result is None else result)
+
+
+def _reduce(machine: Machine, pos: int) -> int:
+    arguments, what = machine.stack.pop(), machine.stack.pop()
+    _call(machine, "REDUCE", what, arguments)
+    return pos
+
+
+def _new(machine: Machine, pos: int) -> int:
+    arguments, what = machine.stack.pop(), machine.stack.pop()
+    _call(machine, "NEWOBJ", what, arguments)
+    return pos
+
+
+def _new_with_names(machine: Machine, pos: int) -> int:
+    named, arguments, what = machine.stack.pop(), machine.stack.pop(), machine.stack.pop()
+    if type(named) not in (Mapping, Made):
+        raise Halt("the named arguments of a call are no dict")
+    shown = None if machine.ledger.full else f"{short(arguments)} {short(named)}"
+    _call(machine, "NEWOBJ_EX", what, arguments, shown)
+    return pos
+
+
+def _object(machine: Machine, pos: int) -> int:
+    group = machine.group()
+    if not group:
+        raise IndexError
+    _call(machine, "OBJ", group[0], tuple(group[1:]))
+    return pos
+
+
+def _instance(machine: Machine, pos: int) -> int:
+    module, name, pos = _names(machine, pos, "ascii")
+    arguments = tuple(machine.group())
+    found = machine.resolver.refer(module, name, machine.protocol, machine.at)
+    machine.attributes += found.name == GETATTR
+    _call(machine, "INST", found, arguments)
+    return pos
+
+
+# States.
+
+
+def _build(machine: Machine, pos: int) -> int:
+    state = machine.stack.pop()
+    target = machine.stack[-1]
+    ledger = machine.ledger
+    if type(target) is Reference:
+        ledger.find("dangerous", f"sets attributes of {target.name}, which it only names", machine.at)
+        return pos
+    if type(target) is not Made:
+        if type(target) in (Array, Collection):
+            ledger.find("unknown types", "sets the state of an array anew", machine.at)
+            return pos
+        raise Halt("a state is set in what has none")
+    if not ledger.full:
+        # The state of a call's result belongs to the call.
+        what = short(target.called) if target.called is not None else "<object>"
+        ledger.call("BUILD", what, short(state), machine.at, machine.height + len(machine.stack) - 1)
+    else:
+        ledger.left_out += 1
+    target.state = state
+    name = class_of(target)
+    if machine.with_arrays and name is not None and name.partition(".")[0] == "joblib":
+        return _wrapped(machine, pos, name, state)
+    try:
+        states.built(target, state, machine.data, machine.ledger.array)
+    except Unknown as unknown:
+        ledger.find("unknown types", f"holds {unknown}", machine.at)
+    except Corrupting as corrupting:
+        ledger.find("dangerous", str(corrupting), machine.at)
+    return pos
+
+
+def _wrapped(machine: Machine, pos: int, name: str, state: Any) -> int:
+    """Put the array in the place of its wrapper, as joblib does."""
+    if name in arrays.LEGACY:
+        raise Halt(
+            "it was written by joblib before 0.10, with each array in a file of its own", "unknown types"
+        )
+    if name != arrays.WRAPPER:
+        # It may be the wrapper of arrays under another name.
+        raise Halt(f"what follows the state of {name} depends on joblib", "unknown types")
+    try:
+        payload = arrays.payload(state)
+    except Unknown as unknown:
+        raise Halt(f"the length of an array cannot be told: {unknown}", "unknown types") from None
+    except Corrupting as corrupting:
+        raise Halt(str(corrupting), "dangerous") from None
+    if machine.limit not in (pos, len(machine.data)):
+        raise Halt("an array starts within a frame")
+    machine.limit = len(machine.data)
+    machine.stack.pop()
+    if payload.dtype.objects:
+        return _nested(machine, pos)
+    if payload.padded:
+        pos += 1 + machine.data[pos]
+    if payload.size > len(machine.data) - pos:
+        raise Halt("the file ends within an array")
+    array = Array(payload.dtype, payload.shape, pos, payload.size, payload.fortran)
+    machine.ledger.array(array)
+    machine.stack.append(array)
+    return pos + payload.size
+
+
+def _nested(machine: Machine, pos: int) -> int:
+    """Follow the pickle that stands for an array of objects; it is no joblib file itself."""
+    inner = type(machine)(machine.data, machine.ledger, machine.resolver, with_arrays=False)
+    machine.ledger.rest()
+    outer_at = machine.at
+    try:
+        end = inner.run(pos)
+    except Halt:
+        machine.at = inner.at
+        raise
+    machine.at = outer_at
+    machine.ledger.rest()
+    result = inner.result
+    if type(states.array_of(result)) is not Array:
+        machine.ledger.find("unknown types", "holds something else in the place of an array of objects", pos)
+    machine.stack.append(result)
+    return end
+
+
+TABLE: dict[bytes, Step] = {
+    b"c": _global,
+    b"\x93": _stack_global,
+    b"\x82": _extension(1),
+    b"\x83": _extension(2),
+    b"\x84": _extension(4),
+    b"P": _persistent_line,
+    b"Q": _persistent,
+    b"R": _reduce,
+    b"\x81": _new,
+    b"\x92": _new_with_names,
+    b"o": _object,
+    b"i": _instance,
+    b"b": _build,
+}

@@ -1,0 +1,149 @@
+"""What a name says about the file that asks for it.
+
+The list of dangerous names only makes the wording better: a name that is not among the known ones makes the
+verdict ``unknown types`` whatever it is. So a name missing here lets nothing through, and only names that no
+dump of data needs belong here.
+"""
+
+from __future__ import annotations
+
+import _compat_pickle
+import re
+
+from safeload import presets
+from safeload.scanning import danger
+from safeload.scanning.report import Verdict
+
+# What a data file may name without anything being said of it, where the caller gives no list.
+STANDARD = frozenset(
+    {
+        "_codecs.encode",
+        "builtins.bytearray",
+        "builtins.bytes",
+        "builtins.complex",
+        "builtins.frozenset",
+        "builtins.int",
+        "builtins.object",
+        "builtins.range",
+        "builtins.set",
+        "builtins.slice",
+        "collections.OrderedDict",
+        "collections.defaultdict",
+        "collections.deque",
+        "copyreg._reconstructor",
+        "datetime.date",
+        "datetime.datetime",
+        "datetime.time",
+        "datetime.timedelta",
+        "datetime.timezone",
+        "decimal.Decimal",
+        "joblib.numpy_pickle.NumpyArrayWrapper",
+        "numpy._core.multiarray._reconstruct",
+        "numpy._core.multiarray.scalar",
+        "numpy._core.numeric._frombuffer",
+        "numpy.core.multiarray._reconstruct",
+        "numpy.core.multiarray.scalar",
+        "numpy.core.numeric._frombuffer",
+        "numpy.dtype",
+        "numpy.matrix",
+        "numpy.memmap",
+        "numpy.ndarray",
+        "uuid.UUID",
+    }
+)
+
+_DUNDER = re.compile(r"__\w+__")
+# Attributes that lead from any object to others.
+_LEADS_AWAY = frozenset(
+    {"modules", "func_globals", "gi_frame", "f_globals", "f_builtins", "tb_frame", "co_code"}
+)
+_PANDAS_READERS = re.compile(r"pandas\.(?:[\w.]+\.)?(?:read_\w+|to_pickle)")
+# Their state is handed to a parser in C.
+_BOOSTERS = frozenset(
+    {"xgboost.core.Booster", "xgboost.Booster", "lightgbm.basic.Booster", "lightgbm.Booster"}
+)
+_PARSER = "hands bytes of the file to a parser in C, which nobody can look into from here"
+
+GETATTR = "builtins.getattr"
+
+
+def looked_up(module: str, name: str, protocol: int) -> tuple[str, str]:
+    """Return under which name an unpickler looks a global up.
+
+    Below protocol 3, names of Python 2 are translated.
+    """
+    if protocol < 3:
+        if (module, name) in _compat_pickle.NAME_MAPPING:
+            return _compat_pickle.NAME_MAPPING[(module, name)]
+        return _compat_pickle.IMPORT_MAPPING.get(module, module), name
+    return module, name
+
+
+def judge(module: str, name: str, known: frozenset[str], own_state: frozenset[str]) -> tuple[Verdict, str]:
+    """Say what a name makes of a file.
+
+    Parameters
+    ----------
+    module, name
+        As they are looked up.
+    known
+        Names that may be ``known types``.
+    own_state
+        Names of types that run what stands in their state; never known.
+    """
+    full = f"{module}.{name}"
+    reason = _danger(module, name, full)
+    if reason is not None:
+        return "dangerous", f"names {full}, {reason}"
+    if full in own_state or presets.why_it_runs(full) is not None:
+        return "unknown types", f"names {full}, which runs what stands in its state"
+    if full in known:
+        return "known types", f"names {full}"
+    if full in _BOOSTERS:
+        return "unknown types", f"names {full}, which {_PARSER}"
+    return "unknown types", f"names {full}, which is not among the known names"
+
+
+def _danger(module: str, name: str, full: str) -> str | None:
+    """Return why a name is dangerous, or None."""
+    if full == GETATTR:
+        return None  # By what it is called with; see states.py.
+    if module in ("__builtin__", "builtins") and f"builtins.{name.partition('.')[0]}" in danger.NAMES:
+        return "which runs or reaches what it is given"
+    parts = module.split(".")
+    if any(".".join(parts[: count + 1]) in danger.MODULES for count in range(len(parts))):
+        return "of a module that no data needs"
+    path = name.split(".")
+    if any(f"{module}.{'.'.join(path[: count + 1])}" in danger.NAMES for count in range(len(path))):
+        return "which runs, opens or reaches what it is given"
+    if _PANDAS_READERS.fullmatch(full):
+        return "which opens what it is given"
+    if len(path) > 1 and parts[0] == "pathlib":
+        return "a path's method, which reaches files"
+    if len(path) > 1 or (_DUNDER.fullmatch(name) and module != "copyreg"):
+        # `random` and `_os.system`: a name with a dot reaches whatever the module has imported.
+        for part in path:
+            if (
+                part.lstrip("_") in danger.MODULES
+                or part in _LEADS_AWAY
+                or (_DUNDER.fullmatch(part) and part != "__new__")
+            ):
+                return "a path that leads out of its module"
+        if path[-1] in (
+            "system",
+            "popen",
+            "eval",
+            "exec",
+            "execv",
+            "spawn",
+            "run",
+            "Popen",
+            "call",
+            "check_output",
+        ):
+            return "a path that leads out of its module"
+    elif f"{module}.{name}" in danger.MODULES or (
+        name in danger.MODULES and name not in ("code", "select", "resource", "test")
+    ):
+        return "a module and no type"
+    return None

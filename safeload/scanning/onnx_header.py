@@ -1,0 +1,154 @@
+"""What an ONNX file says of itself: a walk over its protobuf fields that reads names and skips weights.
+
+It makes nothing of the graph. It looks for what reaches out of the file: weights in other files
+(CVE-2022-25882 and CVE-2024-27318 are paths that lead out of the model's folder) and operators of other
+domains than ONNX's.
+
+The field numbers are those of ``onnx.proto``, version 1.17.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from safeload.errors import LimitExceeded, MalformedError
+from safeload.scanning.report import Finding, Report, Verdict
+
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_MAX_VARINT_BYTES = 10
+_MAX_DEPTH = 64
+_MAX_FIELDS = 2_000_000
+_SHOWN = 1_000
+_TEXT = 256
+# ModelProto
+_IR_VERSION, _PRODUCER, _PRODUCER_VERSION, _GRAPH, _OPSETS, _FUNCTIONS = 1, 2, 3, 7, 8, 25
+# By kind of message, the fields that are messages which are walked too, and their kinds.
+_BELOW = {
+    "model": {_GRAPH: "graph", _OPSETS: "opset", _FUNCTIONS: "function"},
+    "graph": {1: "node", 5: "tensor", 11: "input", 12: "output", 15: "sparse"},
+    "node": {5: "attribute"},
+    "function": {7: "node", 9: "opset", 11: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
+    "tensor": {13: "external"},
+    "opset": {},
+    "input": {},
+    "output": {},
+    "external": {},
+}
+_ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:")
+
+
+def is_one(data: bytes) -> bool:
+    """Tell whether a file starts like one: with its version of the format."""
+    return data[:1] == b"\x08" and len(data) > 2
+
+
+def read(data: bytes) -> Report:
+    """Return what the fields say.
+
+    Raises
+    ------
+    LimitExceeded
+        It has more fields, or deeper ones, than are walked.
+    MalformedError
+        It is not a protobuf message with a graph in it.
+    """
+    facts: list[tuple[str, str]] = []
+    findings: dict[str, Finding] = {}
+    budget = _MAX_FIELDS
+    graphs = 0
+    # Messages still to be walked: kind, start, end, depth. No message lies on the interpreter's own stack.
+    waiting = [("model", 0, len(data), 0)]
+    while waiting:
+        kind, start, end, depth = waiting.pop()
+        if depth > _MAX_DEPTH:
+            raise LimitExceeded("its graphs are nested deeper than is followed")
+        texts: dict[int, str] = {}
+        below = []
+        for number, value, at, stop in _fields(data, start, end):
+            budget -= 1
+            if budget < 0:
+                raise LimitExceeded(f"it has more than {_MAX_FIELDS} fields")
+            if at < 0:
+                texts[number] = str(value)
+            elif number in _BELOW[kind]:
+                below.append((_BELOW[kind][number], at, stop, depth + 1))
+                graphs += kind == "model" and number == _GRAPH
+            elif number <= 3:
+                texts[number] = data[at : min(stop, at + _TEXT)].decode("utf-8", "replace")
+        waiting.extend(reversed(below))
+        if len(facts) < _SHOWN:
+            facts += _said(kind, texts)
+        if kind == "external" and texts.get(1) == "location":
+            verdict, reason = _judged(texts.get(2, ""))
+            findings.setdefault(reason, Finding(verdict=verdict, reason=reason, offset=start))
+        if len(findings) > _SHOWN:
+            raise LimitExceeded("it names more files than are followed")
+    if graphs != 1:
+        raise MalformedError("it is no ONNX model: it does not hold one graph")
+    dangerous = any(finding.verdict == "dangerous" for finding in findings.values())
+    return Report(
+        verdict="dangerous" if dangerous else "data",
+        findings=tuple(findings.values()),
+        facts=tuple(facts[:_SHOWN]),
+        size=len(data),
+        unfolded_size=len(data),
+    )
+
+
+def _said(kind: str, texts: dict[int, str]) -> list[tuple[str, str]]:
+    if kind == "model":
+        producer = " ".join(texts[field] for field in (_PRODUCER, _PRODUCER_VERSION) if field in texts)
+        return [("IR version", texts.get(_IR_VERSION, "none")), ("producer", producer)]
+    if kind == "opset":
+        return [("opset", f"{texts.get(1) or 'ai.onnx'} {texts.get(2, '')}")]
+    if kind in ("input", "output"):
+        return [(kind, texts.get(1, ""))]
+    if kind == "external" and texts.get(1) == "location":
+        return [("external data", texts.get(2, ""))]
+    return []
+
+
+def _judged(location: str) -> tuple[Verdict, str]:
+    if _ABSOLUTE.match(location) or ".." in re.split(r"[/\\]", location):
+        return "dangerous", f"reads a file outside of its folder: {location}"
+    return "data", f"reads another file: {location}"
+
+
+def _fields(data: bytes, pos: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    """Yield number and value of each field of a message; of bytes, instead of a value, where they are.
+
+    Yields
+    ------
+    number, value, start, end
+        `start` is -1 for a number.
+    """
+    while pos < end:
+        key, pos = _varint(data, pos, end)
+        number, wire = key >> 3, key & 7
+        value, start, stop = 0, -1, -1
+        if wire == _VARINT:
+            value, pos = _varint(data, pos, end)
+        elif wire == _BYTES:
+            length, start = _varint(data, pos, end)
+            pos = stop = start + length
+        elif wire in (_FIXED64, _FIXED32):
+            pos += 8 if wire == _FIXED64 else 4
+        else:
+            raise MalformedError("it is no protobuf message")
+        if not number or pos > end:
+            raise MalformedError("it is no protobuf message")
+        yield number, value, start, stop
+
+
+def _varint(data: bytes, pos: int, end: int) -> tuple[int, int]:
+    value = shift = 0
+    for at in range(pos, min(end, pos + _MAX_VARINT_BYTES)):
+        byte = data[at]
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at + 1
+        shift += 7
+    raise MalformedError("it is no protobuf message")

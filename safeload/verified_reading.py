@@ -1,0 +1,138 @@
+"""Reading one artifact and its sidecar through the gate, while others may be replacing them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from safeload import sidecar, verification
+from safeload.digests import DigestAlgorithm
+from safeload.errors import (
+    DigestMismatch,
+    InvalidName,
+    LimitExceeded,
+    MalformedError,
+    NotFound,
+    SignatureMissing,
+)
+from safeload.keys import sources
+from safeload.keys.keyring import Keyring
+from safeload.keys.sources import KeyringSource
+from safeload.limits import Limits
+from safeload.policy import Policy
+from safeload.storage.blob import Blob, FileVersion
+from safeload.storage.reader import read, read_start
+from safeload.verification import Expectation, Verified
+
+# How often a reader tries again while a writer is replacing the pair of files under it.
+_ATTEMPTS = 20
+# What may be read for that in all, in bytes; a large artifact is not read twenty times.
+_RETRY_BYTES = 1 << 28
+# Enough to tell the format of a file without a sidecar.
+_START_BYTES = 16
+
+
+def verified_artifact(
+    location: str,
+    name: str | None,
+    trusted: frozenset[str] | None,
+    keyring: KeyringSource | None,
+    rules: Policy,
+    *,
+    allow: frozenset[str] | None = None,
+    sealed: bool = False,
+) -> Verified:
+    """Read an artifact and its sidecar and pass both through the gate.
+
+    A writer may exchange the two files between the two reads. So where they do not fit each other they are
+    read again, as long as they are not the very files of the attempt before; each attempt passes the whole
+    gate.
+    """
+    expected = Expectation(name=name_of(location) if name is None else name, trusted=trusted, allow=allow)
+    ring: Keyring | None = None
+    before: tuple[FileVersion | None, FileVersion | None] | None = None
+    spent = 0
+    for attempt in range(_ATTEMPTS):
+        blob: Blob | None = None
+        signature = _read_sidecar(location, rules.limits)
+        if signature is not None and ring is None:
+            ring = sources.resolve(keyring)
+        try:
+            if signature is None:
+                blob = read_start(location, size=_START_BYTES)
+                verification.require_admissible(blob.view, expected, rules)
+                blob = read(location, limit=rules.limits.artifact_bytes, sealed=sealed)
+                return verification.verify(blob, None, expected, None, rules)
+            authentic = verification.authenticate(
+                signature.data, expected, ring, rules, folder=signature.folder, where=location
+            )
+            algorithm = authentic.algorithm
+
+            def read_up_to(limit: int, algorithm: DigestAlgorithm = algorithm) -> Blob:
+                return read(location, limit=limit, algorithm=algorithm, sealed=sealed)
+
+            blob = read_as_signed(read_up_to, authentic.size, rules.limits, where=location)
+            return verification.admit(blob, authentic)
+        except (DigestMismatch, SignatureMissing) as error:
+            error.where = error.where or location
+            seen = (
+                None if signature is None else signature.version,
+                None if blob is None else blob.version,
+            )
+            spent += 0 if blob is None else blob.size
+            if seen == before or spent > _RETRY_BYTES or attempt == _ATTEMPTS - 1:
+                raise
+            before = seen
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def read_as_signed(read_up_to: Callable[[int], Blob], size: int, limits: Limits, *, where: str) -> Blob:
+    """Read an artifact, but no more bytes of it than were signed.
+
+    Parameters
+    ----------
+    read_up_to
+        Reads a file of at most so many bytes, or raises LimitExceeded.
+    size
+        The signed size.
+    limits
+        Its `artifact_bytes` counts too.
+
+    Raises
+    ------
+    LimitExceeded
+        More was signed than is allowed.
+    DigestMismatch
+        There are more bytes than were signed.
+    """
+    if size > limits.artifact_bytes:
+        raise LimitExceeded(f"it has {size} bytes, {limits.artifact_bytes} are allowed", where=where)
+    try:
+        return read_up_to(size)
+    except LimitExceeded as error:
+        raise DigestMismatch(
+            f"{error.problem}, as signed",
+            where=where,
+            hint="It was altered after signing. Do not load it; get it again from its source.",
+        ) from None
+
+
+def _read_sidecar(location: str, limits: Limits) -> Blob | None:
+    path = location + sidecar.SUFFIX
+    try:
+        # Two envelopes while the artifact is being replaced, each within the limit.
+        return read(path, limit=2 * limits.sidecar_bytes)
+    except NotFound:
+        if os.path.islink(path):
+            raise MalformedError("the sidecar is a link that leads nowhere", where=path) from None
+        return None
+    except LimitExceeded:
+        raise MalformedError(f"the sidecar has over {limits.sidecar_bytes} bytes", where=path) from None
+
+
+def name_of(location: str) -> str:
+    """Return the name of the file that a path is of."""
+    name = os.path.basename(location)
+    if name in ("", os.curdir, os.pardir):
+        raise InvalidName("this is not the path of a file", where=location)
+    return name

@@ -1,0 +1,49 @@
+"""Writes the corpus to a folder and runs a module of this package over it, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from corpus import techniques
+from corpus.entry import Technique
+
+_TESTS = str(Path(__file__).parent.parent)
+
+
+def written(folder: Path) -> dict[Path, Technique]:
+    """Write every file that attacks, each to a folder of its own, by its path."""
+    return {
+        technique.write(folder / f"{number:03}"): technique for number, technique in enumerate(techniques())
+    }
+
+
+def markers(folder: Path) -> set[str]:
+    """Return the names of the folders in which a marker is."""
+    return {place.name for place in folder.iterdir() if os.path.lexists(place / "marker")}
+
+
+def run(module: str, asked: Any, *, timeout: float = 300) -> Any:
+    """Give ``corpus.<module>`` some JSON, and return the JSON that it prints."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, (_TESTS, os.environ.get("PYTHONPATH")))),
+        # One thread in the process, so that it can be forked.
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", f"corpus.{module}"],
+        input=json.dumps(asked),
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
