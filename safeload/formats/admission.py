@@ -18,24 +18,21 @@ from safeload.errors import UntrustedType, printable
 _BY_ARGUMENTS = frozenset(name for name, _ in presets.EXACT_CALLS)
 
 
-def require(admitted: frozenset[str] | None, module: str, name: str) -> None:
+def require(admitted: frozenset[str] | None, full: str) -> None:
     """Raise unless a global may be looked up.
 
     Parameters
     ----------
     admitted
         Exact names; None for no list.
-    module, name
-        As the pickle has them. Those of Python 2 are what the unpickler turns them into.
+    full
+        Its name, normalized.
 
     Raises
     ------
     UntrustedType
     """
-    if admitted is None:
-        return
-    full = normalized(module, name)
-    if full not in admitted:
+    if admitted is not None and full not in admitted:
         raise UntrustedType(
             f"it refers to {printable(full)[:200]}, which its signed statement does not list",
             hint="Whoever signed it did not know what is in it. Ask them.",
@@ -43,18 +40,15 @@ def require(admitted: frozenset[str] | None, module: str, name: str) -> None:
         )
 
 
-def require_allowed(allowed: frozenset[str] | None, module: str, name: str) -> None:
-    """Raise unless a global is on an allowlist; None is no list.
+def require_allowed(allowed: frozenset[str] | None, full: str) -> None:
+    """Raise unless a global, by its normalized name, is on an allowlist; None is no list.
 
     Raises
     ------
     UntrustedType
     """
-    if allowed is None:
-        return
-    full = normalized(module, name)
     # One call of each of these is admitted, which the rehearsal has seen to.
-    if full not in allowed and full not in _BY_ARGUMENTS:
+    if allowed is not None and full not in allowed and full not in _BY_ARGUMENTS:
         raise UntrustedType(
             f"it refers to {printable(full)[:200]}, which is not on the allowlist",
             hint="If you know it and what it does, name it in allow=.",

@@ -59,8 +59,9 @@ class ArrayUnpickler(_Unpickler):  # type: ignore[misc]
 
     def find_class(self, module: str, name: str) -> Any:
         """Look a global up, if it may be."""
-        admission.require(self._admitted, module, name)
-        admission.require_allowed(self._allowed, module, name)
+        full = admission.normalized(module, name)
+        admission.require(self._admitted, full)
+        admission.require_allowed(self._allowed, full)
         if (module, name) == (_MODULE, _CLASS):
             # Whoever watches what is looked up sees this one, too.
             sys.audit("pickle.find_class", module, name)

@@ -44,8 +44,9 @@ class PlainUnpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         """Look a global up, if it may be."""
-        admission.require(self._admitted, module, name)
-        admission.require_allowed(self._allowed, module, name)
+        full = admission.normalized(module, name)
+        admission.require(self._admitted, full)
+        admission.require_allowed(self._allowed, full)
         found = super().find_class(module, name)
         if "." in name:
             admission.refuse_detour(module, name)
@@ -56,7 +57,11 @@ def load_plain(memory: memoryview, unpickler: Callable[[IO[bytes] | MemoryFile],
     """Make the object of a plain pickle by an unpickler; bytes after its end are an error."""
     # Small ones through the standard library's own file, which costs less to call.
     source: IO[bytes] | MemoryFile
-    source = io.BytesIO(memory) if len(memory) <= _SMALL else MemoryFile(memory)
+    whole = memory.obj
+    if isinstance(whole, bytes) and len(whole) == len(memory):
+        source = io.BytesIO(whole)  # Which shares the bytes.
+    else:
+        source = io.BytesIO(memory) if len(memory) <= _SMALL else MemoryFile(memory)
     obj = unpickler(source).load()
     if source.tell() != len(memory):
         raise MalformedError("bytes follow the end of the pickle")

@@ -55,22 +55,22 @@ class _Cast:
 
     def find_class(self, module: str, name: str) -> Any:
         """Return the stand-in for a name."""
-        admission.require(self._admitted, module, name)
-        admission.refuse_extension(module, name)
         full = admission.normalized(module, name)
+        admission.require(self._admitted, full)
+        admission.refuse_extension(module, name)
         found = self._given.get(full)
         if found is None:
-            found = self._given[full] = self._stand_in(full, module, name)
+            found = self._given[full] = self._stand_in(full)
         return found
 
-    def _stand_in(self, full: str, module: str, name: str) -> Any:
+    def _stand_in(self, full: str) -> Any:
         if full == array_wrapper.NAME and full in self._allowed:
             return Wrapper
         if full == _GETATTR:
             return Called(full, (StandIn,), {"judge": staticmethod(self._attribute)})
         if full == _ENCODE:
             return Called(full, (StandIn,), {"judge": staticmethod(_encoded)})
-        admission.require_allowed(self._allowed, module, name)
+        admission.require_allowed(self._allowed, full)
         if full in presets.known() and full not in presets.called():
             return _never_called(full)
         if full == "numpy.dtype":

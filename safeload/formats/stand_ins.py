@@ -46,8 +46,8 @@ class StandIn(Exception, metaclass=_Name):
     def __setstate__(self, state: Any) -> None:
         """Take a state that puts nothing in the place of what the unpickler calls."""
         if type(state) is dict:
-            # As most are, and many of them.
-            if not _CALLED_ON_OBJECTS.isdisjoint(state):
+            # As most are, and many of them: four look-ups, and not one for each attribute.
+            if "append" in state or "extend" in state or "add" in state or "__setstate__" in state:
                 _require_no_methods(state)
         elif type(state) is tuple and len(state) == 2:
             for part in state:
