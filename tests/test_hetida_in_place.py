@@ -115,6 +115,7 @@ def test_every_error_has_a_number_of_its_own() -> None:
         "FormatNotAllowed": 122,
         "LimitExceeded": 123,
         "EnvironmentMismatch": 124,
+        "UnguardedOperation": 125,
         "StoreError": 130,
         "NotFound": 131,
         "TagExists": 132,

@@ -71,6 +71,7 @@ CODES: Mapping[type[SafeloadError], int] = MappingProxyType(
         errors.FormatNotAllowed: 122,
         errors.LimitExceeded: 123,
         errors.EnvironmentMismatch: 124,
+        errors.UnguardedOperation: 125,
         errors.StoreError: 130,
         errors.NotFound: 131,
         errors.TagExists: 132,
