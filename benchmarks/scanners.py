@@ -3,9 +3,9 @@
 With ``--python PATH`` the others are looked for in the environment of that interpreter, which keeps
 what they pin apart::
 
-    python -m venv /tmp/scanners && /tmp/scanners/bin/pip install picklescan fickling modelscan \
+    python -m venv .venv-scanners && .venv-scanners/bin/pip install picklescan fickling modelscan \
         typing_extensions
-    python -m benchmarks.scanners --python /tmp/scanners/bin/python --write docs/scanners.md
+    python -m benchmarks.scanners --python .venv-scanners/bin/python --write docs/scanners.md
 
 Of the files that attack, only those count that were confirmed in this very run to execute when loaded. The
 corpus is ours: it was made by people who knew what safeload looks at, and the others' ways to miss things.
