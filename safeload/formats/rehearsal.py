@@ -18,6 +18,9 @@ A name that is made while loading would be a stand-in and no text, which the unp
 
 from __future__ import annotations
 
+import contextlib
+import gc
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -182,7 +185,7 @@ def hold(
     # Nothing of the file writes into it, or the load would find other bytes than the rehearsal.
     memory = memory.toreadonly()
     try:
-        with watching_dtypes():
+        with watching_dtypes(), _without_collections():
             if plain:
                 load_plain(memory, lambda source: _with(cast, _PlainRehearsal(source, None)))
             else:
@@ -194,6 +197,18 @@ def hold(
             f"it does with what it names what no dump does ({type(error).__name__})",
             hint="It was written by hand, or is damaged. Do not load it.",
         ) from None
+
+
+@contextlib.contextmanager
+def _without_collections() -> Iterator[None]:
+    """Let the garbage collector wait: all stand-ins are in use until the end, and then there is none."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _with(cast: _Cast, unpickler: Any) -> Any:
