@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 REPEATS = 15
+_SETTLING_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,9 @@ class Pair:
 def side_by_side(ours: Callable[[], object], theirs: Callable[[], object], calls: int = 1) -> Pair:
     """Time two functions in turn, each for `calls` calls a repeat, after one repeat that is not counted."""
     if hasattr(os, "sync"):
-        os.sync()  # What was written to prepare this would still be on its way to the disk.
+        # What was written to prepare this would still be on its way to the disk, and through the host's.
+        os.sync()
+        time.sleep(_SETTLING_SECONDS)
     pairs = []
     for repeat in range(REPEATS + 1):
         pair = (_time(ours, calls), _time(theirs, calls))
