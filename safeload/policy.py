@@ -17,18 +17,17 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
 from safeload import presets
+from safeload.configured import configured_path
 from safeload.digests import DigestAlgorithm
-from safeload.errors import KeyringError, PolicyError
-from safeload.keys.files import refuse_changeable
+from safeload.errors import PolicyError
 from safeload.keys.keyring import Origin
 from safeload.limits import Limits
-from safeload.storage.reader import read
+from safeload.settings import read_settings, refuse_unknown
 
 POLICY_VARIABLE = "SAFELOAD_POLICY"
 
@@ -38,7 +37,6 @@ DATA_ONLY_FORMATS = frozenset({"skops"})
 EnvironmentMode = Literal["warn", "refuse", "ignore"]
 
 _ALLOWLISTS = ("trusted", "allow", "skops_defaults")
-_LIMIT_BYTES = 1 << 20
 _QUALIFIED_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
 
@@ -185,19 +183,13 @@ class Policy:
         PolicyError
             It is not a policy; an unknown field is an error, since it may be a misspelled demand.
         """
-        location = os.path.abspath(path)
-        blob = read(location, limit=_LIMIT_BYTES)
-        refuse_changeable(blob)
-        try:
-            values = tomllib.loads(blob.data.decode("utf-8"))
-        except (ValueError, RecursionError):
-            raise PolicyError("the policy is not TOML", where=location) from None
+        values, blob = read_settings(path, what="policy")
         try:
             return replace(_from_values(values), origin=Origin.of(blob))
         except PolicyError as error:
-            raise PolicyError(error.problem, where=location, hint=error.hint) from None
+            raise PolicyError(error.problem, where=blob.location, hint=error.hint) from None
         except (TypeError, ValueError) as error:
-            raise PolicyError(str(error), where=location) from None
+            raise PolicyError(str(error), where=blob.location) from None
 
 
 def resolve(policy: Policy | str | os.PathLike[str] | None = None) -> Policy:
@@ -216,21 +208,13 @@ def resolve(policy: Policy | str | os.PathLike[str] | None = None) -> Policy:
         return Policy.load(policy)
     if policy is not None:
         raise TypeError(f"a policy is a Policy or a path, not a {type(policy).__name__}")
-    path = os.environ.get(POLICY_VARIABLE)
-    if not path:
-        return _DEFAULT
-    if not os.path.isabs(path):
-        raise KeyringError(
-            f"{POLICY_VARIABLE} is a relative path, which means another file in another folder",
-            where=path,
-            hint="Give the absolute path.",
-        )
-    return Policy.load(path)
+    path = configured_path(POLICY_VARIABLE)
+    return _DEFAULT if path is None else Policy.load(path)
 
 
 def _from_values(values: dict[str, Any]) -> Policy:
     known = {entry.name for entry in fields(Policy)} - {"origin"}
-    _refuse_unknown(values, known)
+    refuse_unknown(values, known)
     arguments = dict(values)
     for name in ("formats", "unsigned_formats", *_ALLOWLISTS):
         if name in arguments:
@@ -243,15 +227,9 @@ def _from_values(values: dict[str, Any]) -> Policy:
         limits = arguments["limits"]
         if not isinstance(limits, dict):
             raise PolicyError("limits is a table")
-        _refuse_unknown(limits, {entry.name for entry in fields(Limits)})
+        refuse_unknown(limits, {entry.name for entry in fields(Limits)})
         arguments["limits"] = Limits(**limits)
     return Policy(**arguments)
-
-
-def _refuse_unknown(values: dict[str, Any], known: set[str]) -> None:
-    unknown = sorted(set(values) - known)
-    if unknown:
-        raise PolicyError(f"{', '.join(unknown)} is not a setting; there are {', '.join(sorted(known))}")
 
 
 _DEFAULT = Policy()

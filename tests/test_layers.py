@@ -27,12 +27,13 @@ LAYERS = (
     ("environment", "verification"),
     ("checks",),
     ("magic", "policy"),
+    ("settings",),
     ("keys",),
     ("storage",),
     ("sidecar",),
     ("envelope", "pointer"),
     ("statement",),
-    ("expectation", "loading", "digests", "limits", "presets"),
+    ("configured", "expectation", "loading", "digests", "limits", "presets"),
     ("errors", "_version"),
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

@@ -31,7 +31,7 @@ def _memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if request.param == "private":
         monkeypatch.setattr("safeload.artifacts.SEALING", False)
     elif not AVAILABLE:
-        pytest.skip("this system has no sealed memory files")
+        pytest.skip("sealed memory files are Linux's (memfd_create); the other parameter runs everywhere")
 
 
 @pytest.mark.usefixtures("_memory")

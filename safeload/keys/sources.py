@@ -16,6 +16,7 @@ import functools
 import hashlib
 import os
 
+from safeload.configured import configured_path
 from safeload.errors import KeyringError, NoKeyError, NotFound
 from safeload.keys.base import SigningKey, VerifyingKey
 from safeload.keys.hmac_key import HmacKey
@@ -57,13 +58,7 @@ def resolve(keyring: KeyringSource | None = None) -> Keyring:
         if isinstance(keyring, VerifyingKey):
             return Keyring.of(keyring)
         raise TypeError(f"a keyring is a Keyring, a key or a path, not a {type(keyring).__name__}")
-    if path := os.environ.get(KEYRING_VARIABLE):
-        if not os.path.isabs(path):
-            raise KeyringError(
-                f"{KEYRING_VARIABLE} is a relative path, which means another file in another folder",
-                where=path,
-                hint="Give the absolute path.",
-            )
+    if path := configured_path(KEYRING_VARIABLE):
         return _from_file(path)
     if os.environ.get(KEY_VARIABLE):
         return _from_variable()

@@ -12,7 +12,8 @@ from __future__ import annotations
 import hashlib
 import os
 
-from safeload.errors import KeyringError, MalformedError, NotFound
+from safeload.configured import configured_path
+from safeload.errors import MalformedError, NotFound
 from safeload.storage.lock import locked
 from safeload.storage.reader import read
 from safeload.storage.writer import make_folders, write_bytes
@@ -86,14 +87,8 @@ class State:
 
 
 def _default_folder() -> str:
-    folder = os.environ.get(STATE_VARIABLE)
-    if folder:
-        if not os.path.isabs(folder):
-            raise KeyringError(
-                f"{STATE_VARIABLE} is a relative path, which means another folder elsewhere",
-                where=folder,
-                hint="Give the absolute path.",
-            )
+    folder = configured_path(STATE_VARIABLE)
+    if folder is not None:
         return folder
     import platformdirs
 

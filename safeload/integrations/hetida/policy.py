@@ -17,22 +17,19 @@ policy, or others could have written it, nothing is listed, loaded or stored.
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any
 
 from safeload import formats as _formats
+from safeload.configured import configured_path
 from safeload.errors import InvalidName, KeyringError, NotFound, PolicyError
-from safeload.keys.files import refuse_changeable
-from safeload.storage.reader import read
+from safeload.settings import read_settings, refuse_unknown
 from safeload.store import names
 from safeload.store.context import inside
 
 POLICY_VARIABLE = "SAFELOAD_HETIDA_POLICY"
-
-_LIMIT_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,17 +131,11 @@ class AdapterPolicy:
         PolicyError
             It is not a policy; an unknown field is an error, since it may be a misspelled demand.
         """
-        location = os.path.abspath(path)
-        blob = read(location, limit=_LIMIT_BYTES)
-        refuse_changeable(blob)
-        try:
-            values = tomllib.loads(blob.data.decode("utf-8"))
-        except (ValueError, RecursionError):
-            raise PolicyError("the adapter's policy is not TOML", where=location) from None
+        values, blob = read_settings(path, what="adapter's policy")
         try:
             return _from_values(values)
         except PolicyError as error:
-            raise PolicyError(error.problem, where=location, hint=error.hint) from None
+            raise PolicyError(error.problem, where=blob.location, hint=error.hint) from None
 
 
 PolicySource = AdapterPolicy | str | os.PathLike[str]
@@ -167,17 +158,11 @@ def resolve(source: PolicySource | None, store: str) -> AdapterPolicy:
     """
     if isinstance(source, AdapterPolicy):
         return source
-    path = os.fspath(source) if source is not None else os.environ.get(POLICY_VARIABLE)
-    if not path:
-        if source is not None:
-            raise PolicyError("the adapter's policy has an empty path")
+    path = os.fspath(source) if source is not None else configured_path(POLICY_VARIABLE)
+    if path is None:
         return AdapterPolicy(default=OPEN)
-    if source is None and not os.path.isabs(path):
-        raise KeyringError(
-            f"{POLICY_VARIABLE} is a relative path, which means another file in another folder",
-            where=path,
-            hint="Give the absolute path.",
-        )
+    if not path:
+        raise PolicyError("the adapter's policy has an empty path")
     if "://" not in store and inside(store, path):
         raise KeyringError(
             "the adapter's policy lies inside the store, where whoever can write the store can change it",
@@ -200,7 +185,7 @@ def _outwards(namespace: str) -> Iterator[str]:
 
 
 def _from_values(values: dict[str, Any]) -> AdapterPolicy:
-    _refuse_unknown(values, {"default", "namespaces"})
+    refuse_unknown(values, {"default", "namespaces"})
     namespaces = values.get("namespaces", {})
     if not isinstance(namespaces, dict):
         raise PolicyError("namespaces is a table")
@@ -213,11 +198,5 @@ def _from_values(values: dict[str, Any]) -> AdapterPolicy:
 def _one(value: Any) -> NamespacePolicy:
     if not isinstance(value, dict):
         raise PolicyError("what is allowed in a namespace is a table")
-    _refuse_unknown(value, {entry.name for entry in fields(NamespacePolicy)})
+    refuse_unknown(value, {entry.name for entry in fields(NamespacePolicy)})
     return NamespacePolicy(**value)
-
-
-def _refuse_unknown(values: dict[str, Any], known: set[str]) -> None:
-    unknown = sorted(set(values) - known)
-    if unknown:
-        raise PolicyError(f"{', '.join(unknown)} is not a setting; there are {', '.join(sorted(known))}")
