@@ -11,7 +11,7 @@ from safeload.scanning.dtypes import Corrupting, Unknown
 from safeload.scanning.ledger import Halt
 from safeload.scanning.names import GETATTR
 from safeload.scanning.rendering import short
-from safeload.scanning.values import Array, Collection, Made, Mapping, Reference, class_of, items_of
+from safeload.scanning.values import Array, Collection, Frozen, Made, Mapping, Reference, class_of, items_of
 
 if TYPE_CHECKING:
     from safeload.scanning.machine import Machine
@@ -212,7 +212,7 @@ def _build(machine: Machine, pos: int) -> int:
         ledger.find("dangerous", f"sets attributes of {target.name}, which it only names", machine.at)
         return pos
     if type(target) is not Made:
-        if type(target) in (Array, Collection):
+        if type(target) in (Array, Collection, Frozen):
             ledger.find("unknown types", "sets the state of an array anew", machine.at)
             return pos
         raise Halt("a state is set in what has none")

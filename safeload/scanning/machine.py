@@ -18,8 +18,9 @@ import struct
 from array import array
 from typing import Any
 
-from safeload.scanning import instructions
-from safeload.scanning.instructions import FLOAT, MAX_MARKS, STARTS, swept
+from safeload.scanning.constants import FLOAT, characters
+from safeload.scanning.containers import MAX_MARKS, STARTS, require_hashable, sequence, swept
+from safeload.scanning.instructions import STEPS
 from safeload.scanning.ledger import Halt, Ledger
 from safeload.scanning.names import GETATTR
 from safeload.scanning.report import PickleFound
@@ -111,7 +112,7 @@ class Machine:
     def _loop(self, pos: int) -> int:
         # Everything that the commonest instructions need is a local variable here; the rest see it in `self`.
         data, memo, objects, below = self.data, self.memo, self.objects, self.below
-        steps, calls, size = instructions.STEPS, self.ledger.open_calls, len(self.data)
+        steps, calls, size = STEPS, self.ledger.open_calls, len(self.data)
         limit, stack, height = self.limit, self.stack, self.height
         stop = min(limit, pos + _WINDOW)
         text_at = text_end = -1
@@ -162,7 +163,7 @@ class Machine:
                         value = stack[-1]
                         pair = (value, last)
                         if type(value) in NESTED or type(last) in NESTED:
-                            stack[-1] = instructions.sequence(pair)
+                            stack[-1] = sequence(pair)
                         else:
                             stack[-1] = pair
                         continue
@@ -174,9 +175,7 @@ class Machine:
                             del stack[-2:]
                         else:
                             raise IndexError
-                        stack[-1] = (
-                            parts if NESTED.isdisjoint(map(type, parts)) else instructions.sequence(parts)
-                        )
+                        stack[-1] = parts if NESTED.isdisjoint(map(type, parts)) else sequence(parts)
                         continue
                     if op == 0x88 or op == 0x89:  # NEWTRUE, NEWFALSE
                         stack.append(op == 0x88)
@@ -251,6 +250,8 @@ class Machine:
                         type(target) is (Listing if op == 0x65 else Mapping)
                         and not len(stack) & (op & 0x10) >> 4
                     ):
+                        if op == 0x75:
+                            require_hashable(stack[::2])
                         target.add(stack)
                         stack = below.pop()
                         height -= len(stack) + 1
@@ -325,5 +326,5 @@ class Machine:
             self.stack.append(self.data[start:end].decode("utf-8", "surrogatepass"))
             self.text_at, self.text_end = self.at, end
         else:
-            self.stack.append(Text(start, instructions.characters(self.data, start, end)))
+            self.stack.append(Text(start, characters(self.data, start, end)))
         return end

@@ -8,6 +8,7 @@ from safeload.scanning.values import (
     Array,
     Bytes,
     Collection,
+    Frozen,
     Listing,
     Made,
     Mapping,
@@ -43,7 +44,7 @@ def _show(value: Any, level: int) -> str:
         return f"<text of {value.length} characters>"
     if kind is Array:
         return f"<array {value.dtype.shown if value.dtype else '?'} {value.shape}>"
-    if kind is Collection:
+    if kind in (Collection, Frozen):
         return "{…}"
     if kind is Plain:
         return f"<{value.kind}>"

@@ -18,6 +18,7 @@ from safeload.scanning.values import (
     Array,
     Bytes,
     Collection,
+    Frozen,
     Listing,
     Made,
     Mapping,
@@ -45,7 +46,7 @@ _FILLED = {"builtins.bytes", "builtins.bytearray", "builtins.set", "builtins.fro
     "builtins.tuple",
     "collections.deque",
 }
-_WRITTEN = (str, Text, Bytes, Listing, Mapping, Collection, tuple, Sequence)
+_WRITTEN = (str, Text, Bytes, Listing, Mapping, Collection, Frozen, tuple, Sequence)
 
 Found = Callable[[Array], None]
 

@@ -36,13 +36,14 @@ class Text:
 
 
 class Bytes:
-    """Bytes that stand in the file, by their place; -1 for bytes that do not."""
+    """Bytes that stand in the file, by their place; -1 for bytes that do not. A bytearray is mutable."""
 
-    __slots__ = ("length", "offset")
+    __slots__ = ("length", "mutable", "offset")
 
-    def __init__(self, offset: int, length: int) -> None:
+    def __init__(self, offset: int, length: int, *, mutable: bool = False) -> None:
         self.offset = offset
         self.length = length
+        self.mutable = mutable
 
 
 class Sequence:
@@ -84,9 +85,31 @@ class Listing(list[Any]):
 
 
 class Collection:
-    """A set or frozenset."""
+    """A set."""
 
     __slots__ = ()
+
+
+class Frozen:
+    """A frozenset."""
+
+    __slots__ = ()
+
+
+def is_hashable(value: Any) -> bool:
+    """Tell whether a value can be the key of a dict or in a set; of what a call returns that is not known."""
+    left, seen = [value], set()
+    while left:
+        part = left.pop()
+        kind = type(part)
+        if kind in _UNHASHABLE or (kind is Bytes and part.mutable):
+            return False
+        items = items_of(part)
+        # Once for each tuple, however often it is in others.
+        if items is not None and id(items) not in seen:
+            seen.add(id(items))
+            left += items
+    return True
 
 
 class Mapping(list[Any]):
@@ -162,6 +185,9 @@ class Array:
         self.offset = offset
         self.length = length
         self.fortran = fortran
+
+
+_UNHASHABLE = frozenset({Listing, Mapping, Collection, Array})
 
 
 def class_of(value: Any) -> str | None:

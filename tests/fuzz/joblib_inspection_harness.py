@@ -1,8 +1,7 @@
 """Inspection of pickles and joblib files: it ends in a verdict or a refusal, and what it calls data is data.
 
-Data asks for no class or function: neither the unpickler in C nor the one in Python looks anything up, and
-the two agree on whether it can be read at all. Both are given a lookup that refuses, so that nothing can run
-here whatever inspection says.
+Data asks for no class or function: the unpickler in C and the one in Python both read it, and neither looks
+anything up. Both are given a lookup that refuses, so that nothing can run here whatever inspection says.
 """
 
 from __future__ import annotations
@@ -67,12 +66,8 @@ def one(data: bytes) -> None:
     if report.verdict != "data" or report.compressor is not None:
         return
     assert report.globals == ()
-    failures = []
     for unpickler in (_InC, _InPython):
         try:
             unpickler(io.BytesIO(data)).load()
         except Asked as asked:
             raise AssertionError(f"what is called data asks for {asked}") from None
-        except Exception as error:
-            failures.append(f"{unpickler.__name__}: {type(error).__name__}: {error}")
-    assert len(failures) != 1, f"what is called data is read by one unpickler alone; {failures}"

@@ -1,0 +1,263 @@
+"""What the opcodes that make and fill containers, and those of marks, do to the machine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from safeload.scanning.ledger import Halt
+from safeload.scanning.names import GETATTR
+from safeload.scanning.values import (
+    Bytes,
+    Collection,
+    Frozen,
+    Listing,
+    Made,
+    Mapping,
+    Plain,
+    Reference,
+    Sequence,
+    Text,
+    is_hashable,
+)
+
+if TYPE_CHECKING:
+    from safeload.scanning.machine import Machine
+
+Step = Callable[["Machine", int], int]
+
+MAX_MARKS = 10_000
+_MAX_DEPTH = 1_000
+# Numbers and constants, in one sweep of the expression engine; possessive, so that it never goes back.
+_SCALAR = rb"(?:K.|M..|J.{4}|G.{8}|[N\x88\x89])"
+_SCALARS_OF_LIST = re.compile(_SCALAR + rb"++e", re.DOTALL)
+_SCALARS_OF_DICT = re.compile(rb"(?:" + _SCALAR * 2 + rb")++u", re.DOTALL)
+STARTS = frozenset(b"KMJGN\x88\x89")
+# What nearly all keys are.
+_KEYS = frozenset({str, int, bool, type(None), Text, Plain})
+_NO_CONTAINER = (int, str, bool, type(None), Text, Bytes, Plain, tuple, Sequence, Collection, Frozen, Mapping)
+_NO_MAPPING = (int, str, bool, type(None), Text, Bytes, Plain, tuple, Sequence, Collection, Frozen)
+
+
+def swept(data: bytes, pos: int, limit: int, top: Any) -> int:
+    """Step over a run of numbers for a list or dict; return where it ends, or -1 if it is none."""
+    # Most plain data are long runs of numbers, and which ones does not matter.
+    if type(top) is Listing:
+        run = _SCALARS_OF_LIST.match(data, pos, limit)
+    elif type(top) is Mapping:
+        run = _SCALARS_OF_DICT.match(data, pos, limit)
+    else:
+        return -1
+    if run is None:
+        return -1
+    top.forget()
+    return run.end()
+
+
+def _mark(machine: Machine, pos: int) -> int:
+    if len(machine.below) >= MAX_MARKS:
+        raise Halt("it is nested deeper than picklers nest", "unknown types", limit=True)
+    machine.below.append(machine.stack)
+    machine.height += len(machine.stack) + 1
+    machine.stack = []
+    return pos
+
+
+def _pop(machine: Machine, pos: int) -> int:
+    if machine.stack:
+        machine.stack.pop()
+    else:
+        machine.group()
+    return pos
+
+
+def _pop_mark(machine: Machine, pos: int) -> int:
+    machine.group()
+    return pos
+
+
+def _dup(machine: Machine, pos: int) -> int:
+    value = machine.stack[-1]
+    if type(value) is Reference and value.name == GETATTR:
+        machine.attributes += 1
+    machine.stack.append(value)
+    return pos
+
+
+def sequence(items: tuple[Any, ...]) -> tuple[Any, ...] | Sequence:
+    """Return a tuple.
+
+    Raises
+    ------
+    Halt
+        It is nested too deep; comparing it would overflow the stack of native code.
+    """
+    depth = 0
+    for item in items:
+        if type(item) is tuple:
+            depth = depth or 1
+        elif type(item) is Sequence and item.depth >= depth:
+            depth = item.depth + 1
+    if not depth:
+        return items
+    if depth > _MAX_DEPTH:
+        raise Halt("it is nested deeper than picklers nest", "unknown types", limit=True)
+    return Sequence(items, depth)
+
+
+def _tuple(machine: Machine, pos: int) -> int:
+    items = tuple(machine.group())
+    machine.stack.append(sequence(items))
+    machine.lowered()
+    return pos
+
+
+def _tuple_of(count: int) -> Step:
+    def step(machine: Machine, pos: int) -> int:
+        stack = machine.stack
+        if len(stack) < count:
+            raise IndexError
+        items = tuple(stack[-count:])
+        stack[-count:] = [sequence(items)]
+        if machine.ledger.open_calls:
+            machine.lowered()
+        return pos
+
+    return step
+
+
+def _empty(kind: Callable[[], Any]) -> Step:
+    def step(machine: Machine, pos: int) -> int:
+        machine.stack.append(kind())
+        return pos
+
+    return step
+
+
+def _list(machine: Machine, pos: int) -> int:
+    made = Listing()
+    made.add(machine.group())
+    machine.stack.append(made)
+    machine.lowered()
+    return pos
+
+
+def _frozenset(machine: Machine, pos: int) -> int:
+    require_hashable(machine.group())
+    machine.stack.append(Frozen())
+    machine.lowered()
+    return pos
+
+
+def require_hashable(keys: list[Any]) -> None:
+    """See that values can be keys of a dict, or elements of a set.
+
+    Raises
+    ------
+    Halt
+        One cannot; no unpickler reads the file.
+    """
+    if not _KEYS.issuperset(map(type, keys)) and not all(map(is_hashable, keys)):
+        raise Halt("a key is something that has no hash")
+
+
+def _dict(machine: Machine, pos: int) -> int:
+    made = Mapping()
+    _set(machine, made, machine.group())
+    machine.stack.append(made)
+    machine.lowered()
+    return pos
+
+
+def _append(machine: Machine, pos: int) -> int:
+    value = machine.stack.pop()
+    _extend(machine, machine.stack[-1], [value])
+    return pos
+
+
+def _appends(machine: Machine, pos: int) -> int:
+    items = machine.group()
+    _extend(machine, machine.stack[-1], items)
+    return pos
+
+
+def _extend(machine: Machine, target: Any, items: list[Any]) -> None:
+    if machine.ledger.open_calls:
+        machine.lowered()
+    if type(target) is Listing:
+        target.add(items)
+    elif type(target) is Reference:
+        machine.ledger.find("dangerous", f"changes {target.name}, which it only names", machine.at)
+    elif type(target) in _NO_CONTAINER:
+        # To a bytearray both unpicklers append; no pickler writes that.
+        raise Halt("elements are added to what takes none")
+
+
+def _set_item(machine: Machine, pos: int) -> int:
+    value, key = machine.stack.pop(), machine.stack.pop()
+    _set(machine, machine.stack[-1], [key, value])
+    return pos
+
+
+def _set_items(machine: Machine, pos: int) -> int:
+    items = machine.group()
+    _set(machine, machine.stack[-1], items)
+    return pos
+
+
+def _set(machine: Machine, target: Any, items: list[Any]) -> None:
+    if machine.ledger.open_calls:
+        machine.lowered()
+    if len(items) % 2:
+        raise Halt("a key has no value")
+    if type(target) is Mapping:
+        require_hashable(items[::2])
+        target.add(items)
+    elif type(target) is Reference:
+        machine.ledger.find("dangerous", f"changes {target.name}, which it only names", machine.at)
+    elif type(target) in _NO_MAPPING:
+        raise Halt("items are set in what has none")
+    elif type(target) is not Made:
+        machine.ledger.find("unknown types", "replaces elements, which no pickler does", machine.at)
+
+
+def _add_items(machine: Machine, pos: int) -> int:
+    require_hashable(machine.group())
+    target = machine.stack[-1]
+    if machine.ledger.open_calls:
+        machine.lowered()
+    if type(target) is Reference:
+        machine.ledger.find("dangerous", f"changes {target.name}, which it only names", machine.at)
+    elif type(target) not in (Collection, Made):
+        raise Halt("elements are added to what is no set")
+    return pos
+
+
+def _empty_tuple(machine: Machine, pos: int) -> int:
+    machine.stack.append(())
+    return pos
+
+
+TABLE: dict[bytes, Step] = {
+    b"]": _empty(Listing),
+    b"a": _append,
+    b"e": _appends,
+    b"l": _list,
+    b")": _empty_tuple,
+    b"t": _tuple,
+    b"\x85": _tuple_of(1),
+    b"\x86": _tuple_of(2),
+    b"\x87": _tuple_of(3),
+    b"}": _empty(Mapping),
+    b"d": _dict,
+    b"s": _set_item,
+    b"u": _set_items,
+    b"\x8f": _empty(Collection),
+    b"\x90": _add_items,
+    b"\x91": _frozenset,
+    b"0": _pop,
+    b"2": _dup,
+    b"(": _mark,
+    b"1": _pop_mark,
+}
