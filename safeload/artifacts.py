@@ -15,25 +15,21 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import IO, Any, Literal, get_args
 
-from safeload import envelope, environment, formats, magic, sidecar, signing, statement, verification
+from safeload import environment, formats, magic, signing, statement, verification
 from safeload.digests import digest_of
 from safeload.errors import (
-    KeyringError,
     LimitExceeded,
     MalformedError,
-    StorageError,
 )
 from safeload.keys import sources
 from safeload.keys.base import SigningKey
-from safeload.keys.keyring import Keyring
 from safeload.keys.sources import KeyringSource
-from safeload.limits import Limits
 from safeload.policy import Policy, allowlist
 from safeload.policy import resolve as resolve_policy
+from safeload.signed_writing import former, refuse_own_folder, sidecar_of
 from safeload.statement import Statement
-from safeload.storage.beneath import folder_id
 from safeload.storage.blob import Blob
-from safeload.storage.reader import read, wrapped
+from safeload.storage.reader import read
 from safeload.storage.replacement import put_sidecar, refuse_present, replace
 from safeload.storage.sealed import AVAILABLE as SEALING
 from safeload.storage.writer import stage
@@ -116,7 +112,7 @@ def dump(
     file = name_of(location)
     name = statement.check_name(file if name is None else name)
     key, ring = sources.resolve_signer(name, signer, keyring)
-    _refuse_in(os.path.dirname(location), ring, rules)
+    refuse_own_folder(os.path.dirname(location), ring, rules)
     referred: tuple[str, ...] = ()
 
     def produce(file: IO[bytes]) -> None:
@@ -137,8 +133,8 @@ def dump(
         replace(
             location,
             staged,
-            _sidecar_of(signed, key, rules.limits),
-            former=_former(rules.limits),
+            sidecar_of(signed, key, rules.limits),
+            former=former(rules.limits),
             limit=2 * rules.limits.sidecar_bytes,
         )
     except BaseException:
@@ -179,7 +175,7 @@ def dumps(
         metadata=metadata,
         expires=expires,
     )
-    return artifact, _sidecar_of(signed, key, rules.limits)
+    return artifact, sidecar_of(signed, key, rules.limits)
 
 
 def load(
@@ -333,7 +329,7 @@ def sign(
     file = name_of(location)
     name = statement.check_name(file if name is None else name)
     key, ring = sources.resolve_signer(name, signer, keyring)
-    _refuse_in(os.path.dirname(location), ring, rules)
+    refuse_own_folder(os.path.dirname(location), ring, rules)
     if not overwrite:
         refuse_present(location)
     blob = read(location, limit=rules.limits.artifact_bytes, algorithm=rules.digest_algorithm)
@@ -353,7 +349,7 @@ def sign(
         globals=referred,
         metadata=metadata or {},
     )
-    put_sidecar(location, _sidecar_of(signed, key, rules.limits), blob.version, overwrite=overwrite)
+    put_sidecar(location, sidecar_of(signed, key, rules.limits), blob.version, overwrite=overwrite)
     return signed
 
 
@@ -362,10 +358,6 @@ def make_object(verified: Verified, rules: Policy, options: dict[str, Any] | Non
     if verified.statement is not None:
         environment.check(verified.statement, rules.environment, where=verified.blob.location)
     return formats.load(verified, rules.limits, options or {})
-
-
-def _sidecar_of(signed: Statement, key: SigningKey, limits: Limits) -> bytes:
-    return signing.seal(statement.encode(signed), key, limits, where=signed.name)
 
 
 def check_mode(mode: str) -> str:
@@ -378,46 +370,3 @@ def check_mode(mode: str) -> str:
     if mode not in get_args(MapMode):
         raise ValueError(f"mmap_mode is one of {', '.join(get_args(MapMode))}")
     return mode
-
-
-def _former(limits: Limits) -> Any:
-    """Return what reduces a sidecar in place to the envelope of the artifact in place.
-
-    Nothing is verified here and nothing needs to be: the envelope is copied as it is, and counts for a
-    reader only if the gate admits it.
-    """
-
-    def reduce(present: bytes, path: str) -> bytes | None:
-        envelopes = sidecar.parse(present, limit=limits.sidecar_bytes)
-        if len(envelopes) == 1:
-            return present
-        try:
-            blob = read(path, limit=limits.artifact_bytes)
-        except LimitExceeded as error:
-            # Loaders may allow more than this writer; what cannot be looked at is not dropped.
-            raise StorageError(error.problem, where=path) from None
-        for candidate in envelopes:
-            described = statement.parse(candidate.payload)
-            if described.digest == blob.digest(described.digest.algorithm):
-                return envelope.encode(candidate) + b"\n"
-        return None
-
-    return reduce
-
-
-def _refuse_in(folder: str, ring: Keyring | None, rules: Policy) -> None:
-    """Refuse to sign with a keyring or policy in the folder of the artifact; the gate would not load it."""
-    origins = [("keyring", ring.origin if ring else None), ("policy", rules.origin)]
-    if all(origin is None for _, origin in origins):
-        return
-    try:
-        here = folder_id(os.stat(folder or os.curdir))
-    except (OSError, ValueError) as error:
-        raise wrapped(error, folder) from error
-    for what, origin in origins:
-        if origin is not None and here in origin.folders:
-            raise KeyringError(
-                f"the {what} lies in the folder of the artifact or below it",
-                where=origin.path,
-                hint="Move it to a folder of its own.",
-            )

@@ -37,7 +37,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NoReturn
 
-from safeload import checks, magic, pointer, sidecar, statement
+from safeload import checks, magic, sidecar, statement
 from safeload.digests import DigestAlgorithm
 from safeload.errors import (
     DigestMismatch,
@@ -52,7 +52,6 @@ from safeload.errors import (
 from safeload.expectation import Expectation as Expectation
 from safeload.keys.base import KeyId
 from safeload.keys.keyring import Keyring
-from safeload.pointer import Pointer
 from safeload.policy import DATA_ONLY_FORMATS, Policy
 from safeload.statement import Statement
 from safeload.storage.blob import Blob, FolderId
@@ -359,66 +358,6 @@ def _allowed(expected: Expectation, policy: Policy) -> frozenset[str] | None:
     if expected.allow is None:
         return policy.allow
     return expected.allow | (policy.allow or frozenset())
-
-
-def verify_statement(
-    sidecar_bytes: bytes,
-    expected: Expectation,
-    keyring: Keyring,
-    policy: Policy,
-    *,
-    where: str,
-    now: datetime | None = None,
-) -> tuple[Statement, tuple[KeyId, ...]]:
-    """Return what was signed and by which keys, without the bytes that it is about: rules 2 to 6 and 8.
-
-    For listings, and to learn where an artifact lies. Nothing can be deserialized on these grounds.
-
-    Raises
-    ------
-    VerificationError, PolicyError, MalformedError
-    """
-    try:
-        (envelope,) = checks.parse_plain(sidecar_bytes, policy)
-        moment = now or datetime.now(UTC)
-        keys = checks.verify_signatures(envelope, expected, keyring, policy, moment)
-        signed = statement.parse(envelope.payload)
-        checks.compare_subject(signed, expected)
-        checks.check_policy(signed, policy)
-        checks.check_expiry(signed, moment)
-    except SafeloadError as error:
-        error.where = error.where or where
-        raise
-    return signed, keys
-
-
-def verify_pointer(
-    pointer_bytes: bytes,
-    name: str,
-    keyring: Keyring,
-    policy: Policy,
-    *,
-    where: str,
-    now: datetime | None = None,
-) -> tuple[Pointer, tuple[KeyId, ...]]:
-    """Return the signed pointer to the latest tag of `name`, and who signed it: rules 2 to 5.
-
-    Raises
-    ------
-    VerificationError, MalformedError
-    """
-    try:
-        (envelope,) = checks.parse_plain(pointer_bytes, policy)
-        keys = checks.verify_signatures(
-            envelope, Expectation(name=name), keyring, policy, now or datetime.now(UTC)
-        )
-        signed = pointer.parse(envelope.payload)
-        if signed.name != name:
-            raise SubjectMismatch(f"it was signed for the name {signed.name!r} and not for {name!r}")
-    except SafeloadError as error:
-        error.where = error.where or where
-        raise
-    return signed, keys
 
 
 def require_admissible(start: bytes | memoryview, expected: Expectation, policy: Policy) -> str:

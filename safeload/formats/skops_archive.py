@@ -16,7 +16,7 @@ import zlib
 from dataclasses import dataclass
 
 from safeload.errors import LimitExceeded, MalformedError
-from safeload.formats import skops_arrays, skops_schema, zip_layout
+from safeload.formats import skops_arrays, skops_json, skops_schema, zip_layout
 from safeload.formats.skops_schema import Schema
 from safeload.limits import Limits
 
@@ -67,7 +67,7 @@ def opened(data: bytes, limits: Limits) -> Opened:
         raise MalformedError("the archive has no schema.json")
     if schema.size > min(limits.schema_bytes, max(_SCHEMA_FLOOR, _SCHEMA_RATIO * schema.packed)):
         raise LimitExceeded(f"the schema of {schema.packed} bytes unfolds to {schema.size}")
-    state = skops_schema.parse(bytes(_unfolded(data, schema)), limits, paid=schema.packed)
+    state = skops_json.parse(bytes(_unfolded(data, schema)), limits, paid=schema.packed)
     members = {entry.name: _unfolded(data, entry) for entry in entries if entry.name != SCHEMA}
     found = skops_schema.check(state, members)
     was_compressed = any(entry.method != zip_layout.STORED for entry in entries)

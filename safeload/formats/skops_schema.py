@@ -5,8 +5,9 @@ make their objects. What a node asks for and what it makes are two pieces of cod
 (CVE-2025-54412, CVE-2025-54413), and the tree is one by names in a text: an ``__id__`` makes it a graph. So,
 before that:
 
-- a schema is JSON without a key twice, no larger, deeper and no costlier to parse than is allowed;
-- every loader is one that skops writes and the installed skops knows, and names the class that it makes;
+- a schema is JSON without a key twice, no larger, deeper and no costlier than is allowed (``skops_json.py``);
+- every loader is one that skops writes and the installed skops knows, and names the class that it makes
+  (``skops_loaders.py``);
 - what an ``__id__`` stands for is written out each time, the same each time, and never within itself; so
   the graph is never larger than its text;
 - keys are made by plain types, and there are as many of them as values;
@@ -18,47 +19,16 @@ What needs the types themselves is checked when they are known to be on the list
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from safeload.errors import LimitExceeded, MalformedError, brief
-from safeload.formats import skops_arrays, skops_states
-from safeload.limits import Limits
+from safeload.errors import LimitExceeded, MalformedError
+from safeload.formats import skops_arrays, skops_loaders, skops_states
+from safeload.formats.skops_nodes import listed, mapping, named, scalar, scalar_text
 
 Members = Mapping[str, bytes | memoryview]
 
-# What parsing makes of a brace, a bracket and a comma at most, in bytes; and what may be spent beyond the
-# schema's own bytes in the file.
-_COST = {b"{": 250, b"[": 80, b",": 60}
-_COST_FLOOR, _COST_RATIO = 40 << 20, 6
-# Up to the next bracket. Possessive: a text has one reading, and a string that does not end goes to the end,
-# so that it takes one pass.
-_TO_BRACKET = re.compile(rb'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+(?:"|\\?\Z))*+([\[\]{}]|\Z)', re.DOTALL)
-_MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
-
-# The class that each loader makes, where it makes one only.
-_MADE = {
-    "JsonNode": {"builtins.str"},
-    "SliceNode": {"builtins.slice"},
-    "DefaultDictNode": {"collections.defaultdict"},
-    "PartialNode": {"functools.partial"},
-    "OperatorFuncNode": {"operator.attrgetter", "operator.itemgetter", "operator.methodcaller"},
-    "DTypeNode": {"numpy.dtype"},
-    "MaskedArrayNode": {"numpy.ma.MaskedArray", "numpy.ma.core.MaskedArray"},
-    "RandomStateNode": {"numpy.random.mtrand.RandomState"},
-    "RandomGeneratorNode": {"numpy.random._generator.Generator"},
-    "TreeNode": {"sklearn.tree._tree.Tree"},
-    "QuantileForestNode": {"quantile_forest._quantile_forest_fast.QuantileForest"},
-}
-_ANY = {
-    *("DictNode", "ListNode", "SetNode", "TupleNode", "BytesNode", "BytearrayNode", "NdArrayNode"),
-    *("SparseMatrixNode", "ObjectNode", "ConstructorFromReduceNode", "FunctionNode", "TypeNode"),
-    *("MethodNode", "LossNode"),
-}
-_LOSS_MODULES = ("_loss", "sklearn._loss._loss", "sklearn.linear_model._sgd_fast")
 # What a partial may call; each of these is on a list itself, or it is refused.
 _CALLABLES = ("FunctionNode", "TypeNode", "MethodNode")
 _KEY_TYPES = {("builtins", name) for name in ("str", "int", "float", "bool", "NoneType")}
@@ -90,57 +60,6 @@ class Schema:
         plain = {"JsonNode", "SliceNode"}
         classes = {f"{module}.{name}" for loader, module, name in self.made if loader not in plain}
         return classes | self.methods | self.generators
-
-
-def parse(text: bytes, limits: Limits, *, paid: int) -> dict[str, Any]:
-    """Return the schema as JSON has it.
-
-    Parameters
-    ----------
-    text
-        The bytes of ``schema.json``.
-    limits
-        Of its depth.
-    paid
-        How many bytes of the file it takes; what parsing may cost grows with them.
-
-    Raises
-    ------
-    LimitExceeded
-        It is nested too deep or costs too much.
-    MalformedError
-        It is not JSON in UTF-8, has a key twice, or is no object.
-    """
-    if b"\0" in text:
-        # By these the JSON reader would tell another encoding.
-        raise MalformedError("the schema is not in UTF-8")
-    if sum(cost * text.count(token) for token, cost in _COST.items()) > _COST_FLOOR + _COST_RATIO * paid:
-        raise LimitExceeded("the schema holds more values than its size justifies")
-    depth = 0
-    for found in _TO_BRACKET.finditer(text):
-        bracket = found[1]
-        if bracket in (b"[", b"{"):
-            depth += 1
-            if depth > limits.nesting:
-                raise LimitExceeded(f"the schema is nested deeper than {limits.nesting} levels")
-        elif bracket:
-            depth -= 1
-    try:
-        schema = json.loads(text.decode("utf-8"), object_pairs_hook=_once)
-    except UnicodeDecodeError:
-        raise MalformedError("the schema is not in UTF-8") from None
-    except (ValueError, RecursionError):
-        raise MalformedError("the schema is not JSON, or has a key twice") from None
-    if not isinstance(schema, dict):
-        raise MalformedError("the schema is not a JSON object")
-    return schema
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands there twice")
-    return found
 
 
 def check(state: dict[str, Any], members: Members) -> Schema:
@@ -191,7 +110,7 @@ class _Walk:
     def node(self, state: dict[str, Any]) -> int:
         """Check a node and all below it; return its number."""
         loader, module, name = state["__loader__"], state["__module__"], state["__class__"]
-        self._check_loader(loader, module, name)
+        skops_loaders.check(loader, module, name, self._known)
         identity = state.get("__id__")
         if identity is not None:
             if type(identity) is not int or identity == 0:
@@ -216,44 +135,31 @@ class _Walk:
         self.found.made.add((loader, module, name))
         return number
 
-    def _check_loader(self, loader: Any, module: Any, name: Any) -> None:
-        if not all(isinstance(text, str) for text in (loader, module, name)):
-            raise MalformedError("a node of the schema has no loader, module or class")
-        if loader not in self._known or loader not in _MADE.keys() | _ANY:
-            raise MalformedError(f"the installed skops writes no loader {brief(loader)}")
-        if not _MODULE.fullmatch(module) or not name.isidentifier():
-            raise MalformedError(f"{brief(f'{module}.{name}')} is no name of a class")
-        made = _MADE.get(loader)
-        if made is not None and f"{module}.{name}" not in made:
-            raise MalformedError(f"the loader {loader} does not make a {brief(f'{module}.{name}')}")
-        if loader == "LossNode" and module not in _LOSS_MODULES:
-            raise MalformedError(f"the loader LossNode does not make a {brief(f'{module}.{name}')}")
-
     def _parts(self, loader: str, state: dict[str, Any]) -> tuple[list[dict[str, Any]], tuple[Any, ...]]:
         """Return the nodes below a node, and what else it is compared by."""
         content = state.get("content")
         extra: tuple[Any, ...] = ()
         match loader:
             case "DictNode":
-                content = _dict(content)
+                content = mapping(content)
                 self._check_keys(state["key_types"], len(content))
                 return [state["key_types"], *content.values()], tuple(content)
             case "ListNode" | "SetNode" | "TupleNode":
-                return list(_listed(content)), extra
+                return list(listed(content)), extra
             case "DefaultDictNode":
-                return _named(content, "main", "default_factory"), extra
+                return named(content, "main", "default_factory"), extra
             case "PartialNode":
-                parts = _named(content, "func", "args", "kwds", "namespace")
+                parts = named(content, "func", "args", "kwds", "namespace")
                 if parts[0]["__loader__"] not in _CALLABLES:
                     raise MalformedError("a partial of the schema calls something that is not named")
                 return parts, extra
             case "MaskedArrayNode":
-                return _named(content, "data", "mask"), extra
+                return named(content, "data", "mask"), extra
             case "RandomGeneratorNode":
                 keys = ("bit_generator", "seed_seq") if self._protocol > 1 else ("bit_generator",)
-                return _named(content, *keys), extra
+                return named(content, *keys), extra
             case "MethodNode":
-                owner = _named(content, "obj")
+                owner = named(content, "obj")
                 if (owner[0]["__module__"], owner[0]["__class__"]) != (
                     state["__module__"],
                     state["__class__"],
@@ -261,15 +167,15 @@ class _Walk:
                     raise MalformedError("a method of the schema is bound to an object of another class")
                 return owner, (self._method(state),)
             case "NdArrayNode" if state["type"] == "json":
-                return [*_listed(content), state["shape"]], ("json",)
+                return [*listed(content), state["shape"]], ("json",)
             case "LossNode" | "TreeNode" | "QuantileForestNode":
-                return [_dict(content), _dict(state["__reduce__"]["args"])], extra
+                return [mapping(content), mapping(state["__reduce__"]["args"])], extra
             case "OperatorFuncNode":
-                return [_dict(state["attrs"])], extra
+                return [mapping(state["attrs"])], extra
             case "ObjectNode" if content is None:
                 return [], extra
             case "ObjectNode" | "ConstructorFromReduceNode" | "DTypeNode" | "RandomStateNode":
-                return [_dict(content)], extra
+                return [mapping(content)], extra
         return [], extra
 
     def _own(
@@ -278,9 +184,9 @@ class _Walk:
         """Check what a node holds beside other nodes; return what of it two nodes are compared by."""
         match loader:
             case "JsonNode":
-                return (_scalar_text(state["content"]),)
+                return (scalar_text(state["content"]),)
             case "SliceNode":
-                return tuple(_scalar(state["content"][key]) for key in ("start", "stop", "step"))
+                return tuple(scalar(state["content"][key]) for key in ("start", "stop", "step"))
             case "BytesNode" | "BytearrayNode":
                 self._member(state["file"], identity)
                 return (state["file"],)
@@ -319,13 +225,13 @@ class _Walk:
 
     def _check_keys(self, types: dict[str, Any], number: int) -> None:
         # skops calls these with the text of a key, and drops values for which there is none.
-        listed = _listed(types["content"])
+        entries = listed(types["content"])
         plain = all(
             entry["__loader__"] == "TypeNode"
             and (entry["__module__"] == "numpy" or (entry["__module__"], entry["__class__"]) in _KEY_TYPES)
-            for entry in listed
+            for entry in entries
         )
-        if types["__loader__"] != "ListNode" or not plain or len(listed) != number:
+        if types["__loader__"] != "ListNode" or not plain or len(entries) != number:
             raise MalformedError("a dict of the schema has keys of other types than skops writes")
 
     def _member(self, file: Any, identity: Any) -> bytes | memoryview:
@@ -362,32 +268,3 @@ class _Walk:
         if file not in self._arrays:
             self._arrays[file] = skops_arrays.array_of(self._members[file])
         return self._arrays[file]
-
-
-def _dict(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise MalformedError("a node of the schema lacks a part, or has it of another type")
-    return value
-
-
-def _listed(value: Any) -> list[dict[str, Any]]:
-    if not isinstance(value, list):
-        raise MalformedError("a node of the schema lacks a part, or has it of another type")
-    return value
-
-
-def _named(content: Any, *keys: str) -> list[dict[str, Any]]:
-    return [_dict(_dict(content)[key]) for key in keys]
-
-
-def _scalar(value: Any) -> Any:
-    if value is not None and not isinstance(value, int | float | str):
-        raise MalformedError("a slice of the schema has a bound that is no number")
-    return type(value), value
-
-
-def _scalar_text(content: Any) -> str:
-    # A list or dict has a node of its own; here it would escape every count.
-    if not isinstance(content, str) or content.lstrip(" \t\r\n")[:1] in ("[", "{", ""):
-        raise MalformedError("a plain value of the schema is none")
-    return content

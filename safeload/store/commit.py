@@ -1,6 +1,6 @@
 """Writing a version, each step durable before the next.
 
-1. The artifact, under a path that no other dump uses (``store.py``). Nothing refers to it yet.
+1. The artifact, under a path that no other dump uses (``writing.py``). Nothing refers to it yet.
 2. The tag's sidecar, which names that path. This one conditional put makes the tag, or replaces it; of two
    writers of the same tag exactly one gets it.
 3. The name's pointer, by compare-and-swap. Who loses takes the next number, signs sidecar and pointer anew,

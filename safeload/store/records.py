@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from safeload import verification
 from safeload.errors import LimitExceeded, MalformedError, NotFound
+from safeload.expectation import Expectation
 from safeload.keys.base import KeyId
 from safeload.pointer import Pointer
 from safeload.policy import Policy
@@ -13,7 +13,7 @@ from safeload.statement import Statement
 from safeload.store.backend import Backend, Version
 from safeload.store.context import Context, with_keys_of_now
 from safeload.store.names import Place
-from safeload.verification import Expectation
+from safeload.verified_records import verify_pointer, verify_statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def read_statement(context: Context, place: Place, tag: str) -> Record:
     def verified(context: Context) -> Record:
         data, version = _read_signed(context.backend, place.sidecar(tag), context.rules)
         expected = Expectation(name=place.name, tag=tag)
-        signed, keys = verification.verify_statement(data, expected, context.ring, context.rules, where=where)
+        signed, keys = verify_statement(data, expected, context.ring, context.rules, where=where)
         return Record(signed, keys, data, version, place.artifact(tag, signed.file))
 
     return with_keys_of_now(context, verified)
@@ -83,7 +83,7 @@ def read_pointer(context: Context, place: Place) -> PointerRecord:
 
     def verified(context: Context) -> PointerRecord:
         data, version = _read_signed(context.backend, place.pointer, context.rules)
-        signed, keys = verification.verify_pointer(data, place.name, context.ring, context.rules, where=where)
+        signed, keys = verify_pointer(data, place.name, context.ring, context.rules, where=where)
         return PointerRecord(signed, keys, data, version)
 
     return with_keys_of_now(context, verified)

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import IO, Any, Literal
 
-from safeload import artifacts, formats, signing
+from safeload import artifacts, formats
 from safeload.artifacts import PolicySource
-from safeload.errors import NotFound, StorageError, StoreError, TagExists
+from safeload.errors import NotFound, StoreError
 from safeload.keys import sources
 from safeload.keys.base import SigningKey
 from safeload.keys.keyring import Keyring
 from safeload.keys.sources import KeyringSource
 from safeload.policy import resolve as resolve_policy
 from safeload.statement import Statement
-from safeload.store import listing, reading, rotation
-from safeload.store.backend import Backend, Conflict
-from safeload.store.commit import Commit, sidecar_version
+from safeload.store import listing, reading, rotation, writing
+from safeload.store.backend import Backend
+from safeload.store.commit import Commit
 from safeload.store.context import Context
 from safeload.store.listing import Check
 from safeload.store.locations import backend_of
@@ -30,6 +29,7 @@ from safeload.store.reading import Freshness
 from safeload.store.records import read_pointer, read_statement
 from safeload.store.rotation import Rotated
 from safeload.store.state import State
+from safeload.store.writing import Content
 
 
 class Store:
@@ -147,14 +147,10 @@ class Store:
             referred = formats.dump(format, obj, file, options, where=f"{name} {tag}")
 
         return self._write(
-            produce,
-            lambda: referred,
             name,
             tag,
-            format=format,
+            Content(produce, format, referred=lambda: referred, metadata=metadata, expires=expires),
             overwrite=overwrite,
-            metadata=metadata,
-            expires=expires,
         )
 
     def put(
@@ -164,62 +160,21 @@ class Store:
 
         Parameters and errors are those of :meth:`dump`.
         """
-        return self._write(
-            lambda file: _write_all(file, artifact),
-            None,
-            name,
-            tag,
-            format=format,
-            overwrite=False,
-            metadata=metadata,
-            expires=None,
-        )
+
+        def produce(file: IO[bytes]) -> None:
+            file.write(artifact)
+
+        return self._write(name, tag, Content(produce, format, metadata=metadata), overwrite=False)
 
     def statement(self, name: str, tag: str) -> Statement:
         """Return the verified statement of a tag without reading the artifact; errors as for :meth:`load`."""
         context = self._context()
         return read_statement(context, Place(name), check_tag(tag)).statement
 
-    def _write(
-        self,
-        produce: Callable[[IO[bytes]], None],
-        referred: Callable[[], Iterable[str]] | None,
-        name: str,
-        tag: str,
-        *,
-        format: str,
-        overwrite: bool,
-        metadata: dict[str, Any] | None,
-        expires: datetime | None,
-    ) -> Statement:
+    def _write(self, name: str, tag: str, content: Content, *, overwrite: bool) -> Statement:
         place, tag = Place(name), check_tag(tag)
         context = self._context()
-        key = self._key(context.ring, name)
-        if not overwrite and sidecar_version(context, place, tag) is not None:
-            raise _taken(place, tag)
-        path = place.new_artifact(tag, format)
-        digest, size = self._backend.put_artifact(path, produce, algorithm=context.rules.digest_algorithm)
-        commit = Commit(context, place, key)
-        try:
-            described = signing.describe(
-                name=name,
-                tag=tag,
-                file=place.file_of(path),
-                digest=digest,
-                size=size,
-                format=format,
-                referred=None if referred is None else referred(),
-                metadata=metadata,
-                expires=expires,
-            )
-            return commit.commit(described, path, overwrite)
-        except BaseException as error:
-            if not commit.may_refer:
-                with contextlib.suppress(StorageError):
-                    self._backend.delete(path)
-            if isinstance(error, Conflict):
-                raise _taken(place, tag) from None
-            raise
+        return writing.write(context, place, tag, content, self._key(context.ring, name), overwrite=overwrite)
 
     def load(
         self,
@@ -400,15 +355,3 @@ class Store:
 
     def _key(self, ring: Keyring, name: str) -> SigningKey:
         return self._signer if self._signer is not None else ring.signer_for(name)
-
-
-def _write_all(file: IO[bytes], data: bytes) -> None:
-    file.write(data)
-
-
-def _taken(place: Place, tag: str) -> TagExists:
-    return TagExists(
-        "this tag is taken",
-        where=f"{place.name} {tag}",
-        hint="A tag is written once. Choose another, or pass overwrite=True.",
-    )

@@ -16,7 +16,7 @@ from safeload.errors import KeyringError, NoKeyError, SafeloadError, StorageErro
 from safeload.integrations.hetida import ids
 from safeload.integrations.hetida import policy as _policy
 from safeload.integrations.hetida.ids import ROOT, Entry, Name, Namespace, Node, Root, Sink, Source
-from safeload.integrations.hetida.policy import AdapterPolicy, NamespacePolicy, PolicySource
+from safeload.integrations.hetida.policy import AdapterPolicy, PolicySource
 from safeload.store import Store
 from safeload.store.listing import Check
 from safeload.store.names import LATEST
@@ -128,7 +128,7 @@ class Catalogue:
             found = any(offered["id"] == text for offered in self._sources(source.name))
         else:
             try:
-                self._reading(self._policy.of_name(source.name)).statement(source.name, source.tag)
+                self._policy.of_name(source.name).reading(self._store).statement(source.name, source.tag)
             except (StorageError, NoKeyError, KeyringError):
                 raise
             except SafeloadError:
@@ -171,11 +171,8 @@ class Catalogue:
             key=lambda sink: sink["path"],
         )
 
-    def _reading(self, allowed: NamespacePolicy) -> Store:
-        return self._store if allowed.formats is None else self._store.restricted(allowed.formats)
-
     def _verified(self, name: str) -> Iterator[Check]:
-        checks = self._reading(self._policy.of_name(name)).check(name, artifacts=self._artifacts)
+        checks = self._policy.of_name(name).reading(self._store).check(name, artifacts=self._artifacts)
         return (found for found in checks if found.refusal is None)
 
     def _is_offered(self, name: str) -> bool:

@@ -27,7 +27,7 @@ from safeload.integrations.hetida.errors import (
     failure,
 )
 from safeload.integrations.hetida.ids import Name, Namespace, Root, Sink, Source
-from safeload.integrations.hetida.policy import NamespacePolicy, PolicySource
+from safeload.integrations.hetida.policy import PolicySource
 from safeload.store import Store
 from safeload.store.names import check as check_name
 from safeload.store.names import check_tag
@@ -84,7 +84,7 @@ class Exchange:
         for source in wanted.values():
             _refuse_unless(allowed.of_name(source.name).loadable, "loaded from", source.name)
         return {
-            key: self._reading(allowed.of_name(source.name)).load(source.name, source.tag)
+            key: allowed.of_name(source.name).reading(self._store).load(source.name, source.tag)
             for key, source in wanted.items()
         }
 
@@ -121,9 +121,6 @@ class Exchange:
                 format=one.format,
                 metadata={"hetida": provenance},
             )
-
-    def _reading(self, rules: NamespacePolicy) -> Store:
-        return self._store if rules.formats is None else self._store.restricted(rules.formats)
 
 
 def register(store: Store, adapter_key: str = "safeload", *, policy: PolicySource | None = None) -> None:

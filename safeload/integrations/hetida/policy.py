@@ -26,7 +26,7 @@ from safeload import formats as _formats
 from safeload.configured import configured_path
 from safeload.errors import InvalidName, KeyringError, NotFound, PolicyError
 from safeload.settings import read_settings, refuse_unknown
-from safeload.store import names
+from safeload.store import Store, names
 from safeload.store.context import inside
 
 POLICY_VARIABLE = "SAFELOAD_HETIDA_POLICY"
@@ -67,6 +67,10 @@ class NamespacePolicy:
                 f"{unknown[0]!r} is not a format", hint=f"There are {', '.join(_formats.names())}."
             )
         object.__setattr__(self, "formats", tuple(self.formats))
+
+    def reading(self, store: Store) -> Store:
+        """Return a store as it is to be read here; it is the gate that holds the formats."""
+        return store if self.formats is None else store.restricted(self.formats)
 
     @property
     def stored_format(self) -> str:
