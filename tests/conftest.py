@@ -35,6 +35,16 @@ def keyring(key: HmacKey) -> Keyring:
     return Keyring.of(key)
 
 
+@pytest.fixture
+def ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Configure a keyring file."""
+    path = tmp_path / "keys" / "ring.json"
+    path.parent.mkdir()
+    Keyring.of(HmacKey.generate()).save(path)
+    monkeypatch.setenv("SAFELOAD_KEYRING", str(path))
+    return path
+
+
 @pytest.fixture(scope="session")
 def s3_endpoint() -> Iterator[str]:
     """Run an S3 server for this session, and return its address."""

@@ -12,26 +12,10 @@ from pathlib import Path
 
 import joblib
 import pytest
-from typer.testing import CliRunner
+from support.commands import run
 
 import safeload
-from safeload import Ed25519PrivateKey, HmacKey, Keyring
-from safeload.cli.app import app
-
-
-def run(*arguments: object) -> tuple[int, str, str]:
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    return result.exit_code, result.stdout, result.stderr
-
-
-@pytest.fixture
-def ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Configure a keyring file."""
-    path = tmp_path / "keys" / "ring.json"
-    path.parent.mkdir()
-    Keyring.of(HmacKey.generate()).save(path)
-    monkeypatch.setenv("SAFELOAD_KEYRING", str(path))
-    return path
+from safeload import Ed25519PrivateKey, Keyring
 
 
 @pytest.fixture
@@ -315,8 +299,7 @@ def test_a_folder_that_cannot_be_read_is_refused(models: Path, monkeypatch: pyte
 )
 def test_what_cannot_be_signed_along_is_wrong_usage(options: list[str], models: Path) -> None:
     """Exit status 2 and no traceback."""
-    result = CliRunner().invoke(app, ["sign", str(models / "unsigned.joblib"), *options])
-    assert result.exit_code == 2
+    assert run("sign", models / "unsigned.joblib", *options)[0] == 2
     assert not (models / "unsigned.joblib.sig").exists()
 
 

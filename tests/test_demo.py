@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from support.commands import run, run_json
 
 import safeload
-from safeload.cli.app import app
 from safeload.cli.demo import attacks
 
 
@@ -35,9 +33,8 @@ def test_the_demo_refuses_every_attack(tmp_path: Path) -> None:
 
 def test_the_demo_speaks_json() -> None:
     """One document, with each step and no failure."""
-    result = CliRunner().invoke(app, ["demo", "--json"])
-    answer = json.loads(result.stdout)
-    assert result.exit_code == 0
+    status, answer = run_json("demo")
+    assert status == 0
     assert answer["failed"] == 0
     assert sum(step["attack"] for step in answer["steps"]) == len(attacks.ATTACKS) == 7
 
@@ -53,9 +50,9 @@ def test_an_attack_that_goes_through_fails_the_demo(monkeypatch: pytest.MonkeyPa
             return None
 
     monkeypatch.setattr(safeload, "load", accepts_everything)
-    result = CliRunner().invoke(app, ["demo"])
-    assert result.exit_code == 1
-    assert result.stdout.count("NOT REFUSED") == len(attacks.ATTACKS) - 1
+    status, out, _ = run("demo")
+    assert status == 1
+    assert out.count("NOT REFUSED") == len(attacks.ATTACKS) - 1
 
 
 def test_the_planted_pickle_would_act_if_it_were_loaded(tmp_path: Path) -> None:

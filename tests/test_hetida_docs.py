@@ -6,11 +6,10 @@ import json
 import re
 import subprocess
 import sys
-from base64 import b64encode
 from pathlib import Path
 
 import pytest
-from support.hetida_standin import Filtered, Runtime, hand_on
+from support.hetida_standin import Filtered, configure, hand_on, stand_in
 
 from safeload import HmacKey, Keyring, Store
 from safeload.integrations.hetida import AdapterPolicy, errors
@@ -27,11 +26,8 @@ def test_the_configuration_and_the_wiring_work(
     key: HmacKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the stand-in: the lines of hetdesrun_config.py, and the JSON of a source."""
-    monkeypatch.setenv("MODEL_REPO_PATH", str(tmp_path / "repo"))
-    monkeypatch.setenv("SAFELOAD_KEY", b64encode(key.export_secret()).decode())
-    runtime = Runtime(str(tmp_path / "repo"))
-    for name, module in runtime.modules().items():
-        monkeypatch.setitem(sys.modules, name, module)
+    configure(monkeypatch, key, tmp_path / "repo")
+    runtime = stand_in(monkeypatch, tmp_path / "repo")
     Store(tmp_path / "repo").dump("x", "plant-a/pump", "1")
     in_place, _, adapter, _ = blocks("python")
     for code in (in_place, adapter):

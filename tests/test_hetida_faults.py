@@ -11,7 +11,6 @@ import json
 import shutil
 import subprocess
 import sys
-from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ import pytest
 from support import processes
 from support.attacks import marker_pickle
 from support.hetida_process import value
-from support.hetida_standin import Filtered, Runtime, hand_on, load_object, store_object
+from support.hetida_standin import Filtered, Runtime, configure, hand_on, load_object, stand_in, store_object
 
 import safeload
 from safeload import HmacKey, Store
@@ -34,18 +33,14 @@ SECONDS = 2
 def repo(key: HmacKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Configure all by the environment, as in a container."""
     folder = tmp_path / "repo"
-    monkeypatch.setenv("MODEL_REPO_PATH", str(folder))
-    monkeypatch.setenv("SAFELOAD_STATE", str(tmp_path / "state"))
-    monkeypatch.setenv("SAFELOAD_KEY", b64encode(key.export_secret()).decode())
+    configure(monkeypatch, key, folder)
     return folder
 
 
 @pytest.fixture
 def runtime(repo: Path, monkeypatch: pytest.MonkeyPatch) -> Runtime:
     """Return a hardened runtime with the adapter."""
-    made = Runtime(str(repo))
-    for name, module in made.modules().items():
-        monkeypatch.setitem(sys.modules, name, module)
+    made = stand_in(monkeypatch, repo)
     hetida.harden()
     hetida.register(Store(repo))
     return made

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.strategies import stored_names
 
-from safeload.errors import InvalidName
 from safeload.integrations.hetida import ids
 from safeload.integrations.hetida.ids import ROOT, Name, Namespace, Sink, Source
-from safeload.store import names
 
 AWKWARD = [
     "churn",
@@ -38,21 +36,6 @@ AWKWARD = [
     "x" * 200,
     "ü" * 100,
 ]
-
-
-def admitted(text: str) -> bool:
-    try:
-        names.check(text, what="name")
-    except InvalidName:
-        return False
-    return True
-
-
-TEXTS = (
-    st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=60)
-    .map(lambda text: unicodedata.normalize("NFC", text))
-    .filter(admitted)
-)
 
 
 def entries(name: str, tag: str) -> list[ids.Entry]:
@@ -86,7 +69,7 @@ def test_no_two_entries_have_one_id() -> None:
     assert ids.encode(Source("a_b", "c")) != ids.encode(Source("a", "b_c"))
 
 
-@given(TEXTS, TEXTS)
+@given(stored_names(60), stored_names(60))
 def test_any_name_comes_back(name: str, tag: str) -> None:
     """Whatever a store takes as a name."""
     for entry in entries(name, tag if tag.casefold() != "latest" else "x"):

@@ -7,12 +7,11 @@ import subprocess
 import sys
 import types
 import uuid
-from base64 import b64encode
 from pathlib import Path
 
 import pytest
 from support import hetida_standin
-from support.hetida_standin import Runtime, component_of, load_object, store_object
+from support.hetida_standin import Runtime, component_of, configure, load_object, stand_in, store_object
 
 from safeload import HmacKey, errors
 from safeload.errors import SafeloadError
@@ -25,18 +24,14 @@ from safeload.integrations.hetida.errors import CODES, code_of
 def repo(key: HmacKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Configure all by the environment, as in a container."""
     folder = tmp_path / "repo"
-    monkeypatch.setenv("MODEL_REPO_PATH", str(folder))
-    monkeypatch.setenv("SAFELOAD_KEY", b64encode(key.export_secret()).decode())
+    configure(monkeypatch, key, folder)
     return folder
 
 
 @pytest.fixture
 def runtime(repo: Path, monkeypatch: pytest.MonkeyPatch) -> Runtime:
     """Return a runtime as whose part this process acts."""
-    made = Runtime(str(repo))
-    for name, module in made.modules().items():
-        monkeypatch.setitem(sys.modules, name, module)
-    return made
+    return stand_in(monkeypatch, repo)
 
 
 @pytest.mark.parametrize("components", ["released", "safeload's"])

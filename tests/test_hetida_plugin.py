@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.hetida_standin import Filtered, Runtime, hand_on
+from support.hetida_standin import Filtered, Runtime, hand_on, stand_in
 
 from safeload import HmacKey, Keyring, Store
 from safeload.integrations import hetida
@@ -34,10 +34,7 @@ def store(keyring: Keyring, tmp_path: Path) -> Store:
 @pytest.fixture
 def runtime(monkeypatch: pytest.MonkeyPatch) -> Runtime:
     """Return a runtime as whose part this process acts."""
-    made = Runtime("/nowhere")
-    for name, module in made.modules().items():
-        monkeypatch.setitem(sys.modules, name, module)
-    return made
+    return stand_in(monkeypatch)
 
 
 def load(runtime: Runtime, *references: Filtered, **given: Any) -> Any:

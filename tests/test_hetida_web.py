@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 from support.attacks import marker_pickle
-from support.hetida_standin import Filtered, Runtime, hand_on
+from support.hetida_standin import Filtered, hand_on, stand_in
 from support.places import FolderPlace
 
 import safeload
@@ -224,9 +223,7 @@ def test_the_round_trip_of_the_front_end(
     get: Get, place: FolderPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """List a level, take ``thingNodeId`` and ``metadataKey``, load; reopen the wiring, find it again."""
-    runtime = Runtime("/nowhere")
-    for name, module in runtime.modules().items():
-        monkeypatch.setitem(sys.modules, name, module)
+    runtime = stand_in(monkeypatch)
     hetida.register(place.open())
     loaded, pending = [], ["/structure"]
     while pending:

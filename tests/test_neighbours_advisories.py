@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import lzma
 import zlib
 from base64 import b64encode
@@ -14,11 +13,10 @@ import numpy as np
 import pytest
 from support.attacks import marker_pickle
 from support.auditing import no_unpickler_runs
-from typer.testing import CliRunner
+from support.commands import run_json
 
 import safeload
 from safeload import HmacKey, SignatureMissing, UntrustedType
-from safeload.cli.app import app
 
 NAMES = ["model", "model.txt", "config.p", "weights.bin", "data.json", "model.joblib.bak", "x.png", "ckpt.pt"]
 
@@ -39,9 +37,9 @@ def test_a_pickle_is_one_whatever_it_is_called(
         with no_unpickler_runs(), pytest.raises(SignatureMissing):
             safeload.load(path, trusted=trusted, keyring=key)
     monkeypatch.setenv("SAFELOAD_KEY", b64encode(key.export_secret()).decode())
-    result = CliRunner().invoke(app, ["verify", "--recursive", str(folder), "--json"])
-    (row,) = json.loads(result.stdout)["files"]
-    assert (result.exit_code, row["path"], row["error"]) == (1, str(path), "SignatureMissing")
+    status, answer = run_json("verify", "--recursive", folder)
+    (row,) = answer["files"]
+    assert (status, row["path"], row["error"]) == (1, str(path), "SignatureMissing")
 
 
 class Hostile:

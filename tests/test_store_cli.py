@@ -2,39 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import joblib
 import pytest
-from typer.testing import CliRunner
+from support.commands import run, run_json
 
 import safeload
 from safeload import HmacKey, Keyring, Store
-from safeload.cli.app import app
 from safeload.keys import Entry
-
-
-def run(*arguments: object) -> tuple[int, str, str]:
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    return result.exit_code, result.stdout, result.stderr
-
-
-def run_json(*arguments: object) -> tuple[int, Any]:
-    status, out, _ = run(*arguments, "--json")
-    return status, json.loads(out)
-
-
-@pytest.fixture
-def ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Configure a keyring file."""
-    path = tmp_path / "keys" / "ring.json"
-    path.parent.mkdir()
-    Keyring.of(HmacKey.generate()).save(path)
-    monkeypatch.setenv("SAFELOAD_KEYRING", str(path))
-    return path
 
 
 @pytest.fixture

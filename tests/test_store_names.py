@@ -3,47 +3,32 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.strategies import stored_names
 
-from safeload.errors import InvalidName, MalformedError
+from safeload.errors import MalformedError
 from safeload.store import names
 from safeload.store.names import Place
 
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 
 
-def admitted(text: str) -> bool:
-    try:
-        names.check(text, what="name")
-    except InvalidName:
-        return False
-    return True
-
-
-TEXTS = (
-    st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=200)
-    .map(lambda text: unicodedata.normalize("NFC", text))
-    .filter(admitted)
-)
-
-
-@given(TEXTS)
+@given(stored_names())
 def test_a_name_comes_back_from_its_path(text: str) -> None:
     """The encoding is injective, and decoding gives nothing else."""
     assert names.decode(names.encode(text)) == text
 
 
-@given(TEXTS, TEXTS)
+@given(stored_names(), stored_names())
 def test_two_names_differ_even_where_case_is_ignored(one: str, other: str) -> None:
     """Paths are equal only for equal names, also as Windows and macOS compare them."""
     assert (names.encode(one).casefold() == names.encode(other).casefold()) == (one == other)
 
 
-@given(TEXTS)
+@given(stored_names())
 def test_every_segment_is_one_that_every_file_system_takes(text: str) -> None:
     """Few characters, no reserved name, no dot at the ends, room for what is added within 255 bytes."""
     for segment in names.encode(text).split("/"):
@@ -62,7 +47,7 @@ def test_what_is_not_the_path_of_a_name_is_nobodys(path: str) -> None:
     assert text is None or names.encode(text) == path
 
 
-@given(TEXTS, TEXTS)
+@given(stored_names(), stored_names())
 def test_files_are_told_apart_by_their_paths(name: str, tag: str) -> None:
     """Pointer, sidecar and artifact of every name and tag."""
     place = Place(name)

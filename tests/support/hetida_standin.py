@@ -11,11 +11,16 @@ import inspect
 import json
 import sys
 import types
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from safeload import HmacKey
 
 Component = Callable[..., Any]
 
@@ -224,3 +229,18 @@ def component_of(path: Path) -> tuple[Component, dict[str, Any]]:
 def hand_on(**values: Any) -> dict[str, Any]:
     """Return the inputs as outputs."""
     return values
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch, folder: Path | str = "/nowhere") -> Runtime:
+    """Return a runtime as whose part this process acts."""
+    made = Runtime(str(folder))
+    for name, module in made.modules().items():
+        monkeypatch.setitem(sys.modules, name, module)
+    return made
+
+
+def configure(monkeypatch: pytest.MonkeyPatch, key: HmacKey, folder: Path) -> None:
+    """Name repository, memory and key in the environment, as in a container."""
+    monkeypatch.setenv("MODEL_REPO_PATH", str(folder))
+    monkeypatch.setenv("SAFELOAD_STATE", str(folder.parent / "state"))
+    monkeypatch.setenv("SAFELOAD_KEY", b64encode(key.export_secret()).decode())

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 from hypothesis import strategies as st
+
+from safeload.errors import InvalidName
+from safeload.store.names import check
 
 
 def text(**options: Any) -> st.SearchStrategy[str]:
@@ -15,6 +19,23 @@ def text(**options: Any) -> st.SearchStrategy[str]:
 def names() -> st.SearchStrategy[str]:
     """Return names that can be signed."""
     return st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=200)
+
+
+def stored_names(most: int = 200) -> st.SearchStrategy[str]:
+    """Return names and tags that a store takes, of at most so many characters."""
+    return (
+        st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=most)
+        .map(lambda text: unicodedata.normalize("NFC", text))
+        .filter(_is_taken)
+    )
+
+
+def _is_taken(text: str) -> bool:
+    try:
+        check(text, what="name")
+    except InvalidName:
+        return False
+    return True
 
 
 def json_values() -> st.SearchStrategy[Any]:
