@@ -96,7 +96,7 @@ def test_no_harmless_file_is_called_dangerous(
 
 def test_without_a_signature_no_file_that_attacks_is_loaded(attacks: dict[Path, Technique]) -> None:
     """Each is refused with an error of safeload's, and no marker is created."""
-    outcomes = run("refuse", [str(path) for path in attacks])
+    outcomes = run("outcomes", [str(path) for path in attacks], "refuse")
     codes = {name for name in dir(safeload) if isinstance(getattr(safeload, name), type)}
     wrong = {attacks[Path(path)].name: outcome for path, outcome in outcomes.items() if outcome not in codes}
     assert wrong == {}
@@ -107,7 +107,7 @@ def test_with_a_signature_and_an_allowlist_no_file_that_attacks_does_anything(
     attacks: dict[Path, Technique], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Somebody with the key signed them all by mistake; every preset is on the list; no marker is created."""
-    outcomes = run("admit", [str(path) for path in attacks])
+    outcomes = run("outcomes", [str(path) for path in attacks], "admit")
     wrong = {attacks[Path(path)].name: outcome for path, outcome in outcomes.items() if outcome[0].islower()}
     counts = Counter(outcomes.values())
     with capsys.disabled():
@@ -121,7 +121,7 @@ def test_with_a_signature_and_an_allowlist_no_file_that_attacks_does_anything(
 def test_with_a_signature_and_an_allowlist_harmless_files_load(harmless: dict[Path, Benign]) -> None:
     """All of those whose types presets name."""
     named = {path: one for path, one in harmless.items() if one.named and path.suffix not in (".npy", ".npz")}
-    outcomes = run("admit", [str(path) for path in named])
+    outcomes = run("outcomes", [str(path) for path in named], "admit")
     refused = {named[Path(path)].name: outcome for path, outcome in outcomes.items() if outcome != "loaded"}
     assert refused == {}
     assert len(outcomes) > 500

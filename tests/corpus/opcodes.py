@@ -36,6 +36,10 @@ def _object(place: Place) -> bytes:
     return pickled(b"(" + SYSTEM + text(place.command) + OBJ)
 
 
+def _in_text(first: bytes = b"") -> Callable[[Place], bytes]:
+    return lambda place: first + b"cos\nsystem\n(V" + place.command.encode() + b"\ntR."
+
+
 def _written(body: Callable[[Place], bytes], protocol: int = 4) -> Callable[[Place], bytes]:
     return lambda place: pickled(body(place), protocol)
 
@@ -151,30 +155,30 @@ _WAYS: dict[str, tuple[str, Callable[[Place], bytes], dict[str, Any]]] = {
     ),
     "protocol twice": ("PROTO in the middle", lambda p: b"\x80\x04N0\x80\x02" + _act(p) + b".", {}),
     "no protocol": ("binary opcodes without PROTO", lambda p: _act(p) + b".", {}),
-    "protocol 0": ("text only", lambda p: b"cos\nsystem\n(V" + p.command.encode() + b"\ntR.", {}),
+    "protocol 0": ("text only", _in_text(), {}),
     "octal": (
         "a number that C reads as octal and Python refuses",
-        lambda p: b"I010\n0cos\nsystem\n(V" + p.command.encode() + b"\ntR.",
+        _in_text(b"I010\n0"),
         {},
     ),
     "hexadecimal": (
         "a number that both read as hexadecimal, and few others",
-        lambda p: b"I0x10\n0cos\nsystem\n(V" + p.command.encode() + b"\ntR.",
+        _in_text(b"I0x10\n0"),
         {},
     ),
     "a number that ends in NUL": (
         "C stops reading there",
-        lambda p: b"I1\x002\n0cos\nsystem\n(V" + p.command.encode() + b"\ntR.",
+        _in_text(b"I1\x002\n0"),
         {},
     ),
     "a long number with L": (
         "LONG with its suffix",
-        lambda p: b"L10L\n0cos\nsystem\n(V" + p.command.encode() + b"\ntR.",
+        _in_text(b"L10L\n0"),
         {},
     ),
     "a float in text": (
         "FLOAT of infinity",
-        lambda p: b"Finfinity\n0cos\nsystem\n(V" + p.command.encode() + b"\ntR.",
+        _in_text(b"Finfinity\n0"),
         {},
     ),
     "a long prefix": ("a hundred thousand opcodes first", _written(lambda p: b"N0" * 100_000 + _act(p)), {}),

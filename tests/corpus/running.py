@@ -27,8 +27,8 @@ def markers(folder: Path) -> set[str]:
     return {place.name for place in folder.iterdir() if os.path.lexists(place / "marker")}
 
 
-def run(module: str, asked: Any, *, timeout: float = 300) -> Any:
-    """Give ``corpus.<module>`` some JSON, and return the JSON that it prints."""
+def run(module: str, asked: Any, *arguments: str, timeout: float = 300) -> Any:
+    """Give ``corpus.<module>`` arguments and some JSON, and return the JSON that it prints."""
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, (_TESTS, os.environ.get("PYTHONPATH")))),
@@ -37,7 +37,7 @@ def run(module: str, asked: Any, *, timeout: float = 300) -> Any:
         "OMP_NUM_THREADS": "1",
     }
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", f"corpus.{module}"],
+        [sys.executable, "-W", "ignore", "-m", f"corpus.{module}", *arguments],
         input=json.dumps(asked),
         env=environment,
         capture_output=True,
