@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 import pytest
-from support.attacks import marker_pickle
 from support.hetida_standin import Filtered, hand_on, stand_in
+from support.hetida_web import NAMES, PUMP, Get, client, stored
 from support.places import FolderPlace
 
 import safeload
-from safeload import HmacKey, Keyring, Store
+from safeload import Keyring, Store
 from safeload.integrations import hetida
-from safeload.integrations.hetida import AdapterPolicy, NamespacePolicy
 from safeload.integrations.hetida.web import application, router
-
-Get = Callable[..., httpx.Response]
-
-NAMES = ("churn", "plant-a/pump", "plant-a/Größe 7", "plant-a/sub_x/fan", "a_b", "/odd", "x" * 200)
 
 TAG = {"tag": {"name": "Tag", "type": "free_text", "required": False}}
 NAME = {"name": {"name": "Name", "type": "free_text", "required": True}}
@@ -31,27 +25,7 @@ NAME = {"name": {"name": "Name", "type": "free_text", "required": True}}
 @pytest.fixture
 def place(keyring: Keyring, tmp_path: Path) -> FolderPlace:
     """Return a store with a few names, on a folder."""
-    made = FolderPlace(keyring, tmp_path / "state", tmp_path / "store")
-    store = made.open()
-    for name in NAMES:
-        for tag in ("v 1", "v/2"):
-            store.dump({"name": name, "tag": tag}, name, tag)
-    return made
-
-
-def client(store: Store, *, prefix: str = "", origin: str | None = None, **given: Any) -> Get:
-    """Return a function that asks the web service."""
-    app = application(router(store, **given), prefix=prefix, allow_origins=[origin] if origin else [])
-
-    def get(path: str, method: str = "GET", **options: Any) -> httpx.Response:
-        async def ask() -> httpx.Response:
-            transport = httpx.ASGITransport(app=app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://adapter") as asking:
-                return await asking.request(method, prefix + path, **options)
-
-        return asyncio.run(ask())
-
-    return get
+    return stored(keyring, tmp_path)
 
 
 @pytest.fixture
@@ -90,7 +64,6 @@ def sink(node_id: str, name: str, path: str, filters: dict[str, Any]) -> dict[st
     }
 
 
-PUMP = "plant-a~2Fpump"
 PUMP_SOURCES = [
     source(PUMP, "plant-a/pump", "latest", "latest"),
     source(PUMP, "plant-a/pump", "v/2", "v~2F2"),
@@ -249,141 +222,6 @@ def test_the_round_trip_of_the_front_end(
         (name, "latest") for name in NAMES
     }
     assert "new tag" in {found.tag for found in place.open().check("plant-a/new name")}
-
-
-@pytest.mark.parametrize("artifacts", [False, True])
-def test_only_what_verifies_is_listed(artifacts: bool, place: FolderPlace, tmp_path: Path) -> None:
-    """Planted files, statements under other names, by other keys, or cut: neither they nor their names."""
-    marker = tmp_path / "marker"
-    hostile = marker_pickle(marker)
-    files = place.files()
-    sidecar = next(data for path, data in files.items() if path == "churn/v%201.sig")
-    stranger = FolderPlace(Keyring.of(HmacKey.generate()), tmp_path / "s", tmp_path / "stranger")
-    stranger.open().dump("x", "strange", "1")
-    for path, data in {
-        "planted/1.sig": hostile,
-        "planted/latest.sig": hostile,
-        "planted/1.0123456789abcdef.joblib": hostile,
-        "planted_latest": hostile,
-        "churn_v3": hostile,
-        "other/v%201.sig": sidecar,
-        "churn/v%203.sig": sidecar,
-        "churn/v4.sig": sidecar[:100],
-        "churn/%2E%2E%2Fv5.sig": sidecar,
-        **stranger.files(),
-    }.items():
-        place.write(path, data)
-    (artifact,) = [path for path in files if path.startswith("churn/v%201.") and not path.endswith(".sig")]
-    place.write(artifact, hostile)
-    get = client(place.open(), artifacts=artifacts)
-    nodes = {one["id"] for one in get("/structure?parentId=~r").json()["thingNodes"]}
-    assert nodes == {"~n", "~nplant-a", "a_b", "churn", "x" * 200}
-    tags = [one["metadataKey"] for one in get("/structure?parentId=churn").json()["sources"]]
-    # That this artifact is another one is seen when it is loaded, or here if it is read.
-    assert tags == (["latest", "v/2"] if artifacts else ["latest", "v/2", "v 1"])
-    for path in ("/thingNodes/planted", "/thingNodes/other", "/thingNodes/strange", "/sources/strange~t1"):
-        assert get(path).status_code == 404
-    for path in ("/sources/churn~tv~203", "/sources/churn~tv4", "/sinks/planted~s"):
-        assert get(path).status_code == 404
-    assert get("/sources/churn~tv~201").status_code == (404 if artifacts else 200)
-    assert get("/sources").json()["resultCount"] == 3 * len(NAMES) - artifacts
-    with pytest.raises(safeload.DigestMismatch):
-        place.open().load("churn", "v 1")
-    assert not marker.exists()
-
-
-def test_a_latest_that_was_put_back_is_not_listed(place: FolderPlace) -> None:
-    """By a service that has seen the newer one loaded; the tags remain."""
-    old = place.files()["churn/latest.sig"]
-    store = place.open()
-    store.dump("3", "churn", "v3")
-    assert store.load("churn") == "3"
-    place.write("churn/latest.sig", old)
-    get = client(place.open())
-    tags = [one["metadataKey"] for one in get("/structure?parentId=churn").json()["sources"]]
-    assert tags == ["v3", "v/2", "v 1"]
-    assert get("/sources/churn~tlatest").status_code == 404
-
-
-def test_the_policy_decides_what_is_offered(place: FolderPlace) -> None:
-    """Sources where it is loadable, sinks where it is storable, neither a node where it is neither."""
-    policy = AdapterPolicy(
-        namespaces={
-            "plant-a": NamespacePolicy(loadable=True),
-            "plant-a/sub_x": NamespacePolicy(storable=True),
-            "empty/inner": NamespacePolicy(storable=True),
-            "closed": NamespacePolicy(),
-        }
-    )
-    store = place.open()
-    store.dump(1, "closed/x", "1")
-    store.dump(1, "plant-a/pump", "plain", format="pickle")
-    get = client(store, policy=policy)
-
-    def children(parent: str) -> dict[str, Any]:
-        found = get(f"/structure?parentId={parent}").json()
-        return {key: [one["id"] for one in found[key]] for key in ("thingNodes", "sources", "sinks")}
-
-    assert children("~r") == {"thingNodes": ["~nempty", "~nplant-a"], "sources": [], "sinks": []}
-    assert children("~nempty")["thingNodes"] == ["~nempty~2Finner"]
-    assert children("~nempty~2Finner") == {"thingNodes": [], "sources": [], "sinks": ["~nempty~2Finner~s"]}
-    assert len(children(PUMP)["sources"]) == 4
-    assert children(PUMP)["sinks"] == []
-    fan = "plant-a~2Fsub_x~2Ffan"
-    assert children(fan) == {"thingNodes": [], "sources": [], "sinks": [f"{fan}~s"]}
-    for path in (f"/sources/{fan}~tlatest", "/thingNodes/churn", "/sinks/~r~s", "/thingNodes/~nclosed"):
-        assert get(path).status_code == 404
-    assert {one["path"].partition("/")[0] for one in get("/sources").json()["sources"]} == {"plant-a"}
-    assert [one["id"] for one in get("/sinks").json()["sinks"]] == [
-        "~nempty~2Finner~s",
-        "~nplant-a~2Fsub_x~s",
-        f"{fan}~s",
-    ]
-    narrowed = AdapterPolicy(default=NamespacePolicy(loadable=True, formats=("pickle",)))
-    get = client(store, policy=narrowed)
-    assert {one["path"] for one in get("/sources").json()["sources"]} == {
-        "plant-a/pump/latest",
-        "plant-a/pump/plain",
-    }
-    assert get("/thingNodes/churn").status_code == 404
-
-
-def test_a_policy_that_cannot_be_read_closes(place: FolderPlace, tmp_path: Path) -> None:
-    """Every listing is an error until it is right again; the reason is for the log."""
-    path = tmp_path / "hetida.toml"
-    get = client(place.open(), policy=path)
-
-    def put(text: str) -> None:
-        path.write_text(text, encoding="utf-8")
-        path.chmod(0o600)
-
-    asked = ("/structure", "/sources", "/sinks", f"/sources/{PUMP}~tlatest", f"/thingNodes/{PUMP}")
-    for text in ("[default]\nloadable = 'yes'", "[default]\nlodable = true", "not toml"):
-        put(text)
-        for one in asked:
-            answer = get(one)
-            assert answer.status_code == 503
-            assert answer.json() == {
-                "detail": "the store cannot be listed; the log says why",
-                "error": "PolicyError",
-                "error_code": 120,
-            }
-    path.unlink()
-    assert [get(one).json()["error"] for one in asked] == ["KeyringError"] * len(asked)
-    put("")
-    assert [get(one).status_code for one in asked] == [200, 200, 200, 404, 404]
-    assert get("/sources").json()["resultCount"] == get("/sinks").json()["resultCount"] == 0
-    put("[default]\nloadable = true")
-    assert [get(one).status_code for one in asked] == [200] * len(asked)
-
-
-def test_without_a_key_nothing_is_listed(place: FolderPlace) -> None:
-    """It cannot be told what verifies; where the files lie is not told to whoever asks."""
-    get = client(Store(place.location, state=place.state))
-    for path in ("/sources", "/structure?parentId=~r", f"/sources/{PUMP}~tlatest", f"/sources/{PUMP}~tv~2F2"):
-        answer = get(path)
-        assert (answer.status_code, answer.json()["error"]) == (503, "NoKeyError")
-        assert str(place.location) not in answer.text
 
 
 def test_an_empty_store_has_a_root_with_a_sink(keyring: Keyring, tmp_path: Path) -> None:

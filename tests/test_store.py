@@ -11,23 +11,13 @@ from support.places import Place
 
 import safeload
 from safeload import (
-    Ed25519PrivateKey,
-    Expired,
-    FormatNotAllowed,
-    HmacKey,
     InvalidName,
-    KeyNotAllowed,
-    Keyring,
     NotFound,
-    Policy,
     SerializationError,
-    SignatureInvalid,
     Store,
     StoreError,
     TagExists,
-    UnknownKey,
 )
-from safeload.keys import Entry
 
 
 def test_an_object_comes_back_by_tag_and_as_latest(place: Place) -> None:
@@ -216,116 +206,6 @@ def test_what_is_not_there_is_not_found(place: Place) -> None:
         store.load("churn")
 
 
-def test_deleting_the_latest_moves_latest_to_the_newest_that_remains(place: Place) -> None:
-    """By the order of storing."""
-    store = place.open()
-    for number, tag in enumerate(("c", "a", "b")):
-        store.dump(number, "churn", tag)
-    store.delete("churn", "b")
-    assert (store.load("churn"), store.latest("churn")) == (1, "a")
-    store.delete("churn", "c")
-    assert store.load("churn") == 1
-    with pytest.raises(StoreError, match="latest"):
-        store.delete("churn", "a", latest="refuse")
-    assert store.load("churn") == 1
-    store.delete("churn", "a")
-    for call in (lambda: store.load("churn"), lambda: store.load("churn", "a")):
-        with pytest.raises(NotFound):
-            call()
-    assert list(store.names()) == []
-    # The numbers go on, so that nobody takes the new one for a rollback.
-    store.dump("new", "churn", "a")
-    assert place.open().load("churn") == "new"
-
-
-def test_a_deleted_tag_leaves_no_file_but_the_pointer(place: Place) -> None:
-    """Artifact and sidecar are gone."""
-    store = place.open()
-    store.dump(1, "churn", "1")
-    store.delete("churn", "1")
-    assert [path.rpartition("/")[2] for path in place.files()] == ["latest.sig"]
-
-
-def test_promoting_makes_an_older_tag_the_latest(place: Place) -> None:
-    """With a new number; loaders that have seen the other one go along."""
-    store = place.open()
-    store.dump(1, "churn", "1")
-    store.dump(2, "churn", "2")
-    assert store.load("churn") == 2
-    store.promote("churn", "1")
-    assert (store.load("churn"), store.latest("churn")) == (1, "1")
-
-
-def test_an_expired_object_is_refused(place: Place) -> None:
-    """By load and verify."""
-    store = place.open()
-    store.dump(1, "churn", "1", expires=datetime.now(UTC) - timedelta(days=1))
-    for call in (lambda: store.load("churn"), lambda: store.verify("churn", "1"), lambda: store.verify()):
-        with pytest.raises(Expired):
-            call()
-    (found,) = store.check()
-    assert isinstance(found.refusal, Expired)
-    assert list(store.tags("churn")) == []
-
-
-def test_other_keys_are_refused(place: Place) -> None:
-    """Unknown, revoked, and not for this name."""
-    key = place.keyring.entries[0].key
-    place.open().dump(1, "churn", "1")
-    rings = {
-        UnknownKey: Keyring.of(HmacKey.generate()),
-        KeyNotAllowed: Keyring([Entry(key=key, state="revoked", reason="test")]),
-    }
-    for error, ring in rings.items():
-        for call in (
-            lambda ring=ring: place.open(keyring=ring).load("churn"),
-            lambda ring=ring: place.open(keyring=ring).load("churn", "1"),
-        ):
-            with pytest.raises(error):
-                call()
-    other = Keyring([Entry(key=key, state="active", names=("plant-a/*",))])
-    with pytest.raises(KeyNotAllowed):
-        place.open(keyring=other).load("churn", "1")
-    with pytest.raises(KeyNotAllowed):
-        place.open(keyring=other).dump(1, "churn", "2")
-    place.open(keyring=other).dump(1, "plant-a/pump", "1")
-
-
-def test_loaders_with_a_public_key_load_and_cannot_store(place: Place) -> None:
-    """Nor delete, since that may move the pointer."""
-    key = Ed25519PrivateKey.generate()
-    place.open(keyring=Keyring.of(key)).dump([1], "churn", "1")
-    loader = place.open(keyring=Keyring.of(key.public))
-    assert (loader.load("churn"), loader.load("churn", "1")) == ([1], [1])
-    before = place.files()
-    with pytest.raises(safeload.NoKeyError):
-        loader.dump([2], "churn", "2")
-    with pytest.raises(safeload.NoKeyError):
-        loader.promote("churn", "1")
-    assert place.files() == before
-
-
-def test_a_signer_alone_is_enough(place: Place) -> None:
-    """Keyring or signer, as for safeload.dump."""
-    key = HmacKey.generate()
-    place.open(keyring=None, signer=key).dump(1, "churn", "1")
-    assert place.open(keyring=key).load("churn") == 1
-
-
-def test_the_policy_holds(place: Place) -> None:
-    """Formats and limits of the loader's policy."""
-    place.open().dump(bytes(10_000), "churn", "1")
-    with pytest.raises(FormatNotAllowed):
-        place.open(policy=Policy(formats=frozenset({"skops"}))).load("churn")
-    small = Policy(limits=safeload.Limits(artifact_bytes=1000))
-    with pytest.raises(safeload.LimitExceeded):
-        place.open(policy=small).load("churn")
-    assert place.open(policy=Policy(fips=True)).dump(1, "churn", "2").digest.algorithm == "sha256"
-    assert place.open(policy=Policy(fips=True)).load("churn") == 1
-    with pytest.raises(safeload.PolicyError):
-        place.open(policy=Policy(fips=True)).load("churn", "1")
-
-
 def test_a_dump_that_fails_leaves_what_was_there(place: Place) -> None:
     """An object that cannot be stored, an unknown format or option, metadata that are too long."""
 
@@ -379,66 +259,6 @@ def test_an_artifact_is_what_joblib_reads(place: Place, tmp_path: Any) -> None:
     np.testing.assert_equal(joblib.load(tmp_path / "plain.joblib"), {"x": np.arange(3)})
 
 
-def test_a_plain_sidecar_does_not_stand_in_for_a_tag(place: Place) -> None:
-    """A statement without a tag, signed by the same key for a file of the same name, is no tag's."""
-    store = place.open()
-    store.dump("stored", "churn", "1")
-    (path,) = [path for path in place.files() if path.endswith("1.sig")]
-    _, sidecar = safeload.dumps("plain", name="churn", signer=place.keyring.signer)
-    place.write(path, sidecar)
-    with pytest.raises(safeload.SafeloadError):
-        store.load("churn", "1")
-
-
-def test_a_damaged_sidecar_is_refused_and_the_others_are_still_checked(place: Place) -> None:
-    """One bad tag among several."""
-    store = place.open()
-    for tag in ("1", "2", "3"):
-        store.dump(tag, "churn", tag)
-    sidecar = next(path for path in place.files() if path.endswith("/2.sig"))
-    data = place.files()[sidecar]
-    at = data.index(b'"sig":"') + 10
-    place.write(sidecar, data[:at] + (b"A" if data[at : at + 1] != b"A" else b"B") + data[at + 1 :])
-    outcomes = {found.tag: found.refusal for found in store.check()}
-    assert {tag: type(refusal) for tag, refusal in outcomes.items()} == {
-        "1": type(None),
-        "2": SignatureInvalid,
-        "3": type(None),
-    }
-    with pytest.raises(SignatureInvalid):
-        store.verify()
-    assert {one.tag for one in store.tags("churn")} == {"1", "3"}
-
-
-def test_a_damaged_pointer_is_reported_and_the_tags_are_still_there(place: Place) -> None:
-    """Under the tag ``latest``; storing is refused until it is found out what happened."""
-    store = place.open()
-    store.dump(1, "churn", "1")
-    place.write("churn/latest.sig", b"{}\n")
-    outcomes = {found.tag: found.refusal for found in store.check("churn")}
-    assert isinstance(outcomes["latest"], safeload.MalformedError)
-    assert outcomes["1"] is None
-    for call in (lambda: store.load("churn"), lambda: store.verify(), lambda: store.dump(2, "churn", "2")):
-        with pytest.raises(safeload.MalformedError):
-            call()
-    assert store.load("churn", "1") == 1
-
-
-def test_files_that_nothing_signed_accounts_for_are_told(place: Place) -> None:
-    """Wherever they lie and however they are called; the store loads none."""
-    store = place.open()
-    store.dump(1, "churn", "1")
-    strays = [
-        *("evil.joblib", "churn/evil.joblib", "churn/1.joblib", "churn/1.0123456789abcdef.joblib"),
-        *("churn/sub/evil.pkl", "Churn/1.sig.joblib", "churn/latest.0123456789abcdef.joblib", "%ZZ/x"),
-    ]
-    for path in strays:
-        place.write(path, b"x")
-    assert sorted(store.strays()) == sorted(strays)
-    assert [found.tag for found in store.check()] == ["1"]
-    assert list(store.names()) == ["churn"]
-
-
 def test_a_place_that_is_no_store_is_refused() -> None:
     """Unknown schemes; settings for a folder."""
     for location in ("ftp://host/x", "http://host/x", "file:///tmp/x", "s4://b"):
@@ -446,25 +266,3 @@ def test_a_place_that_is_no_store_is_refused() -> None:
             Store(location)
     with pytest.raises(TypeError, match="a folder has no setting"):
         Store("models", region="x")
-
-
-def test_a_restricted_store_loads_and_lists_some_formats_only(place: Place) -> None:
-    """By the gate; the policy's own list goes on to hold, and the store itself is as it was."""
-    store = place.open()
-    store.dump("j", "churn", "joblib")
-    store.dump("p", "churn", "pickle", format="pickle")
-    narrowed = store.restricted(["pickle", "skops"])
-    assert narrowed.load("churn", "pickle") == narrowed.load("churn") == "p"
-    assert [found.tag for found in narrowed.tags("churn")] == ["pickle"]
-    for refused in (narrowed.restricted(["joblib"]), narrowed.restricted(["skops"])):
-        for tag in ("joblib", "pickle", "latest"):
-            with pytest.raises(FormatNotAllowed):
-                refused.load("churn", tag)
-    closed = place.open(policy=Policy(formats=frozenset({"joblib"}))).restricted(["pickle"])
-    with pytest.raises(FormatNotAllowed):
-        closed.load("churn", "pickle")
-    with pytest.raises(FormatNotAllowed):
-        narrowed.statement("churn", "joblib")
-    assert store.load("churn", "joblib") == "j"
-    with pytest.raises(TypeError):
-        store.restricted("pickle")
