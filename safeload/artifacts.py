@@ -27,7 +27,7 @@ from safeload.keys.sources import KeyringSource
 from safeload.policy import Policy, allowlist
 from safeload.policy import resolve as resolve_policy
 from safeload.signed_writing import former, refuse_own_folder, sidecar_of
-from safeload.statement import Statement
+from safeload.statement import Source, Statement
 from safeload.storage.blob import Blob
 from safeload.storage.reader import read
 from safeload.storage.replacement import put_sidecar, refuse_present, replace
@@ -54,6 +54,7 @@ def dump(
     signer: SigningKey | None = None,
     keyring: KeyringSource | None = None,
     policy: PolicySource | None = None,
+    source: Source | None = None,
     **options: Any,
 ) -> Statement:
     """Store an object with a signature sidecar, atomically.
@@ -68,7 +69,9 @@ def dump(
     path
         Where the artifact goes; its sidecar goes to ``<path>.sig``.
     format
-        ``"joblib"``, ``"pickle"`` or ``"skops"``.
+        ``"joblib"``, or another of ``docs/formats.md``: ``pickle``, ``skops``, ``onnx``, ``safetensors``,
+        ``numpy``, ``parquet``, ``arrow``, ``torch``, ``keras``. ``"auto"`` takes the safest that keeps the
+        object exactly; which, and why, stands in what is returned, as `format` and `remarks`.
     name
         Under which it is signed; None means the file's name.
     metadata
@@ -82,8 +85,11 @@ def dump(
         ``SAFELOAD_KEY`` and the user's configuration folder, in this order.
     policy
         A policy or the path of one; None looks at ``SAFELOAD_POLICY``.
+    source
+        What the object was made of, to be signed along; see :func:`safeload.convert`.
     **options
-        The format's own: ``compress`` and ``protocol`` as in ``joblib.dump``, ``protocol`` for pickle.
+        The format's own: ``compress`` and ``protocol`` as in ``joblib.dump``, ``protocol`` for pickle,
+        ``sample`` and ``tolerance`` for onnx.
 
     Returns
     -------
@@ -108,16 +114,16 @@ def dump(
     """
     location = os.fspath(path)
     rules = resolve_policy(policy)
-    formats.get(format)
+    prepared = formats.prepare(format, obj, options, where=location)
     file = name_of(location)
     name = statement.check_name(file if name is None else name)
     key, ring = sources.resolve_signer(name, signer, keyring)
     refuse_own_folder(os.path.dirname(location), ring, rules)
-    referred: tuple[str, ...] = ()
+    written = formats.Written()
 
     def produce(file: IO[bytes]) -> None:
-        nonlocal referred
-        referred = formats.dump(format, obj, file, options, where=location)
+        nonlocal written
+        written = prepared.write(file)
 
     staged = stage(location, produce, algorithm=rules.digest_algorithm)
     try:
@@ -125,10 +131,12 @@ def dump(
             name=name,
             digest=staged.digest,
             size=staged.size,
-            format=format,
-            referred=referred,
+            format=prepared.format,
+            referred=written.globals,
             metadata=metadata,
             expires=expires,
+            source=source,
+            remarks=written.remarks,
         )
         replace(
             location,
@@ -164,16 +172,18 @@ def dumps(
     statement.check_name(name)
     key, _ = sources.resolve_signer(name, signer, keyring)
     buffer = io.BytesIO()
-    referred = formats.dump(format, obj, buffer, options, where=name)
+    prepared = formats.prepare(format, obj, options, where=name)
+    written = prepared.write(buffer)
     artifact = buffer.getvalue()
     signed = signing.describe(
         name=name,
         digest=digest_of(rules.digest_algorithm, artifact),
         size=len(artifact),
-        format=format,
-        referred=referred,
+        format=prepared.format,
+        referred=written.globals,
         metadata=metadata,
         expires=expires,
+        remarks=written.remarks,
     )
     return artifact, sidecar_of(signed, key, rules.limits)
 

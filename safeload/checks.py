@@ -5,6 +5,7 @@ In which order they are applied, and why, stands in ``verification.py``.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from safeload import sidecar
@@ -23,8 +24,11 @@ from safeload.expectation import Expectation
 from safeload.keys.base import KeyId
 from safeload.keys.keyring import Keyring
 from safeload.policy import Policy
-from safeload.statement import PAYLOAD_TYPE, Statement
+from safeload.statement import FOLDER, PAYLOAD_TYPE, Statement
 from safeload.storage.blob import Blob, FolderId
+from safeload.subjects import File
+
+_SHOWN_FILES = 5
 
 
 def parse_plain(data: bytes, policy: Policy) -> tuple[Envelope]:
@@ -115,10 +119,31 @@ def check_policy(signed: Statement, policy: Policy) -> None:
 
 def compare_bytes(signed: Statement, blob: Blob) -> None:
     """Rule 7: size and digest are those of the bytes in memory."""
+    if signed.format == FOLDER:
+        raise SubjectMismatch("it was signed as a folder, and is a file")
     if signed.size != blob.size or blob.digest(signed.digest.algorithm) != signed.digest:
         raise DigestMismatch(
             f"its {blob.size} bytes are not the {signed.size} bytes that were signed",
             hint="It was altered, or cut, after signing. Do not load it; get it again from its source.",
+        )
+
+
+def compare_files(signed: Statement, found: Iterable[File]) -> None:
+    """Rule 7, for the files that belong to an artifact or make up a folder: they are those that were signed."""
+    wanted = {file.path: file for file in signed.files}
+    present = {file.path: file for file in found}
+    wrong = [f"{path} is missing" for path in sorted(wanted.keys() - present.keys())]
+    wrong += [f"{path} was not signed" for path in sorted(present.keys() - wanted.keys())]
+    wrong += [
+        f"{path} is not what was signed"
+        for path in sorted(wanted.keys() & present.keys())
+        if wanted[path] != present[path]
+    ]
+    if wrong:
+        more = f", and {len(wrong) - _SHOWN_FILES} more" if len(wrong) > _SHOWN_FILES else ""
+        raise DigestMismatch(
+            f"{', '.join(wrong[:_SHOWN_FILES])}{more}",
+            hint="It was altered after signing. Do not load it; get it again from its source.",
         )
 
 

@@ -12,7 +12,8 @@ from safeload.envelope import Envelope, EnvelopeSignature
 from safeload.errors import LimitExceeded
 from safeload.keys.base import SigningKey
 from safeload.limits import Limits
-from safeload.statement import Statement
+from safeload.statement import Source, Statement
+from safeload.subjects import File
 
 
 def describe(
@@ -27,6 +28,9 @@ def describe(
     referred: Iterable[str] | None,
     metadata: dict[str, Any] | None,
     expires: datetime | None,
+    files: Iterable[File] = (),
+    source: Source | None = None,
+    remarks: Iterable[str] = (),
 ) -> Statement:
     """Return the statement about an object that was just written in this environment.
 
@@ -34,9 +38,12 @@ def describe(
     ----------
     referred
         What the format says that the object refers to; None for bytes that were not looked into.
+    files, source, remarks
+        See :class:`Statement`.
     """
     names = None if referred is None else tuple(referred)
-    needed = None if names is None else (*names, *formats.get(format).requires)
+    requires = formats.get(format).requires
+    needed = None if names is None or requires is None else (*names, *requires)
     return Statement(
         name=name,
         tag=tag,
@@ -50,6 +57,9 @@ def describe(
         environment=None if needed is None else environment.capture(needed),
         globals=names,
         metadata=metadata or {},
+        files=tuple(sorted(files)),
+        source=source,
+        remarks=tuple(remarks),
     )
 
 

@@ -13,6 +13,10 @@ Example of a payload::
                   "created":"2026-11-23T09:00:00Z","expires":null,
                   "environment":{"python":"3.11.7","packages":{"scikit-learn":"1.9.1"}},
                   "globals":["sklearn.linear_model._logistic.LogisticRegression"],"metadata":{}}}
+
+Further subjects, each with its size in its annotations, are files that belong to the artifact, by their paths
+relative to its folder. A model folder is signed whole: its predicate has the format ``folder``, and all
+subjects are its files. `source` and `remarks` stand in a predicate only where there is something to say.
 """
 
 from __future__ import annotations
@@ -25,10 +29,13 @@ import msgspec
 
 from safeload.digests import Digest
 from safeload.errors import InvalidName, MalformedError
+from safeload.subjects import File, digest_of_files, require_order
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:safeload:artifact:1"
+# The format of a statement about a folder, whose subjects are its files.
+FOLDER = "folder"
 
 _MAX_NAME_BYTES = 1024
 
@@ -43,12 +50,25 @@ class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     packages: dict[str, str]
 
 
-class _Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The verified artifact that another was made of: its signed name, its format and its digest."""
+
     name: str
+    format: str
     digest: dict[str, str]
 
 
-class _Predicate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Annotations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    size: _Count
+
+
+class _Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    name: str
+    digest: dict[str, str]
+    annotations: _Annotations | None = None
+
+
+class _Predicate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     name: str
     tag: str | None
     sequence: _Count | None
@@ -59,6 +79,9 @@ class _Predicate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     environment: Environment | None
     globals: tuple[str, ...] | None
     metadata: dict[str, Any]
+    # What has a default is not written where it has that value, so that it is no second spelling.
+    source: Source | None = None
+    remarks: tuple[str, ...] = ()
 
 
 class _Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,7 +101,8 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     file
         The name of the file that holds it, which is the subject's name. None means the same as `name`.
     digest, size
-        Of the artifact's bytes; size in bytes.
+        Of the artifact's bytes; size in bytes. Of a folder: of all its files; see
+        :func:`safeload.subjects.digest_of_files`.
     format
         How the bytes are to be read.
     created, expires
@@ -92,6 +116,12 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
         does not trust by itself), sorted; None where the artifact was signed unseen.
     metadata
         Whatever the signer added; JSON.
+    files
+        Files that belong to the artifact and lie beside it, or all files of a folder; sorted by path.
+    source
+        What it was converted from.
+    remarks
+        How its format was chosen, or what was converted on the way and how that was checked.
     """
 
     name: str
@@ -106,6 +136,9 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     environment: Environment | None = None
     globals: tuple[str, ...] | None = None
     metadata: dict[str, Any] = {}
+    files: tuple[File, ...] = ()
+    source: Source | None = None
+    remarks: tuple[str, ...] = ()
 
 
 _decoder = msgspec.json.Decoder(_Wire)
@@ -177,14 +210,15 @@ def encode(statement: Statement) -> bytes:
 
 
 def _encoded(statement: Statement) -> bytes:
+    own = _Subject(statement.file or statement.name, {statement.digest.algorithm: statement.digest.hex})
+    files = tuple(
+        _Subject(file.path, {file.digest.algorithm: file.digest.hex}, _Annotations(file.size))
+        for file in statement.files
+    )
     return _encoder.encode(
         _Wire(
             type_=STATEMENT_TYPE,
-            subject=(
-                _Subject(
-                    statement.file or statement.name, {statement.digest.algorithm: statement.digest.hex}
-                ),
-            ),
+            subject=files if statement.format == FOLDER else (own, *files),
             predicateType=PREDICATE_TYPE,
             predicate=_Predicate(
                 name=statement.name,
@@ -197,6 +231,8 @@ def _encoded(statement: Statement) -> bytes:
                 environment=statement.environment,
                 globals=statement.globals,
                 metadata=statement.metadata,
+                source=statement.source,
+                remarks=statement.remarks,
             ),
         )
     )
@@ -222,24 +258,23 @@ def parse(payload: bytes) -> Statement:
     for moment in (predicate.created, predicate.expires):
         if moment is not None and (moment.utcoffset() != timedelta(0) or moment.microsecond):
             raise MalformedError("a time in the statement is not in UTC to the second")
-    if len(wire.subject) != 1 or len(wire.subject[0].digest) != 1:
-        raise MalformedError("the statement has not exactly one subject with one digest")
-    subject = wire.subject[0]
-    if predicate.tag is None and subject.name != predicate.name:
-        raise MalformedError("the statement gives its subject two names")
+    own, files = _subjects(wire)
     try:
         check_name(predicate.name)
-        check_name(subject.name, what="file name")
+        check_name(own.path, what="file name")
         if predicate.tag is not None:
             check_name(predicate.tag, what="tag")
     except InvalidName as error:
         raise MalformedError(error.problem) from None
-    ((algorithm, hexdigest),) = subject.digest.items()
+    if predicate.tag is None and own.path != predicate.name:
+        raise MalformedError("the statement gives its subject two names")
+    if predicate.format == FOLDER and own.size != predicate.size:
+        raise MalformedError("the statement gives its files two sizes")
     return Statement(
         name=predicate.name,
         tag=predicate.tag,
-        file=None if subject.name == predicate.name else subject.name,
-        digest=Digest(algorithm, hexdigest),  # type: ignore[arg-type]  # Digest refuses all others
+        file=None if own.path == predicate.name else own.path,
+        digest=own.digest,
         size=predicate.size,
         format=predicate.format,
         created=predicate.created,
@@ -248,4 +283,37 @@ def parse(payload: bytes) -> Statement:
         environment=predicate.environment,
         globals=predicate.globals,
         metadata=predicate.metadata,
+        files=files,
+        source=predicate.source,
+        remarks=predicate.remarks,
     )
+
+
+def _subjects(wire: _Wire) -> tuple[File, tuple[File, ...]]:
+    """Return the artifact, or the folder as a whole, and the files."""
+    if any(len(subject.digest) != 1 for subject in wire.subject):
+        raise MalformedError("a subject of the statement has not exactly one digest")
+    if len({algorithm for subject in wire.subject for algorithm in subject.digest}) > 1:
+        raise MalformedError("the digests of the statement are by different algorithms")
+    folder = wire.predicate.format == FOLDER
+    further = wire.subject if folder else wire.subject[1:]
+    files = tuple(
+        File(subject.name, _digest(subject), subject.annotations.size)
+        for subject in further
+        if subject.annotations is not None
+    )
+    if len(files) != len(further):
+        raise MalformedError("a file of the statement has no size")
+    require_order(files)
+    if folder:
+        whole = File(wire.predicate.name, digest_of_files(files), sum(file.size for file in files))
+        return whole, files
+    if not wire.subject or wire.subject[0].annotations is not None:
+        raise MalformedError("the statement has not exactly one artifact")
+    own = wire.subject[0]
+    return File(own.name, _digest(own), wire.predicate.size), files
+
+
+def _digest(subject: _Subject) -> Digest:
+    ((algorithm, hexdigest),) = subject.digest.items()
+    return Digest(algorithm, hexdigest)  # type: ignore[arg-type]  # Digest refuses all others

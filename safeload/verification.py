@@ -12,7 +12,8 @@ Rules, in the order in which they are applied to an artifact with a sidecar (eac
     unknown keys neither help nor harm. Enough different keys must have signed.
  5. Only now the payload is parsed. Name, tag and format are those asked for.
  6. The policy admits the format and the digest algorithm.
- 7. Size and digest are those of the bytes in memory.
+ 7. Size and digest are those of the bytes in memory; so are those of every file that belongs to the artifact,
+    of which none is missing and none is left over.
  8. The statement has not expired.
 
 A sidecar that is present must pass; nothing falls back to the allowlist. Of two envelopes one must pass all
@@ -33,8 +34,10 @@ call, that the format will hold every type against. All else is :class:`~safeloa
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import NoReturn
 
 from safeload import checks, magic, sidecar, statement
@@ -56,8 +59,10 @@ from safeload.policy import DATA_ONLY_FORMATS, Policy
 from safeload.statement import Statement
 from safeload.storage.blob import Blob, FolderId
 from safeload.storage.sealed import Address, SealedMemory
+from safeload.subjects import File
 
 _GATE = object()
+_NO_FILES: Mapping[str, Blob] = MappingProxyType({})
 
 
 class Verified:
@@ -67,6 +72,8 @@ class Verified:
     ----------
     blob
         The verified bytes.
+    files
+        The verified bytes of the files that belong to the artifact, by their relative paths.
     format
         How to read them.
     statement
@@ -83,7 +90,17 @@ class Verified:
         To which of the types that skops trusts by itself the policy restricts it; None for all of them.
     """
 
-    __slots__ = ("admitted", "allowed", "blob", "format", "keys", "skops_defaults", "statement", "trusted")
+    __slots__ = (
+        "admitted",
+        "allowed",
+        "blob",
+        "files",
+        "format",
+        "keys",
+        "skops_defaults",
+        "statement",
+        "trusted",
+    )
 
     def __init__(
         self,
@@ -97,10 +114,12 @@ class Verified:
         allowed: frozenset[str] | None,
         keys: tuple[KeyId, ...],
         skops_defaults: frozenset[str] | None,
+        files: Mapping[str, Blob] = _NO_FILES,
     ) -> None:
         if proof is not _GATE:
             raise RuntimeError("only the gate makes Verified; call safeload.verification.verify")
         self.blob = blob
+        self.files = files
         self.format = format
         self.statement = statement
         self.trusted = trusted
@@ -193,6 +212,15 @@ class Authentic:
         return max(signed.size for signed, _ in self.claims)
 
     @property
+    def files(self) -> dict[str, int]:
+        """The files that any of the statements is about, each with the largest size it may have, in bytes."""
+        sizes: dict[str, int] = {}
+        for signed, _ in self.claims:
+            for file in signed.files:
+                sizes[file.path] = max(file.size, sizes.get(file.path, 0))
+        return sizes
+
+    @property
     def algorithm(self) -> DigestAlgorithm:
         """The digest algorithm of the first statement, so that a reader can hash on the way."""
         return self.claims[0][0].digest.algorithm
@@ -248,8 +276,17 @@ def authenticate(
     return Authentic(_GATE, tuple(claims), refusal, expected, keyring, policy, moment)
 
 
-def admit(blob: Blob, authentic: Authentic) -> Verified:
+def admit(blob: Blob, authentic: Authentic, files: Mapping[str, Blob] = _NO_FILES) -> Verified:
     """Apply rules 1, 7 and 8 to the bytes of an artifact.
+
+    Parameters
+    ----------
+    blob
+        The artifact's bytes in private memory.
+    authentic
+        What its sidecar says.
+    files
+        The bytes of the files that belong to it, by their relative paths.
 
     Raises
     ------
@@ -264,6 +301,10 @@ def admit(blob: Blob, authentic: Authentic) -> Verified:
         for signed, keys in authentic.claims:
             try:
                 checks.compare_bytes(signed, blob)
+                algorithm = signed.digest.algorithm
+                checks.compare_files(
+                    signed, [File(path, file.digest(algorithm), file.size) for path, file in files.items()]
+                )
             except DigestMismatch as error:
                 mismatch = mismatch or error
                 continue
@@ -280,11 +321,50 @@ def admit(blob: Blob, authentic: Authentic) -> Verified:
                 allowed=allowed,
                 keys=keys,
                 skops_defaults=authentic._policy.skops_defaults,
+                files=MappingProxyType(dict(files)),
             )
         assert mismatch is not None  # noqa: S101  there is at least one claim
         raise mismatch
     except SafeloadError as error:
         error.where = error.where or blob.location
+        raise
+
+
+def admit_folder(
+    found: Iterable[File], authentic: Authentic, folder: FolderId, *, where: str
+) -> tuple[Statement, tuple[KeyId, ...]]:
+    """Apply rules 1, 7 and 8 to the files of a folder, and return what was signed of it and by which keys.
+
+    Parameters
+    ----------
+    found
+        All files below the folder, as they were hashed: on their way into a private copy, or where they lie.
+    folder
+        The folder itself; neither keyring nor policy lies in it.
+    where
+        The folder's location, for messages.
+
+    Raises
+    ------
+    DigestMismatch, Expired, KeyringError, VerificationError, PolicyError
+        As :func:`admit`.
+    """
+    present = tuple(found)
+    mismatch: SafeloadError | None = authentic._refusal
+    try:
+        checks.refuse_own_folder(folder, authentic._keyring, authentic._policy)
+        for signed, keys in authentic.claims:
+            try:
+                checks.compare_files(signed, present)
+            except DigestMismatch as error:
+                mismatch = mismatch or error
+                continue
+            checks.check_expiry(signed, authentic._moment)
+            return signed, keys
+        assert mismatch is not None  # noqa: S101  there is at least one claim
+        raise mismatch
+    except SafeloadError as error:
+        error.where = error.where or where
         raise
 
 
@@ -313,11 +393,11 @@ def hand_over(verified: Verified) -> Handover:
     Raises
     ------
     RuntimeError
-        They are not in a sealed memory file.
+        They are not in a sealed memory file, or not all of them.
     """
     sealed = verified.blob.sealed
-    if sealed is None:
-        raise RuntimeError("only sealed bytes are handed over")
+    if sealed is None or verified.files:
+        raise RuntimeError("only sealed bytes are handed over, and those of one file")
     signed = verified.statement
     return Handover(
         address=sealed.address,

@@ -34,6 +34,7 @@ LAYERS = (
     ("sidecar",),
     ("envelope", "pointer"),
     ("statement",),
+    ("subjects",),
     ("configured", "expectation", "loading", "digests", "limits", "presets"),
     ("errors", "_version"),
 )

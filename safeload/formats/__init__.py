@@ -1,8 +1,12 @@
-"""Formats by name, each imported when it is first used; and the boundary that wraps their exceptions."""
+"""Formats, each imported when it is first used; and the boundary that wraps their exceptions.
+
+A program's own format is one object, which :func:`register` adds; ``docs/formats.md`` has an example.
+"""
 
 from __future__ import annotations
 
-import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import IO, Any
 
 from safeload import loading
@@ -14,38 +18,63 @@ from safeload.errors import (
     SerializationError,
     brief,
 )
-from safeload.formats.base import Format, OptionError
+from safeload.formats.base import Format as Format
+from safeload.formats.base import FormatWithFiles, OptionError, refuse_options
+from safeload.formats.base import Written as Written
+from safeload.formats.registry import get as get
+from safeload.formats.registry import names as names
+from safeload.formats.registry import register as register
 from safeload.limits import Limits
 from safeload.verification import Verified
 
-_MODULES = {
-    "joblib": "safeload.formats.joblib_format",
-    "pickle": "safeload.formats.pickle_format",
-    "skops": "safeload.formats.skops_format",
+AUTO = "auto"
+# The extra that brings what a format needs.
+_EXTRAS = {
+    "onnx": "onnx",
+    "safetensors": "safetensors",
+    "parquet": "arrow",
+    "arrow": "arrow",
+    "torch": "torch",
+    "keras": "keras",
 }
 
 
-def names() -> tuple[str, ...]:
-    """Return the names of all formats."""
-    return tuple(_MODULES)
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An object that is about to be written.
+
+    Parameters
+    ----------
+    format
+        The name of the format.
+    write
+        Writes the artifact.
+    """
+
+    format: str
+    write: Callable[[IO[bytes]], Written]
 
 
-def get(name: str) -> Format:
-    """Return a format.
+def prepare(name: str, obj: Any, options: dict[str, Any], *, where: str) -> Prepared:
+    """Return how an object will be written; for ``auto``, after the format was chosen by trying.
 
     Raises
     ------
     FormatNotAllowed
-        There is none of that name.
+        There is no such format.
+    TypeError
+        Options were given for a format that is still to be chosen.
     """
-    module = _MODULES.get(name)
-    if module is None:
-        raise FormatNotAllowed(f"there is no format {name!r}", hint=f"The formats are {', '.join(_MODULES)}.")
-    loaded: Format = importlib.import_module(module).FORMAT
-    return loaded
+    if name == AUTO:
+        from safeload.formats import choice
+
+        refuse_options(AUTO, options)
+        return choice.choose(obj, where=where)
+    get(name)
+    return Prepared(name, lambda file: dump(name, obj, file, options, where=where))
 
 
-def dump(name: str, obj: Any, file: IO[bytes], options: dict[str, Any], *, where: str) -> tuple[str, ...]:
+def dump(name: str, obj: Any, file: IO[bytes], options: dict[str, Any], *, where: str) -> Written:
     """Write `obj` in the format `name`; see :meth:`Format.dump`.
 
     Raises
@@ -66,6 +95,8 @@ def dump(name: str, obj: Any, file: IO[bytes], options: dict[str, Any], *, where
     except OptionError:
         raise
     except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and name in _EXTRAS:
+            raise SerializationError(_lacking(name, error), where=where, hint=_install(name)) from error
         raise SerializationError(
             f"a {type(obj).__name__} cannot be stored as {name} ({type(error).__name__}: {brief(error)})",
             where=where,
@@ -95,6 +126,9 @@ def load(verified: Verified, limits: Limits, options: dict[str, Any]) -> Any:
     except OptionError:
         raise
     except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and chosen.name in _EXTRAS:
+            problem = _lacking(chosen.name, error)
+            raise DeserializationError(problem, where=where, hint=_install(chosen.name)) from error
         problem = f"reading it failed ({type(error).__name__}: {brief(error)})"
         if verified.statement is None:
             raise DeserializationError(problem, where=where) from error
@@ -125,3 +159,27 @@ def globals_of(name: str, data: bytes, limits: Limits, *, where: str) -> tuple[s
         raise MalformedError(
             f"it cannot be read as {name} ({type(error).__name__}: {brief(error)})", where=where
         ) from error
+
+
+def files_of(name: str, data: bytes, limits: Limits, *, where: str) -> tuple[str, ...]:
+    """Return the relative paths of the files that an artifact refers to; errors are those of `globals_of`."""
+    chosen = get(name)
+    if not isinstance(chosen, FormatWithFiles):
+        return ()
+    try:
+        return chosen.files_of(data, limits)
+    except SafeloadError as error:
+        error.where = error.where or where
+        raise
+    except Exception as error:
+        raise MalformedError(
+            f"it cannot be read as {name} ({type(error).__name__}: {brief(error)})", where=where
+        ) from error
+
+
+def _lacking(name: str, error: ModuleNotFoundError) -> str:
+    return f"the format {name} needs a package that is not installed ({brief(error)})"
+
+
+def _install(name: str) -> str:
+    return f'pip install "safeload[{_EXTRAS[name]}]"'

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
-from typing import IO, Any, Protocol
+from dataclasses import dataclass
+from typing import IO, Any, Protocol, runtime_checkable
 
 from safeload.limits import Limits
 from safeload.verification import Verified
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a format says of an object that it has written.
+
+    Parameters
+    ----------
+    globals
+        The ``module.qualname`` of everything that reading it back refers to, sorted.
+    remarks
+        What was done to the object on the way, such as a conversion, a sentence each; it is signed along.
+    """
+
+    globals: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 class Format(Protocol):
@@ -14,15 +31,17 @@ class Format(Protocol):
     Attributes
     ----------
     name
-        As it stands in statements.
+        As it stands in statements: 1 to 20 of ``a-z0-9``.
     requires
-        Top-level modules that reading it needs, whatever the object.
+        Top-level modules whose versions matter to whoever reads it back, whatever the object; their versions
+        are signed along with those of what the object itself needs. None for a format that any version, and
+        other programs, read alike.
     """
 
     name: str
-    requires: tuple[str, ...]
+    requires: tuple[str, ...] | None
 
-    def dump(self, obj: Any, file: IO[bytes], options: dict[str, Any]) -> tuple[str, ...]:
+    def dump(self, obj: Any, file: IO[bytes], options: dict[str, Any]) -> Written:
         """Write an object.
 
         Parameters
@@ -32,12 +51,7 @@ class Format(Protocol):
         file
             Takes bytes and tells its position; it cannot go back.
         options
-            The format's own; an unknown one is a TypeError.
-
-        Returns
-        -------
-        tuple of str
-            The ``module.qualname`` of everything that reading it back refers to, sorted.
+            The format's own; an unknown one is a TypeError, see :func:`refuse_options`.
         """
         ...
 
@@ -46,7 +60,23 @@ class Format(Protocol):
         ...
 
     def globals_of(self, data: bytes, limits: Limits) -> tuple[str, ...] | None:
-        """Return what a file refers to without deserializing it, or None if that cannot be told."""
+        """Return what a file refers to without deserializing it, or None if that cannot be told.
+
+        It is what is signed of a file that somebody else made. A file that this format would not read is
+        refused here, so that nobody signs it.
+        """
+        ...
+
+
+@runtime_checkable
+class FormatWithFiles(Format, Protocol):
+    """A format whose artifacts may refer to further files that lie beside them."""
+
+    def files_of(self, data: bytes, limits: Limits) -> tuple[str, ...]:
+        """Return the relative POSIX paths of the files that an artifact refers to, sorted.
+
+        Loading one reads them from ``verified.files`` and from nowhere else.
+        """
         ...
 
 

@@ -7,7 +7,7 @@ from typing import IO, Any
 from safeload import magic
 from safeload.errors import FormatNotAllowed
 from safeload.formats import array_wrapper, rehearsal
-from safeload.formats.base import refuse_options
+from safeload.formats.base import Written, refuse_options
 from safeload.formats.compression import decompress
 from safeload.formats.joblib_unpickler import ArrayUnpickler
 from safeload.formats.plain_unpickler import PlainUnpickler, load_plain
@@ -22,9 +22,9 @@ class JoblibFormat:
     """See the module."""
 
     name = "joblib"
-    requires = ("joblib",)
+    requires: tuple[str, ...] | None = ("joblib",)
 
-    def dump(self, obj: Any, file: IO[bytes], options: dict[str, Any]) -> tuple[str, ...]:
+    def dump(self, obj: Any, file: IO[bytes], options: dict[str, Any]) -> Written:
         """Write an object; the options are joblib's ``compress`` and ``protocol``."""
         from safeload.formats import joblib_pickler
 
@@ -32,7 +32,7 @@ class JoblibFormat:
         compress = options.pop("compress", 0)
         protocol = options.pop("protocol", None)
         refuse_options(self.name, options)
-        return tuple(sorted(joblib_pickler.dump(obj, file, compress, protocol)))
+        return Written(tuple(sorted(joblib_pickler.dump(obj, file, compress, protocol))))
 
     def load(self, verified: Verified, limits: Limits, options: dict[str, Any]) -> Any:
         """Make the object; compressed bytes are unfolded within the limits first.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import IO, Any
 
 from safeload.formats import rehearsal
-from safeload.formats.base import refuse_options
+from safeload.formats.base import Written, refuse_options
 from safeload.formats.plain_unpickler import PlainUnpickler, load_plain
 from safeload.formats.recording import RecordingPickler
 from safeload.limits import Limits
@@ -16,16 +16,16 @@ class PickleFormat:
     """See the module."""
 
     name = "pickle"
-    requires: tuple[str, ...] = ()
+    requires: tuple[str, ...] | None = ()
 
-    def dump(self, obj: Any, file: IO[bytes], options: dict[str, Any]) -> tuple[str, ...]:
+    def dump(self, obj: Any, file: IO[bytes], options: dict[str, Any]) -> Written:
         """Write an object; the option is pickle's ``protocol``."""
         options = dict(options)
         protocol = options.pop("protocol", None)
         refuse_options(self.name, options)
         pickler = RecordingPickler(file, protocol)
         pickler.dump(obj)
-        return tuple(sorted(pickler.recorded))
+        return Written(tuple(sorted(pickler.recorded)))
 
     def load(self, verified: Verified, limits: Limits, options: dict[str, Any]) -> Any:
         """Make the object; there are no options, and bytes after its end are an error."""

@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from safeload.errors import SafeloadError, SerializationError, UntrustedType, brief
 from safeload.formats import skops_archive, skops_types
-from safeload.formats.base import refuse_options
+from safeload.formats.base import Written, refuse_options
 from safeload.formats.equality import difference
 from safeload.limits import Limits
 from safeload.verification import Verified
@@ -25,9 +25,9 @@ class SkopsFormat:
     """See the module."""
 
     name = "skops"
-    requires = ("skops", "sklearn", "numpy", "scipy")
+    requires: tuple[str, ...] | None = ("skops", "sklearn", "numpy", "scipy")
 
-    def dump(self, obj: Any, file: IO[bytes], options: dict[str, Any]) -> tuple[str, ...]:
+    def dump(self, obj: Any, file: IO[bytes], options: dict[str, Any]) -> Written:
         """Write an object, if skops keeps it exactly; there are no options.
 
         Raises
@@ -44,7 +44,7 @@ class SkopsFormat:
         _require_exact(obj, skops.io.loads(data, trusted=types))
         _require_readable(data, frozenset(types))
         file.write(data)
-        return tuple(sorted(types))
+        return Written(tuple(sorted(types)))
 
     def load(self, verified: Verified, limits: Limits, options: dict[str, Any]) -> Any:
         """Make the object if every type in it is admitted; there are no options.

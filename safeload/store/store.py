@@ -139,17 +139,17 @@ class Store:
         VerificationError
             The name's pointer does not verify, so that it is not known which number comes next.
         """
-        formats.get(format)
-        referred: tuple[str, ...] = ()
+        prepared = formats.prepare(format, obj, options, where=f"{name} {tag}")
+        written = formats.Written()
 
         def produce(file: IO[bytes]) -> None:
-            nonlocal referred
-            referred = formats.dump(format, obj, file, options, where=f"{name} {tag}")
+            nonlocal written
+            written = prepared.write(file)
 
         return self._write(
             name,
             tag,
-            Content(produce, format, referred=lambda: referred, metadata=metadata, expires=expires),
+            Content(produce, prepared.format, written=lambda: written, metadata=metadata, expires=expires),
             overwrite=overwrite,
         )
 

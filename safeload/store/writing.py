@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Any
 
 from safeload import signing
 from safeload.errors import StorageError, TagExists
+from safeload.formats import Written
 from safeload.keys.base import SigningKey
 from safeload.statement import Statement
 from safeload.store.backend import Conflict
@@ -28,15 +29,15 @@ class Content:
         Writes the artifact into a file.
     format
         Its format.
-    referred
-        Tells, once it is written, what it refers to; None for bytes that were not looked into.
+    written
+        Tells, once it is written, what the format says of it; None for bytes that were not looked into.
     metadata, expires
         To be signed along.
     """
 
     produce: Callable[[IO[bytes]], None]
     format: str
-    referred: Callable[[], Iterable[str]] | None = None
+    written: Callable[[], Written] | None = None
     metadata: dict[str, Any] | None = None
     expires: datetime | None = None
 
@@ -51,6 +52,7 @@ def write(
     path = place.new_artifact(tag, content.format)
     digest, size = backend.put_artifact(path, content.produce, algorithm=context.rules.digest_algorithm)
     commit = Commit(context, place, key)
+    written = None if content.written is None else content.written()
     try:
         described = signing.describe(
             name=place.name,
@@ -59,9 +61,10 @@ def write(
             digest=digest,
             size=size,
             format=content.format,
-            referred=None if content.referred is None else content.referred(),
+            referred=None if written is None else written.globals,
             metadata=content.metadata,
             expires=content.expires,
+            remarks=() if written is None else written.remarks,
         )
         return commit.commit(described, path, overwrite)
     except BaseException as error:

@@ -1,0 +1,102 @@
+"""The formats by name: safeload's own, those that a program registers, and those that packages bring.
+
+A package brings one by an entry point of the group ``safeload.formats``, whose name is the format's and whose
+value is an object as :class:`~safeload.formats.base.Format` says::
+
+    [project.entry-points."safeload.formats"]
+    csv = "mypackage.csv_format:FORMAT"
+
+A name has one format. Nobody takes the place of one of safeload's own, and a name that two packages claim is
+refused, so that what a signed statement says is read by what its signer meant.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from importlib import metadata
+
+from safeload.errors import FormatNotAllowed
+from safeload.formats.base import Format
+
+GROUP = "safeload.formats"
+
+_MODULES = {
+    "joblib": "safeload.formats.joblib_format",
+    "pickle": "safeload.formats.pickle_format",
+    "skops": "safeload.formats.skops_format",
+}
+# Names that mean something else where a format's name may stand.
+_RESERVED = frozenset({"auto", "folder", "tensorflow"})
+# What a store's file names have room for; see safeload/store/names.py.
+_NAME = re.compile(r"[a-z0-9]{1,20}")
+
+_registered: dict[str, Format] = {}
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all formats, safeload's own first."""
+    others = {point.name for point in metadata.entry_points(group=GROUP)} | set(_registered)
+    return (*_MODULES, *sorted(others - set(_MODULES)))
+
+
+def register(format: Format) -> Format:
+    """Add a format of the program's own, for this process.
+
+    Parameters
+    ----------
+    format
+        See :class:`safeload.formats.base.Format`.
+
+    Returns
+    -------
+    Format
+        The same, so that it can decorate an instance's making.
+
+    Raises
+    ------
+    ValueError
+        Its name is taken, reserved, or not 1 to 20 of ``a-z0-9``.
+    TypeError
+        It lacks a method.
+    """
+    name = format.name
+    for method in ("dump", "load", "globals_of"):
+        if not callable(getattr(format, method, None)):
+            raise TypeError(f"a format has a method {method}")
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or name in _RESERVED:
+        raise ValueError(f"{name!r} cannot be the name of a format")
+    if name in _MODULES or _registered.get(name, format) is not format or _entry_points(name):
+        raise ValueError(f"there is a format {name!r} already")
+    _registered[name] = format
+    return format
+
+
+def get(name: str) -> Format:
+    """Return a format.
+
+    Raises
+    ------
+    FormatNotAllowed
+        There is none of that name, or two packages bring one.
+    """
+    if name in _MODULES:
+        module, _, attribute = _MODULES[name].partition(":")
+        own: Format = getattr(importlib.import_module(module), attribute or "FORMAT")
+        return own
+    if name in _registered:
+        return _registered[name]
+    # The name may come from a statement; of packages only those that are installed can be meant.
+    points = _entry_points(name) if _NAME.fullmatch(name) and name not in _RESERVED else ()
+    if len(points) > 1:
+        raise FormatNotAllowed(f"several installed packages bring a format {name!r}")
+    if not points:
+        raise FormatNotAllowed(f"there is no format {name!r}", hint=f"The formats are {', '.join(names())}.")
+    brought: Format = points[0].load()
+    if brought.name != name:
+        raise FormatNotAllowed(f"the package that brings the format {name!r} calls it {brought.name!r}")
+    return brought
+
+
+def _entry_points(name: str) -> tuple[metadata.EntryPoint, ...]:
+    return tuple(metadata.entry_points(group=GROUP, name=name))

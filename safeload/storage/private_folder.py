@@ -1,0 +1,118 @@
+"""A folder that only this user can look into, for loaders that take nothing but a path.
+
+It is made in memory where the system has a file system there (Linux: ``/dev/shm``) with room enough, and among
+the temporary files otherwise. Its files can be read and not written to, and it is deleted when nobody needs it
+any more, at the latest when the program ends.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from safeload.errors import StorageError
+from safeload.storage.reader import wrapped
+
+_IN_MEMORY = "/dev/shm"  # noqa: S108  a folder of this user's own is made in it
+_CREATE = (
+    os.O_WRONLY
+    | os.O_CREAT
+    | os.O_EXCL
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+# What must be left in memory for everybody else, in bytes.
+_SPARE = 64 << 20
+
+
+class PrivateFolder:
+    """A folder of this process's own.
+
+    Parameters
+    ----------
+    size
+        What it will hold, in bytes; decides where it is made.
+    name
+        The name of the folder in it that is filled, so that loaders see the name that they know.
+
+    Attributes
+    ----------
+    path
+        The absolute path of that folder.
+
+    Raises
+    ------
+    StorageError
+        The operating system refused.
+    """
+
+    def __init__(self, size: int, name: str) -> None:
+        try:
+            base = tempfile.mkdtemp(prefix="safeload-", dir=_place(size))
+            # A name that is no file name here, such as one with a slash, is nobody's business inside.
+            self.path = os.path.join(base, os.path.basename(name) or "folder")
+            os.mkdir(self.path, 0o700)
+        except (OSError, ValueError) as error:
+            raise wrapped(error, name) from error
+        self._delete = weakref.finalize(self, _delete, base, os.getpid())
+
+    @contextmanager
+    def create(self, relative: str) -> Iterator[int]:
+        """Give the descriptor of a new file to be written, below folders that are made as needed.
+
+        Parameters
+        ----------
+        relative
+            A path that :func:`safeload.subjects.check_path` has admitted.
+        """
+        path = os.path.join(self.path, *relative.split("/"))
+        try:
+            os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+            # Nothing can be there already: nobody else writes here, and no path comes twice.
+            descriptor = os.open(path, _CREATE, 0o400)
+        except OSError as error:
+            raise wrapped(error, relative) from error
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def write(self, relative: str, data: bytes | memoryview) -> str:
+        """Put a file in it and return its path."""
+        view = memoryview(data)
+        with self.create(relative) as descriptor:
+            write_all(descriptor, view, relative)
+        return os.path.join(self.path, *relative.split("/"))
+
+    def delete(self) -> None:
+        """Delete it now; what has been read or mapped from it stays."""
+        self._delete()
+
+
+def write_all(descriptor: int, data: memoryview, where: str) -> None:
+    """Write all of `data` to an open file."""
+    try:
+        while len(data):
+            data = data[os.write(descriptor, data) :]
+    except OSError as error:
+        raise StorageError(f"the operating system refused: {error.strerror}", where=where) from error
+
+
+def _place(size: int) -> str | None:
+    """Return the folder for files in memory, None for the one of temporary files."""
+    with suppress(OSError, AttributeError):
+        state = os.statvfs(_IN_MEMORY)
+        if os.access(_IN_MEMORY, os.W_OK | os.X_OK) and state.f_bavail * state.f_frsize >= size + _SPARE:
+            return _IN_MEMORY
+    return None
+
+
+def _delete(base: str, owner: int) -> None:
+    # A forked child has the object too, and must not take the folder away from its parent.
+    if os.getpid() == owner:
+        shutil.rmtree(base, ignore_errors=True)
