@@ -1,8 +1,8 @@
 """A folder that only this user can look into, for loaders that take nothing but a path.
 
-It is made in memory where the system has a file system there (Linux: ``/dev/shm``) with room enough, and among
-the temporary files otherwise. Its files can be read and not written to, and it is deleted when nobody needs it
-any more, at the latest when the program ends.
+It is made in memory where the system has a file system there (Linux: ``/dev/shm``) with room enough, and
+among the temporary files otherwise. Its files can be read and not written to, and it is deleted when nobody
+needs it any more, at the latest when the program ends.
 """
 
 from __future__ import annotations
