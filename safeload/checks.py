@@ -129,7 +129,7 @@ def compare_bytes(signed: Statement, blob: Blob) -> None:
 
 
 def compare_files(signed: Statement, found: Iterable[File]) -> None:
-    """Rule 7, for the files that belong to an artifact or make up a folder: they are those that were signed."""
+    """Rule 7 for the files of an artifact or of a folder: they are those that were signed."""
     wanted = {file.path: file for file in signed.files}
     present = {file.path: file for file in found}
     wrong = [f"{path} is missing" for path in sorted(wanted.keys() - present.keys())]

@@ -12,7 +12,6 @@ from typing import IO, Any
 from safeload import loading
 from safeload.errors import (
     DeserializationError,
-    FormatNotAllowed,
     MalformedError,
     SafeloadError,
     SerializationError,
