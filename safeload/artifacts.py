@@ -29,10 +29,11 @@ from safeload.policy import resolve as resolve_policy
 from safeload.signed_writing import former, refuse_own_folder, sidecar_of
 from safeload.statement import Source, Statement
 from safeload.storage.blob import Blob
-from safeload.storage.reader import read
+from safeload.storage.reader import read, read_below
 from safeload.storage.replacement import put_sidecar, refuse_present, replace
 from safeload.storage.sealed import AVAILABLE as SEALING
 from safeload.storage.writer import stage
+from safeload.subjects import File
 from safeload.verification import Expectation, Verified
 from safeload.verified_reading import name_of, verified_artifact
 
@@ -344,11 +345,14 @@ def sign(
         refuse_present(location)
     blob = read(location, limit=rules.limits.artifact_bytes, algorithm=rules.digest_algorithm)
     chosen = format or magic.identify(blob.view)
+    if format is None and chosen == "skops":
+        chosen = magic.identify_archive(blob.data)
     if chosen is None:
         raise MalformedError(
             "its format cannot be told by its first bytes", where=location, hint="Name it: format=…"
         )
     referred = formats.globals_of(chosen, blob.data, rules.limits, where=location)
+    files = _files(location, formats.files_of(chosen, blob.data, rules.limits, where=location), rules)
     signed = Statement(
         name=name,
         digest=blob.digest(rules.digest_algorithm),
@@ -358,9 +362,20 @@ def sign(
         expires=signing.expiry(expires),
         globals=referred,
         metadata=metadata or {},
+        files=files,
     )
     put_sidecar(location, sidecar_of(signed, key, rules.limits), blob.version, overwrite=overwrite)
     return signed
+
+
+def _files(location: str, paths: tuple[str, ...], rules: Policy) -> tuple[File, ...]:
+    """Return the digests of the files beside an artifact that belong to it; none is kept in memory."""
+    folder, algorithm = os.path.dirname(location), rules.digest_algorithm
+    found = []
+    for path in paths:
+        blob = read_below(folder, path, limit=rules.limits.artifact_bytes, algorithm=algorithm)
+        found.append(File(path, blob.digest(algorithm), blob.size))
+    return tuple(sorted(found))
 
 
 def make_object(verified: Verified, rules: Policy, options: dict[str, Any] | None = None) -> Any:

@@ -90,6 +90,8 @@ def verify_signatures(
 
 def compare_subject(signed: Statement, expected: Expectation) -> None:
     """Rule 5: name, tag and format are those asked for."""
+    if signed.format == FOLDER and expected.format != FOLDER:
+        raise SubjectMismatch("it was signed as a folder, and is asked for as a file")
     for what, has, wanted in (
         ("name", signed.name, expected.name),
         ("tag", signed.tag, expected.tag),
@@ -119,8 +121,6 @@ def check_policy(signed: Statement, policy: Policy) -> None:
 
 def compare_bytes(signed: Statement, blob: Blob) -> None:
     """Rule 7: size and digest are those of the bytes in memory."""
-    if signed.format == FOLDER:
-        raise SubjectMismatch("it was signed as a folder, and is a file")
     if signed.size != blob.size or blob.digest(signed.digest.algorithm) != signed.digest:
         raise DigestMismatch(
             f"its {blob.size} bytes are not the {signed.size} bytes that were signed",

@@ -43,10 +43,9 @@ def examine(
             return _archive(data, limits, known, own_state)
         if data.startswith(_NPY):
             return _not_looked_into("an array in numpy's own format", data)
-        if safetensors_header.is_one(data):
+        if magic.is_safetensors(data):
             return _safetensors(data, limits, known, own_state)
-        # No pickle starts with the byte that an ONNX file starts with.
-        if onnx_header.is_one(data):
+        if magic.is_onnx(data):
             return onnx_header.read(data)
         return _pickle(data, limits, known, own_state)
     except SafeloadError as error:

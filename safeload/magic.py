@@ -7,6 +7,16 @@ from __future__ import annotations
 
 _START = 16
 _ZIP = b"PK\x03\x04"
+# Eight bytes of length, then JSON. A longer header than this is nobody's, so that the upper bytes are zero.
+# No other format starts so: no stream of a compressor, no pickle and no archive.
+_SAFETENSORS_HEADER = 64 << 20
+_OTHERS: tuple[tuple[str, bytes], ...] = (
+    ("numpy", b"\x93NUMPY"),
+    ("parquet", b"PAR1"),
+    ("arrow", b"ARROW1\0\0"),
+)
+# Of an archive's kinds each has members that the others have not.
+_SKOPS, _TORCH, _KERAS = "schema.json", "data.pkl", frozenset({"config.json", "metadata.json"})
 # The compressors of joblib, by the bytes their streams start with.
 COMPRESSORS: tuple[tuple[str, bytes], ...] = (
     ("gzip", b"\x1f\x8b"),
@@ -26,6 +36,20 @@ def compressor(data: bytes | memoryview) -> str | None:
     return next((name for name, prefix in COMPRESSORS if data.startswith(prefix)), None)
 
 
+def is_safetensors(data: bytes | memoryview) -> bool:
+    """Tell whether `data` starts like a safetensors file."""
+    length = int.from_bytes(data[:8], "little")
+    return 2 <= length <= _SAFETENSORS_HEADER and bytes(data[8:9]) == b"{"
+
+
+def is_onnx(data: bytes | memoryview) -> bool:
+    """Tell whether `data` starts like an ONNX file: a protobuf message whose first field is its version.
+
+    No pickle and no other format here starts with that byte.
+    """
+    return len(data) > 2 and data[0] == 0x08 and 0 < data[1] < 0x80 and data[2] != 0
+
+
 def identify(data: bytes | memoryview) -> str | None:
     """Return the format that `data` is in, or None where nothing is recognized.
 
@@ -33,17 +57,48 @@ def identify(data: bytes | memoryview) -> str | None:
     persistent id and stop. A pickle with a ZIP archive appended starts as a pickle and is called one. So
     no file is in two formats at once here.
 
-    Plain pickles are called joblib, which reads them too.
+    Plain pickles are called joblib, which reads them too. Every archive is called skops; see
+    :func:`identify_archive`.
     """
     start, end = bytes(data[:_START]), bytes(data[-1:])
+    if is_safetensors(start):
+        return "safetensors"
     if start.startswith(_ZIP):
         return "skops"
     if compressor(start) is not None or (start[:1] == b"\x80" and len(start) > 2 and start[1] <= 5):
         return "joblib"
+    if is_onnx(start):
+        return "onnx"
+    for name, prefix in _OTHERS:
+        if start.startswith(prefix):
+            return name
     # Protocols 0 and 1 have no header; every pickle ends with the STOP opcode.
     if end == b".":
         return "joblib"
     return None
+
+
+def identify_archive(data: bytes) -> str:
+    """Return which of the formats that are ZIP archives one is in, by the names of its members.
+
+    Nobody's kind is called skops, which then says what is wrong with it.
+    """
+    # Only files that somebody is about to sign come here.
+    import io
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = set(archive.namelist())
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        return "skops"
+    if _SKOPS in names:
+        return "skops"
+    if any(name.rpartition("/")[2] == _TORCH for name in names):
+        return "torch"
+    if names >= _KERAS:
+        return "keras"
+    return "numpy" if names and all(name.endswith(".npy") for name in names) else "skops"
 
 
 def starts_like_an_artifact(start: bytes) -> bool:
@@ -55,4 +110,4 @@ def starts_like_an_artifact(start: bytes) -> bool:
     if start[:1] == b"x":
         # RFC 1950: the method is deflate, and the two bytes are a multiple of 31.
         return len(start) > 1 and int.from_bytes(start[:2], "big") % 31 == 0 and start[1:2] in _ZLIB_LEVELS
-    return identify(start[:15] + b"\0") is not None
+    return identify(start[:15] + b"\0") in ("joblib", "skops", "safetensors")

@@ -32,7 +32,9 @@ from safeload.settings import read_settings, refuse_unknown
 POLICY_VARIABLE = "SAFELOAD_POLICY"
 
 # Formats that hold data and types by name, and no instructions. Only these can ever be admitted unsigned.
-DATA_ONLY_FORMATS = frozenset({"skops"})
+DATA_ONLY_FORMATS = frozenset({"skops", "safetensors", "onnx"})
+# Those of them that name types, which an allowlist must admit. The others are admitted by being listed.
+TYPED_FORMATS = frozenset({"skops"})
 
 EnvironmentMode = Literal["warn", "refuse", "ignore"]
 
@@ -92,7 +94,8 @@ class Policy:
     formats
         Names of the formats that may be loaded; None means all that are known.
     unsigned_formats
-        Data-only formats that an allowlist may admit without a signature.
+        Data-only formats that are admitted without a signature: skops, if an allowlist admits every type in
+        the file; safetensors and onnx, which hold no types, only where they are listed here.
     trusted
         The allowlist for these: exact names of types. None means that there is none, so that unsigned
         files are refused unless a call brings its own.
@@ -119,7 +122,7 @@ class Policy:
     """
 
     formats: frozenset[str] | None = None
-    unsigned_formats: frozenset[str] = DATA_ONLY_FORMATS
+    unsigned_formats: frozenset[str] = TYPED_FORMATS
     trusted: frozenset[str] | None = None
     allow: frozenset[str] | None = None
     skops_defaults: frozenset[str] | None = None

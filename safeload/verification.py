@@ -26,8 +26,9 @@ the number of bytes that was signed; rules 7 and 8 come with the bytes (:func:`a
 What was verified in a sealed memory file, which nobody can alter any more, stays so: another process takes it
 over from who verified it (:func:`hand_over`, :func:`take_over`).
 
-Without a sidecar: a data-only format that the policy lists, and an allowlist, given by the policy or the
-call, that the format will hold every type against. All else is :class:`~safeload.errors.SignatureMissing`.
+Without a sidecar: a data-only format that the policy lists; and for one that names types an allowlist, given
+by the policy or the call, that the format will hold every type against. All else is
+:class:`~safeload.errors.SignatureMissing`.
 
 :class:`Verified` is what the gate hands out. It is made nowhere else, and formats take nothing else.
 """
@@ -55,7 +56,7 @@ from safeload.errors import (
 from safeload.expectation import Expectation as Expectation
 from safeload.keys.base import KeyId
 from safeload.keys.keyring import Keyring
-from safeload.policy import DATA_ONLY_FORMATS, Policy
+from safeload.policy import DATA_ONLY_FORMATS, TYPED_FORMATS, Policy
 from safeload.statement import Statement
 from safeload.storage.blob import Blob, FolderId
 from safeload.storage.sealed import Address, SealedMemory
@@ -455,7 +456,7 @@ def require_admissible(start: bytes | memoryview, expected: Expectation, policy:
             hint="Get the sidecar (.sig) from who made it. If the file is your own and you are sure of it, "
             "`safeload sign` makes one.",
         )
-    if expected.trusted is None:
+    if format_name in TYPED_FORMATS and expected.trusted is None:
         raise SignatureMissing(
             f"there is no signature for it, and no allowlist for an unsigned {format_name} file",
             hint='Sign it, or name the types that it may contain: trusted=["package.module.Class"].',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 
@@ -21,8 +22,8 @@ from safeload.keys.sources import KeyringSource
 from safeload.limits import Limits
 from safeload.policy import Policy
 from safeload.storage.blob import Blob, FileVersion
-from safeload.storage.reader import read, read_start
-from safeload.verification import Expectation, Verified
+from safeload.storage.reader import read, read_below, read_start
+from safeload.verification import Authentic, Expectation, Verified
 
 # How often a reader tries again while a writer is replacing the pair of files under it.
 _ATTEMPTS = 20
@@ -72,7 +73,8 @@ def verified_artifact(
                 return read(location, limit=limit, algorithm=algorithm, sealed=sealed)
 
             blob = read_as_signed(read_up_to, authentic.size, rules.limits, where=location)
-            return verification.admit(blob, authentic)
+            files = _files(os.path.dirname(location), authentic, rules.limits)
+            return verification.admit(blob, authentic, files)
         except (DigestMismatch, SignatureMissing) as error:
             error.where = error.where or location
             seen = (
@@ -84,6 +86,28 @@ def verified_artifact(
                 raise
             before = seen
     raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _files(folder: str, authentic: Authentic, limits: Limits) -> dict[str, Blob]:
+    """Read the files that the statements say belong to the artifact; the gate refuses if one is missing."""
+    wanted = authentic.files
+    if len(wanted) > limits.members:
+        raise LimitExceeded(f"{len(wanted)} files belong to it, {limits.members} are allowed", where=folder)
+    if authentic.size + sum(wanted.values()) > limits.artifact_bytes:
+        raise LimitExceeded(
+            f"it has more than the {limits.artifact_bytes} bytes that are allowed, with the files that "
+            "belong to it",
+            where=folder,
+        )
+    found = {}
+    for path, size in wanted.items():
+
+        def read_up_to(limit: int, path: str = path) -> Blob:
+            return read_below(folder, path, limit=limit, algorithm=authentic.algorithm)
+
+        with contextlib.suppress(NotFound):
+            found[path] = read_as_signed(read_up_to, size, limits, where=os.path.join(folder, path))
+    return found
 
 
 def read_as_signed(read_up_to: Callable[[int], Blob], size: int, limits: Limits, *, where: str) -> Blob:

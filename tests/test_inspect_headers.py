@@ -10,8 +10,8 @@ import skops.io
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
-from safeload import Limits, contents
-from safeload.scanning import Report, onnx_header
+from safeload import Limits, contents, magic
+from safeload.scanning import Report
 
 LIMITS = Limits()
 
@@ -139,7 +139,7 @@ def test_onnx_graphs_nested_without_end_are_a_limit() -> None:
     report = look(onnx(graph=graph))
     assert (report.verdict, report.findings[0].limit) == ("unknown types", True)
     assert look(field(1, 8) + b"\x0b").verdict == "malformed"
-    assert not onnx_header.is_one(b"\x80\x04N.")
+    assert not magic.is_onnx(b"\x80\x04N.")
 
 
 def test_skops_types_are_those_of_its_own_audit() -> None:

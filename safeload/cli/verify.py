@@ -33,7 +33,7 @@ from safeload.storage.reader import read_start, wrapped
 _TEMPORARY = ".tmp"
 # Of more than so many, those that were refused are shown, and the others counted.
 _MANY = 1_000
-_ARTIFACTS = (".joblib", ".pkl", ".pickle", ".skops")
+_ARTIFACTS = (".joblib", ".pkl", ".pickle", ".skops", ".onnx", ".safetensors", ".keras", ".pt", ".pth")
 
 
 def verify(

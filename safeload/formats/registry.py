@@ -25,6 +25,8 @@ _MODULES = {
     "joblib": "safeload.formats.joblib_format",
     "pickle": "safeload.formats.pickle_format",
     "skops": "safeload.formats.skops_format",
+    "safetensors": "safeload.formats.safetensors_format",
+    "numpy": "safeload.formats.numpy_format",
 }
 # Names that mean something else where a format's name may stand.
 _RESERVED = frozenset({"auto", "folder", "tensorflow"})

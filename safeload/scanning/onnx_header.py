@@ -40,11 +40,6 @@ _BELOW = {
 _ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:")
 
 
-def is_one(data: bytes) -> bool:
-    """Tell whether a file starts like one: with its version of the format."""
-    return data[:1] == b"\x08" and len(data) > 2
-
-
 def read(data: bytes) -> Report:
     """Return what the fields say.
 

@@ -54,20 +54,37 @@ def open_beneath(path: str) -> tuple[int, os.stat_result, FolderId]:
     parent, name = os.path.split(path)
     if not name or name in (os.curdir, os.pardir):
         raise MalformedError("this is not a file name", where=path)
+    return open_below(parent, name)
+
+
+def open_below(parent: str, relative: str) -> tuple[int, os.stat_result, FolderId]:
+    """Open the regular file at a path below a folder; see :func:`open_beneath`.
+
+    Parameters
+    ----------
+    parent
+        The folder, which is the caller's word.
+    relative
+        A POSIX path, of which every part may be a link that an attacker has put there.
+    """
+    path = os.path.join(parent, relative)
+    parts = relative.split("/")
+    if any(part in ("", os.curdir, os.pardir) for part in parts):
+        raise MalformedError("this is not the path of a file below a folder", where=path)
     if not _HAS_DIR_FD:
-        return _open_by_path(path, parent or os.curdir)
+        return _open_by_path(parent or os.curdir, parts, path)
     folder = os.open(parent or os.curdir, _FOLDER_FLAGS)
     try:
         identity = folder_id(os.fstat(folder))
-        descriptor = _walk(folder, name, path)
+        descriptor = _walk(folder, parts, path)
     finally:
         os.close(folder)
     return descriptor, _require_regular(descriptor, path), identity
 
 
-def _walk(folder: int, name: str, path: str) -> int:
-    """Open `name` below the open `folder`, following links that stay below it."""
-    pending = [name]
+def _walk(folder: int, parts: list[str], path: str) -> int:
+    """Open a file below the open `folder`, following links that stay below the folder that they lie in."""
+    pending = list(parts)
     current = os.dup(folder)
     links = 0
     try:
@@ -82,14 +99,14 @@ def _walk(folder: int, name: str, path: str) -> int:
                     raise
                 target = _link_target(part, current, error)
                 links += 1
-                parts = target.split("/")
-                if links > _MAX_LINKS or target.startswith("/") or ".." in parts:
+                targets = target.split("/")
+                if links > _MAX_LINKS or target.startswith("/") or ".." in targets:
                     raise MalformedError(
                         "a symbolic link leads out of its folder",
                         where=path,
                         hint="Store the file itself there, or load it from where it lies.",
                     ) from None
-                pending = [part for part in parts if part not in ("", ".")] + pending
+                pending = [part for part in targets if part not in ("", ".")] + pending
                 if not pending:
                     raise MalformedError("a symbolic link names no file", where=path) from None
                 continue
@@ -108,11 +125,12 @@ def _link_target(part: str, folder: int, error: OSError) -> str:
         raise error from None
 
 
-def _open_by_path(path: str, parent: str) -> tuple[int, os.stat_result, FolderId]:
+def _open_by_path(parent: str, parts: list[str], path: str) -> tuple[int, os.stat_result, FolderId]:
     """Open without directory descriptors (Windows): links are refused altogether."""
-    before = os.lstat(path)
-    if stat.S_ISLNK(before.st_mode):
-        raise MalformedError("symbolic links are not followed on this platform", where=path)
+    for number in range(1, len(parts) + 1):
+        before = os.lstat(os.path.join(parent, *parts[:number]))
+        if stat.S_ISLNK(before.st_mode):
+            raise MalformedError("symbolic links are not followed on this platform", where=path)
     descriptor = os.open(path, _FILE_FLAGS)
     status = _require_regular(descriptor, path)
     if not os.path.samestat(before, status):

@@ -19,8 +19,8 @@ from safeload.errors import (
     SafeloadError,
     StorageError,
 )
-from safeload.storage.beneath import open_beneath
-from safeload.storage.blob import Blob, Memory, file_version
+from safeload.storage.beneath import open_below, open_beneath
+from safeload.storage.blob import Blob, FolderId, Memory, file_version
 from safeload.storage.memory import PrivateMemory
 from safeload.storage.sealed import SealedMemory
 from safeload.storage.transfer import fill, from_descriptor, into, readers
@@ -31,6 +31,7 @@ _CHUNK = 1 << 30
 _LARGE = (4 << 20) if hasattr(os, "preadv") else 1 << 62
 
 Taken = tuple[Memory, tuple[Digest, ...]]
+Opened = tuple[int, os.stat_result, FolderId]
 
 
 def read(
@@ -64,6 +65,29 @@ def read(
     StorageError
         The operating system refused.
     """
+    location = os.fspath(path)
+    return _read(location, lambda: open_beneath(location), _whole(limit, algorithm, sealed))
+
+
+def read_below(folder: str, relative: str, *, limit: int, algorithm: DigestAlgorithm | None = None) -> Blob:
+    """Read the file at a POSIX path below a folder, which no link on the way leads out of.
+
+    Other parameters and errors are those of :func:`read`.
+    """
+    location = os.path.join(folder, relative)
+    return _read(location, lambda: open_below(folder, relative), _whole(limit, algorithm, sealed=False))
+
+
+def read_start(path: str | os.PathLike[str], *, size: int) -> Blob:
+    """Read no more than the first `size` bytes of a file; errors are those of :func:`read`."""
+    location = os.fspath(path)
+    return _read(
+        location, lambda: open_beneath(location), lambda descriptor, _, __: (os.read(descriptor, size), ())
+    )
+
+
+def _whole(limit: int, algorithm: DigestAlgorithm | None, sealed: bool) -> Callable[[int, int, str], Taken]:
+    """Return what reads all of a file."""
 
     def whole(descriptor: int, size: int, location: str) -> Taken:
         if size > limit:
@@ -74,18 +98,13 @@ def read(
             return _read_large(descriptor, PrivateMemory(size), size, algorithm, location)
         return _read_exactly(descriptor, size, location), ()
 
-    return _read(os.fspath(path), whole)
+    return whole
 
 
-def read_start(path: str | os.PathLike[str], *, size: int) -> Blob:
-    """Read no more than the first `size` bytes of a file; errors are those of :func:`read`."""
-    return _read(os.fspath(path), lambda descriptor, _, __: (os.read(descriptor, size), ()))
-
-
-def _read(location: str, take: Callable[[int, int, str], Taken]) -> Blob:
+def _read(location: str, opened: Callable[[], Opened], take: Callable[[int, int, str], Taken]) -> Blob:
     """Open a file and make a blob of what `take` gets from its descriptor, size and location."""
     try:
-        descriptor, status, folder = open_beneath(location)
+        descriptor, status, folder = opened()
         try:
             memory, digests = take(descriptor, status.st_size, location)
         finally:

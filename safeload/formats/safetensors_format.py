@@ -1,0 +1,189 @@
+"""The format ``safetensors``: a dict of arrays or tensors, read in place.
+
+The library's own readers copy every tensor, so the header is read here and arrays look into the memory that
+was verified; the library writes.
+"""
+
+from __future__ import annotations
+
+from typing import IO, Any
+
+from safeload.errors import DeserializationError, MalformedError, SerializationError
+from safeload.formats.base import OptionError, Written, refuse_options
+from safeload.formats.equality import difference
+from safeload.formats.safetensors_header import Tensor, parse
+from safeload.limits import Limits
+from safeload.verification import Verified
+
+# How numpy calls the types; those that it does not have itself are ml_dtypes'.
+_NUMPY = {
+    "BOOL": "bool",
+    "U8": "uint8",
+    "I8": "int8",
+    "U16": "uint16",
+    "I16": "int16",
+    "F16": "float16",
+    "U32": "uint32",
+    "I32": "int32",
+    "F32": "float32",
+    "U64": "uint64",
+    "I64": "int64",
+    "F64": "float64",
+    "C64": "complex64",
+}
+_ML_DTYPES = {
+    "BF16": "bfloat16",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2",
+    "F8_E8M0": "float8_e8m0fnu",
+}
+_TORCH = {
+    **_NUMPY,
+    **_ML_DTYPES,
+}
+# What a statement lists where the tensors were torch's.
+_TENSOR = "torch.Tensor"
+
+
+class SafetensorsFormat:
+    """See the module."""
+
+    name = "safetensors"
+    requires: tuple[str, ...] | None = None
+
+    def dump(self, obj: Any, file: IO[bytes], options: dict[str, Any]) -> Written:
+        """Write a dict of numpy arrays, or of torch tensors; there are no options.
+
+        Raises
+        ------
+        SerializationError
+            It is something else, or holds a type that the format does not have.
+        """
+        refuse_options(self.name, options)
+        if not isinstance(obj, dict) or not all(isinstance(name, str) for name in obj):
+            raise SerializationError(
+                f"safetensors takes a dict of arrays by name, not a {type(obj).__name__}"
+            )
+        kinds = {_kind(value) for value in obj.values()}
+        if len(kinds) > 1:
+            raise SerializationError("safetensors takes numpy arrays or torch tensors, not both at once")
+        if kinds == {"torch"}:
+            return _dump_torch(obj, file)
+        return _dump_numpy(obj, file)
+
+    def load(self, verified: Verified, limits: Limits, options: dict[str, Any]) -> dict[str, Any]:
+        """Make the dict; large arrays look into the verified memory, and can be written to.
+
+        The option ``as_`` is ``"numpy"`` or ``"torch"``; None means what was stored, and numpy for a file
+        without a signature.
+        """
+        options = dict(options)
+        wanted = options.pop("as_", None)
+        refuse_options(self.name, options)
+        if wanted not in (None, "numpy", "torch"):
+            raise OptionError('as_ is "numpy" or "torch"')
+        if wanted is None:
+            wanted = "torch" if _TENSOR in (verified.admitted or ()) else "numpy"
+        memory = verified.blob.own()
+        header = parse(memory, limit=limits.schema_bytes, tensors=limits.members)
+        make = _as_torch if wanted == "torch" else _as_numpy
+        return {tensor.name: make(memory, tensor) for tensor in header.tensors}
+
+    def globals_of(self, data: bytes, limits: Limits) -> tuple[str, ...]:
+        """Return nothing, for a file that is in order."""
+        parse(data, limit=limits.schema_bytes, tensors=limits.members)
+        return ()
+
+
+def _kind(value: Any) -> str:
+    for base in type(value).__mro__:
+        if (base.__module__, base.__qualname__) in (("torch", "Tensor"), ("numpy", "ndarray")):
+            return base.__module__
+    raise SerializationError(f"safetensors takes arrays and tensors, not a {type(value).__name__}")
+
+
+def _dump_numpy(arrays: dict[str, Any], file: IO[bytes]) -> Written:
+    import numpy
+    import safetensors.numpy
+
+    for name, array in arrays.items():
+        if type(array) is not numpy.ndarray:
+            raise SerializationError(
+                f"{name} is a {type(array).__name__}, of which only the array would stay"
+            )
+    # numpy.ascontiguousarray would make an array without dimensions one of one dimension.
+    contiguous = {name: numpy.asarray(array, order="C") for name, array in arrays.items()}
+    data = safetensors.numpy.save(contiguous)
+    # Bytes in the other order, for one, are a type that the format does not have.
+    written = {
+        tensor.name: _as_numpy(memoryview(data), tensor)
+        for tensor in parse(data, limit=len(data), tensors=len(arrays)).tensors
+    }
+    found = difference(arrays, {name: written.get(name) for name in arrays})
+    if found is not None:
+        raise SerializationError(f"safetensors would not keep it exactly: it differs at {found}")
+    file.write(data)
+    return Written()
+
+
+def _dump_torch(tensors: dict[str, Any], file: IO[bytes]) -> Written:
+    import safetensors.torch
+
+    # What shares its memory with another tensor is refused there, since it would not share it afterwards.
+    contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    file.write(safetensors.torch.save(contiguous, {"format": "pt"}))
+    return Written((_TENSOR,))
+
+
+def _as_numpy(memory: memoryview, tensor: Tensor) -> Any:
+    import numpy
+
+    if tensor.dtype in _NUMPY:
+        dtype = numpy.dtype(_NUMPY[tensor.dtype])
+    elif tensor.dtype in _ML_DTYPES:
+        dtype = numpy.dtype(getattr(_ml_dtypes(tensor), _ML_DTYPES[tensor.dtype]))
+    else:
+        raise _no_such_type(tensor)
+    array = numpy.frombuffer(memory[tensor.start : tensor.stop], dtype=dtype).reshape(tensor.shape)
+    if tensor.dtype == "BOOL" and array.size and array.view(numpy.uint8).max() > 1:
+        raise MalformedError(f"the tensor {tensor.name!r} holds truth values that are neither 0 nor 1")
+    if memory.readonly or not array.flags.aligned:
+        array = array.copy()
+    return array
+
+
+def _as_torch(memory: memoryview, tensor: Tensor) -> Any:
+    import torch
+
+    dtype = getattr(torch, _TORCH.get(tensor.dtype, ""), None)
+    if dtype is None:
+        raise _no_such_type(tensor)
+    if tensor.start == tensor.stop:
+        return torch.empty(tensor.shape, dtype=dtype)
+    piece = memory[tensor.start : tensor.stop]
+    if memory.readonly or tensor.start % dtype.itemsize:
+        piece = memoryview(bytearray(piece))
+    made = torch.frombuffer(piece, dtype=dtype).reshape(tensor.shape)
+    if tensor.dtype == "BOOL" and made.view(torch.uint8).max() > 1:
+        raise MalformedError(f"the tensor {tensor.name!r} holds truth values that are neither 0 nor 1")
+    return made
+
+
+def _ml_dtypes(tensor: Tensor) -> Any:
+    try:
+        import ml_dtypes
+    except ModuleNotFoundError:
+        raise DeserializationError(
+            f"the tensor {tensor.name!r} is of the type {tensor.dtype}, which numpy does not have",
+            hint='Install ml_dtypes, or load it with as_="torch".',
+        ) from None
+    return ml_dtypes
+
+
+def _no_such_type(tensor: Tensor) -> DeserializationError:
+    return DeserializationError(
+        f"the tensor {tensor.name!r} is of the type {tensor.dtype}, for which there is no array here"
+    )
+
+
+FORMAT = SafetensorsFormat()
