@@ -121,6 +121,8 @@ if TYPE_CHECKING:
     from safeload.errors import (
         VerificationError as VerificationError,
     )
+    from safeload.folders import VerifiedFolder as VerifiedFolder
+    from safeload.folders import open_verified as open_verified
     from safeload.guarding import Guard as Guard
     from safeload.guarding import guard as guard
     from safeload.inspection import Inspection as Inspection
@@ -163,15 +165,18 @@ if TYPE_CHECKING:
     from safeload.sharing import SharedArtifact as SharedArtifact
     from safeload.sharing import share as share
     from safeload.statement import Environment as Environment
+    from safeload.statement import Source as Source
     from safeload.statement import Statement as Statement
     from safeload.store import Check as Check
     from safeload.store import Store as Store
     from safeload.store import dump_obj as dump_obj
     from safeload.store import load_obj as load_obj
+    from safeload.subjects import File as File
 
 
 _HOMES = {
     "safeload.artifacts": ("dump", "dumps", "load", "loads", "sign", "verify"),
+    "safeload.folders": ("VerifiedFolder", "open_verified"),
     "safeload.guarding": ("Guard", "guard"),
     "safeload.inspection": ("Inspection", "inspect"),
     "safeload.keys": (
@@ -191,7 +196,8 @@ _HOMES = {
     "safeload.policy": ("Policy",),
     "safeload.store": ("Check", "Store", "dump_obj", "load_obj"),
     "safeload.sharing": ("SharedArtifact", "share"),
-    "safeload.statement": ("Environment", "Statement"),
+    "safeload.statement": ("Environment", "Source", "Statement"),
+    "safeload.subjects": ("File",),
     "safeload.errors": (
         "DeserializationError",
         "DigestMismatch",

@@ -15,12 +15,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import IO, Any, Literal, get_args
 
-from safeload import environment, formats, magic, signing, statement, verification
+from safeload import environment, folders, formats, magic, signing, statement, verification
 from safeload.digests import digest_of
-from safeload.errors import (
-    LimitExceeded,
-    MalformedError,
-)
+from safeload.errors import LimitExceeded, MalformedError
+from safeload.folders import Progress
 from safeload.keys import sources
 from safeload.keys.base import SigningKey
 from safeload.keys.sources import KeyringSource
@@ -242,6 +240,12 @@ def load(
     rules = resolve_policy(policy)
     if mmap_mode is not None:
         options["mmap_mode"] = check_mode(mmap_mode)
+    if os.path.isdir(path):
+        raise MalformedError(
+            "it is a folder, which other libraries load by its path",
+            where=os.fspath(path),
+            hint="safeload.open_verified gives a verified copy whose path they can be given.",
+        )
     verified = verified_artifact(
         os.fspath(path),
         name,
@@ -288,12 +292,21 @@ def verify(
     name: str | None = None,
     keyring: KeyringSource | None = None,
     policy: PolicySource | None = None,
+    progress: Progress | None = None,
 ) -> Statement:
-    """Verify an artifact and return what was signed, without making the object.
+    """Verify an artifact or a model folder and return what was signed, without making the object.
 
-    Parameters and errors are those of :func:`load`; a file without a sidecar is always refused.
+    Other parameters, and errors, are those of :func:`load`; a file without a sidecar is always refused.
+
+    Parameters
+    ----------
+    progress
+        For a folder: is called with the number of bytes of each file that is done.
     """
-    verified = verified_artifact(os.fspath(path), name, None, keyring, resolve_policy(policy))
+    location, rules = os.fspath(path), resolve_policy(policy)
+    if os.path.isdir(location):
+        return folders.verified(folders.location_of(location), name, keyring, rules, progress)[0]
+    verified = verified_artifact(location, name, None, keyring, rules)
     assert verified.statement is not None  # noqa: S101  without an allowlist nothing unsigned passes
     return verified.statement
 
@@ -309,22 +322,25 @@ def sign(
     signer: SigningKey | None = None,
     keyring: KeyringSource | None = None,
     policy: PolicySource | None = None,
+    progress: Progress | None = None,
 ) -> Statement:
-    """Write the sidecar of an existing file. The file is read and never deserialized.
+    """Write the sidecar of an existing file or model folder, which is read and never deserialized.
 
-    Signing says that you vouch for the file. Make sure of where it comes from first.
+    Signing says that you vouch for it. Make sure of where it comes from first.
 
     Parameters
     ----------
     path
-        The artifact.
+        The artifact, or a folder, of which every file is signed (SavedModel, Hugging Face, mlflow).
     format
         How it is to be read; None tells it by its first bytes (a plain pickle is called joblib, which reads
-        it too).
+        it too). Files that an ONNX model keeps its weights in are signed along.
     overwrite
         Replace a sidecar that is there.
     name, metadata, expires, signer, keyring, policy
         As for :func:`dump`.
+    progress
+        For a folder: is called with the number of bytes of each file that is done.
 
     Raises
     ------
@@ -337,6 +353,18 @@ def sign(
     """
     location = os.fspath(path)
     rules = resolve_policy(policy)
+    if os.path.isdir(location) and format in (None, statement.FOLDER):
+        return folders.sign(
+            location,
+            name=name,
+            metadata=metadata,
+            expires=expires,
+            overwrite=overwrite,
+            signer=signer,
+            keyring=keyring,
+            policy=rules,
+            progress=progress,
+        )
     file = name_of(location)
     name = statement.check_name(file if name is None else name)
     key, ring = sources.resolve_signer(name, signer, keyring)

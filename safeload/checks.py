@@ -5,7 +5,7 @@ In which order they are applied, and why, stands in ``verification.py``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from safeload import sidecar
@@ -128,21 +128,39 @@ def compare_bytes(signed: Statement, blob: Blob) -> None:
         )
 
 
+def compare_listing(wanted: Mapping[str, int], present: Mapping[str, int], *, where: str | None) -> None:
+    """Rule 7 for the files of a folder, by their names and largest sizes, before any of them is read."""
+    _refuse(
+        dict.fromkeys(wanted.keys() - present.keys(), "is missing")
+        | dict.fromkeys(present.keys() - wanted.keys(), "was not signed")
+        | {
+            path: "is larger than what was signed"
+            for path in wanted.keys() & present.keys()
+            if present[path] > wanted[path]
+        },
+        where,
+    )
+
+
 def compare_files(signed: Statement, found: Iterable[File]) -> None:
     """Rule 7 for the files of an artifact or of a folder: they are those that were signed."""
     wanted = {file.path: file for file in signed.files}
     present = {file.path: file for file in found}
-    wrong = [f"{path} is missing" for path in sorted(wanted.keys() - present.keys())]
-    wrong += [f"{path} was not signed" for path in sorted(present.keys() - wanted.keys())]
-    wrong += [
-        f"{path} is not what was signed"
-        for path in sorted(wanted.keys() & present.keys())
-        if wanted[path] != present[path]
-    ]
+    compare_listing(
+        {path: file.size for path, file in wanted.items()},
+        {path: file.size for path, file in present.items()},
+        where=None,
+    )
+    _refuse({path: "is not what was signed" for path in wanted if wanted[path] != present[path]}, None)
+
+
+def _refuse(wrong: dict[str, str], where: str | None) -> None:
     if wrong:
+        shown = ", ".join(f"{path} {what}" for path, what in sorted(wrong.items())[:_SHOWN_FILES])
         more = f", and {len(wrong) - _SHOWN_FILES} more" if len(wrong) > _SHOWN_FILES else ""
         raise DigestMismatch(
-            f"{', '.join(wrong[:_SHOWN_FILES])}{more}",
+            f"{shown}{more}",
+            where=where,
             hint="It was altered after signing. Do not load it; get it again from its source.",
         )
 

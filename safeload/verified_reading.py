@@ -55,7 +55,7 @@ def verified_artifact(
     spent = 0
     for attempt in range(_ATTEMPTS):
         blob: Blob | None = None
-        signature = _read_sidecar(location, rules.limits)
+        signature = read_sidecar(location, rules.limits)
         if signature is not None and ring is None:
             ring = sources.resolve(keyring)
         try:
@@ -141,7 +141,8 @@ def read_as_signed(read_up_to: Callable[[int], Blob], size: int, limits: Limits,
         ) from None
 
 
-def _read_sidecar(location: str, limits: Limits) -> Blob | None:
+def read_sidecar(location: str, limits: Limits) -> Blob | None:
+    """Return the sidecar of an artifact or folder, None if there is none; a broken link is one."""
     path = location + sidecar.SUFFIX
     try:
         # Two envelopes while the artifact is being replaced, each within the limit.

@@ -22,6 +22,7 @@ LAYERS = (
     ("inspection", "sharing", "guarding"),
     ("contents",),
     ("artifacts",),
+    ("folders",),
     ("signed_writing",),
     ("signing", "scanning", "verified_reading"),
     ("formats",),

@@ -132,12 +132,16 @@ def a_chain_of_many_links(path: Path) -> None:
 def test_what_is_no_regular_file_is_refused_at_once(
     put: Callable[[Path], None], part: str, folder: Path, keyring: Keyring
 ) -> None:
-    """Loading and verifying refuse it as malformed, and do not wait for it."""
+    """Loading and verifying refuse it, and do not wait for it; a folder was not signed as one."""
     target = file_of(folder, part)
     target.unlink()
     put(target)
-    for way in (safeload.load, safeload.verify):
-        with pytest.raises(MalformedError) as caught:
+    is_folder = put in (a_directory, a_link_to_the_folder) and target == folder / NAME
+    for way, refusal in (
+        (safeload.load, MalformedError),
+        (safeload.verify, SubjectMismatch if is_folder else MalformedError),
+    ):
+        with pytest.raises(refusal) as caught:
             way(folder / NAME, keyring=keyring)
         assert caught.value.where == str(target)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,19 +42,23 @@ class _Verifier:
         with contextlib.suppress(SafeloadError):
             self._keyring = sources.resolve(keyring)
 
-    def row(self, file: str) -> dict[str, Any]:
-        """Return what is said of a file."""
+    def row(self, file: str, progress: Callable[[int], object] | None = None) -> dict[str, Any]:
+        """Return what is said of a file or a model folder."""
+        from safeload import folders
         from safeload.verified_reading import verified_artifact
 
         try:
             if self._refusal is not None:
                 raise self._refusal
             assert self._rules is not None  # noqa: S101  or there is a refusal
-            found = verified_artifact(file, None, None, self._keyring, self._rules)
+            if os.path.isdir(file):
+                statement, keys = folders.verified(file, None, self._keyring, self._rules, progress)
+            else:
+                found = verified_artifact(file, None, None, self._keyring, self._rules)
+                assert found.statement is not None  # noqa: S101  nothing unsigned passes without a list
+                statement, keys = found.statement, found.keys
         except SafeloadError as error:
             return {"path": file, **refused(error)}
-        statement = found.statement
-        assert statement is not None  # noqa: S101  without an allowlist nothing unsigned passes
         return {
             "path": file,
             "status": "verified",
@@ -64,8 +69,15 @@ class _Verifier:
             "digest": str(statement.digest),
             "created": statement.created.isoformat(),
             "expires": statement.expires.isoformat() if statement.expires else None,
-            "keys": list(found.keys),
+            "keys": list(keys),
         }
+
+
+def folder_row(
+    folder: str, keyring: Path | None, policy: Path | None, progress: Callable[[int], object]
+) -> dict[str, Any]:
+    """Return what is said of a model folder, whose files are shared among threads."""
+    return _Verifier(keyring, policy).row(folder, progress)
 
 
 def rows(files: list[str], keyring: Path | None, policy: Path | None) -> Iterator[dict[str, Any]]:

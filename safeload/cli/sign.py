@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from safeload import folders
 from safeload.cli.options import JsonOption, KeyringOption, PolicyOption, moment
 from safeload.cli.output import (
     REFUSED,
@@ -24,9 +25,9 @@ from safeload.errors import SafeloadError
 
 
 def sign(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files to sign.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files and model folders to sign.")],
     format: Annotated[
-        str | None, typer.Option("--format", help="joblib, pickle or skops; else by the first bytes.")
+        str | None, typer.Option("--format", help="joblib, onnx, …; else by the first bytes.")
     ] = None,
     expires: Annotated[
         str | None, typer.Option(metavar="TIME", help="When loaders refuse it (ISO 8601).")
@@ -37,7 +38,7 @@ def sign(
     policy: PolicyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Vouch for existing files: write a signature beside each. None is deserialized.
+    """Vouch for existing files and folders: write a signature beside each. None is deserialized.
 
     Make sure of where they come from first.
     """
@@ -58,6 +59,7 @@ def sign(
                     overwrite=overwrite,
                     keyring=keyring,
                     policy=policy,
+                    progress=done,
                 )
                 row |= {
                     "status": "signed",
@@ -72,7 +74,8 @@ def sign(
                 # An expiry or metadata that no statement can carry.
                 wrong_usage(str(error))
             rows.append(row)
-            done(_size(path))
+            if not os.path.isdir(path):
+                done(_size(path))
     refused = sum(row["status"] == "refused" for row in rows)
     if json:
         print_json({"files": rows, "signed": len(rows) - refused, "refused": refused})
@@ -114,6 +117,6 @@ def _metadata(text: str | None) -> dict[str, Any] | None:
 
 def _size(path: Path) -> int:
     try:
-        return os.stat(path).st_size
-    except (OSError, ValueError):
+        return folders.size_of(path) if os.path.isdir(path) else os.stat(path).st_size
+    except (OSError, ValueError, SafeloadError):
         return 0

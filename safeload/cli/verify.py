@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from safeload import magic
+from safeload import folders, magic
 from safeload.cli import batch
 from safeload.cli.options import JsonOption, KeyringOption, PolicyOption
 from safeload.cli.output import (
@@ -40,7 +40,7 @@ def verify(
     paths: Annotated[
         list[str],
         typer.Argument(
-            metavar="PATH...", help="Files; stores (s3://…); folders and stores with --recursive."
+            metavar="PATH...", help="Files; signed folders; stores (s3://…); other folders with --recursive."
         ),
     ],
     recursive: Annotated[
@@ -62,6 +62,9 @@ def verify(
         for size, row in zip(sizes[1:], verified, strict=True):
             rows.append(row)
             done(size)
+    sizes = [_size(folder) for folder in found.folders]
+    with progress(sizes, enabled=not json and bool(sizes)) as done:
+        rows += [batch.folder_row(folder, keyring, policy, done) for folder in found.folders]
     with counting("hashing", enabled=not json and bool(found.stores)) as done_one:
         for location in found.stores:
             for row in _store_rows(location, keyring, policy, state):
@@ -89,6 +92,7 @@ class _Targets:
     """What is to be checked, and what could not be looked at."""
 
     files: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
     stores: list[str] = field(default_factory=list)
     refused: list[SafeloadError] = field(default_factory=list)
     others: int = 0
@@ -100,10 +104,12 @@ def _targets(paths: list[str], recursive: bool) -> _Targets:
     for path in paths:
         if not os.path.isdir(path):
             (found.stores if "://" in path else found.files).append(path)
+        elif os.path.lexists(folders.location_of(path) + SUFFIX):
+            found.folders.append(folders.location_of(path))
         elif recursive:
             _search(path, found)
         else:
-            wrong_usage(f"{path} is a folder; use --recursive to check what is below it")
+            wrong_usage(f"{path} is a folder without a signature; --recursive checks what is below it")
     return found
 
 
@@ -114,15 +120,19 @@ def _search(path: str, found: _Targets) -> None:
     def unreadable(error: OSError) -> None:
         found.refused.append(wrapped(error, str(error.filename)))
 
-    for base, folders, names in os.walk(path, onerror=unreadable):
+    for base, below, names in os.walk(path, onerror=unreadable):
         if is_store(base):
             found.stores.append(base)
-            folders.clear()
+            below.clear()
             continue
-        for folder in folders:
+        signed = {folder for folder in below if folder + SUFFIX in names}
+        found.folders += sorted(os.path.join(base, folder) for folder in signed)
+        below[:] = [folder for folder in below if folder not in signed]
+        for folder in below:
             where = os.path.join(base, folder)
             if os.path.islink(where):
                 found.refused.append(MalformedError("a link to a folder is not followed", where=where))
+        names = [name for name in names if name not in {folder + SUFFIX for folder in signed}]
         artifacts = set(_artifacts_among(base, names))
         found.files += sorted(os.path.join(base, name) for name in artifacts)
         found.others += sum(
@@ -204,6 +214,6 @@ def _print(rows: list[dict[str, Any]], refusals: int, others: int) -> None:
 
 def _size(path: str) -> int:
     try:
-        return os.stat(path).st_size
-    except (OSError, ValueError):
+        return folders.size_of(path) if os.path.isdir(path) else os.stat(path).st_size
+    except (OSError, ValueError, SafeloadError):
         return 0

@@ -101,17 +101,27 @@ def put_sidecar(path: str, sidecar: bytes, version: FileVersion | None, *, overw
         Another writer replaced the artifact, whose sidecar must not be lost.
     """
     with locked(os.path.dirname(path)):
-        try:
-            present = file_version(os.stat(path))
-        except OSError as error:
-            raise wrapped(error, path) from error
-        if present != version:
+        if version_of(path) != version:
             raise StorageError(
                 "it changed while it was being signed", where=path, hint="Make sure of it and sign it again."
             )
         if not overwrite:
             refuse_present(path)
         write_bytes(path + SUFFIX, sidecar)
+
+
+def version_of(path: str) -> FileVersion:
+    """Return what changes whenever a file is written or replaced, or a name in a folder is.
+
+    Raises
+    ------
+    NotFound, StorageError
+        It is not there, or cannot be looked at.
+    """
+    try:
+        return file_version(os.stat(path))
+    except (OSError, ValueError) as error:
+        raise wrapped(error, path) from error
 
 
 def refuse_present(path: str) -> None:

@@ -1,0 +1,192 @@
+"""A folder's files: which there are, and their digests, read by several threads and from nowhere outside.
+
+The folder is the caller's word; what lies in it is not. Folders below it are entered as folders and never by
+a link. A link to a file counts as that file, if it does not lead out of the folder that it lies in
+(``beneath.py``). An empty folder is nothing. All of it needs the descriptors of folders, which Windows lacks.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+
+from safeload.digests import Digest, DigestAlgorithm, hasher, processors
+from safeload.errors import LimitExceeded, MalformedError, StorageError
+from safeload.storage.beneath import folder_id, open_below
+from safeload.storage.blob import FolderId, file_version
+from safeload.storage.private_folder import write_all
+from safeload.storage.reader import wrapped
+from safeload.subjects import File, check_path
+
+_PIECE_BYTES = 1 << 20
+# From here on one file is worth several threads, where there are fewer files than threads.
+_LARGE_BYTES = 64 << 20
+_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_DIRECTORY", 0)
+
+# Gives the descriptor of a new file for a path, which then receives a copy.
+Create = Callable[[str], AbstractContextManager[int]]
+Progress = Callable[[int], object]
+
+
+def listing(folder: str, *, files: int, depth: int) -> tuple[dict[str, int], FolderId]:
+    """Return the files below a folder, each with its size in bytes, and the folder's identity.
+
+    Parameters
+    ----------
+    files
+        The most files that there may be.
+    depth
+        The most folders within each other.
+
+    Raises
+    ------
+    NotFound, StorageError
+        The folder is not there or cannot be read, or the system has no descriptors of folders.
+    LimitExceeded
+        There are more files, or deeper folders.
+    InvalidName
+        A file has a name that cannot be signed.
+    """
+    if os.scandir not in os.supports_fd:
+        raise StorageError("folders cannot be read safely on this system", where=folder)
+    found: dict[str, int] = {}
+    try:
+        descriptor = os.open(folder, _FLAGS)
+    except (OSError, ValueError) as error:
+        raise wrapped(error, folder) from error
+    try:
+        identity = folder_id(os.fstat(descriptor))
+        _list(descriptor, "", found, files, depth, folder)
+    finally:
+        os.close(descriptor)
+    return found, identity
+
+
+def _list(folder: int, prefix: str, found: dict[str, int], files: int, depth: int, where: str) -> None:
+    if not depth:
+        raise LimitExceeded("its folders are nested deeper than is allowed", where=where)
+    try:
+        with os.scandir(folder) as entries:
+            present = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
+        for name, status in present:
+            if stat.S_ISDIR(status.st_mode):
+                below = os.open(name, _FLAGS | getattr(os, "O_NOFOLLOW", 0), dir_fd=folder)
+                try:
+                    _list(below, f"{prefix}{name}/", found, files, depth - 1, where)
+                finally:
+                    os.close(below)
+                continue
+            # What a link leads to is for whoever opens it to say; its size too.
+            size = os.stat(name, dir_fd=folder).st_size if stat.S_ISLNK(status.st_mode) else status.st_size
+            found[check_path(prefix + name)] = size
+            if len(found) > files:
+                raise LimitExceeded(f"it has more than the {files} files that are allowed", where=where)
+    except OSError as error:
+        raise wrapped(error, os.path.join(where, prefix)) from error
+
+
+def hash_files(
+    folder: str,
+    sizes: Mapping[str, int],
+    algorithm: DigestAlgorithm,
+    *,
+    copy_to: Create | None = None,
+    progress: Progress | None = None,
+) -> list[File]:
+    """Read files below a folder once, and return their digests.
+
+    Parameters
+    ----------
+    sizes
+        Their paths, each with the most bytes that it may have.
+    algorithm
+        Of the digests.
+    copy_to
+        Makes the file that receives a copy of the very bytes that are hashed.
+    progress
+        Is called, by one thread at a time, with the number of bytes of each file that is done.
+
+    Raises
+    ------
+    NotFound, MalformedError, StorageError
+        A file is not there, is none, is a link that leads out of its folder, or changed meanwhile.
+    LimitExceeded
+        It is larger.
+    """
+    # Single files do not come here, and pay nothing for it.
+    from concurrent.futures import ThreadPoolExecutor
+
+    workers = min(processors(), max(1, len(sizes)))
+    threads = len(sizes) < processors()
+    buffers = [bytearray(_PIECE_BYTES) for _ in range(workers)]
+
+    def one(path: str) -> File:
+        buffer = buffers.pop()
+        try:
+            target = nullcontext(-1) if copy_to is None else copy_to(path)
+            return _hash(folder, path, sizes[path], algorithm, target, buffer, threads=threads)
+        finally:
+            buffers.append(buffer)
+
+    # The largest first, so that no thread is left alone with one at the end.
+    order = sorted(sizes, key=lambda path: (-sizes[path], path))
+    found = []
+    with ThreadPoolExecutor(workers) as pool:
+        results = [pool.submit(one, path) for path in order]
+        try:
+            for result in results:
+                found.append(result.result())
+                if progress is not None:
+                    progress(found[-1].size)
+        except BaseException:
+            _cancel(results)
+            raise
+    return sorted(found)
+
+
+def _cancel(results: Iterable[object]) -> None:
+    for result in results:
+        result.cancel()  # type: ignore[attr-defined]
+
+
+def _hash(
+    folder: str,
+    path: str,
+    limit: int,
+    algorithm: DigestAlgorithm,
+    target: AbstractContextManager[int],
+    buffer: bytearray,
+    *,
+    threads: bool,
+) -> File:
+    where = os.path.join(folder, path)
+    try:
+        descriptor, status, _ = open_below(folder, path)
+    except (OSError, ValueError) as error:
+        raise wrapped(error, where) from error
+    try:
+        if status.st_size > limit:
+            raise LimitExceeded(f"the file has {status.st_size} bytes, {limit} are allowed", where=where)
+        state = hasher(algorithm, threads=threads and status.st_size >= _LARGE_BYTES)
+        view, size = memoryview(buffer), 0
+        with target as copy:
+            while count := os.readv(descriptor, [view]):
+                size += count
+                if size > status.st_size:
+                    raise _changed(where)
+                state.update(view[:count])
+                if copy >= 0:
+                    write_all(copy, view[:count], where)
+        if size != status.st_size or file_version(os.fstat(descriptor)) != file_version(status):
+            raise _changed(where)
+        return File(path, Digest(algorithm, state.hexdigest()), size)
+    except OSError as error:
+        raise wrapped(error, where) from error
+    finally:
+        os.close(descriptor)
+
+
+def _changed(where: str) -> MalformedError:
+    return MalformedError("the file changed while it was read", where=where, hint="Find out what writes it.")
