@@ -25,8 +25,11 @@ _MODULES = {
     "joblib": "safeload.formats.joblib_format",
     "pickle": "safeload.formats.pickle_format",
     "skops": "safeload.formats.skops_format",
+    "onnx": "safeload.formats.onnx_format",
     "safetensors": "safeload.formats.safetensors_format",
     "numpy": "safeload.formats.numpy_format",
+    "parquet": "safeload.formats.arrow_format:PARQUET",
+    "arrow": "safeload.formats.arrow_format:ARROW",
 }
 # Names that mean something else where a format's name may stand.
 _RESERVED = frozenset({"auto", "folder", "tensorflow"})

@@ -1,0 +1,211 @@
+"""parquet and arrow as files: what others make of them, limits, damage, and an advisory."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from support import attacks, forgery, processes
+
+import safeload
+from safeload import HmacKey, Limits, Policy
+from safeload.formats import arrow_sizes, versions
+
+pa = pytest.importorskip("pyarrow")
+pq = pytest.importorskip("pyarrow.parquet")
+
+FORMATS = ["parquet", "arrow"]
+
+
+def written(table: Any, format: str, compression: str | None = "zstd") -> bytes:
+    """Return the file that pyarrow makes of a table."""
+    sink = io.BytesIO()
+    if format == "parquet":
+        pq.write_table(table, sink, compression=compression or "none")
+        return sink.getvalue()
+    with pa.ipc.new_file(
+        sink, table.schema, options=pa.ipc.IpcWriteOptions(compression=compression)
+    ) as writer:
+        writer.write_table(table)
+    return sink.getvalue()
+
+
+def load(artifact: bytes, format: str, key: HmacKey, limits: Limits | None = None, **options: Any) -> Any:
+    """Load a file that a signer signed without looking at it."""
+    sidecar = forgery.sidecar_of(forgery.payload_of(artifact, "x", format=format), key)
+    policy = Policy(limits=limits or Limits())
+    return safeload.loads(artifact, sidecar, name="x", keyring=key, policy=policy, **options)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_file_by_pandas_is_signed_and_loaded(format: str, tmp_path: Path, key: HmacKey) -> None:
+    """As pandas itself would read it."""
+    path = tmp_path / f"x.{format}"
+    frame = pd.DataFrame({"a": [1.5, None]}, index=pd.date_range("2026", periods=2, name="t"))
+    frame.to_parquet(path) if format == "parquet" else path.write_bytes(
+        written(pa.Table.from_pandas(frame), format)
+    )
+    safeload.sign(path, format=format, signer=key)
+    loaded = safeload.load(path, keyring=key)
+    pd.testing.assert_frame_equal(frame, loaded, check_freq=False)
+
+
+def test_others_read_what_was_dumped(tmp_path: Path, key: HmacKey) -> None:
+    """pandas does, with columns, types and index."""
+    frame = pd.DataFrame({"a": pd.Categorical(["x", "y"])}, index=pd.Index([5, 7], name="i"))
+    safeload.dump(frame, tmp_path / "x.parquet", format="parquet", signer=key)
+    pd.testing.assert_frame_equal(frame, pd.read_parquet(tmp_path / "x.parquet"))
+
+
+def test_an_uncompressed_arrow_file_is_not_copied(key: HmacKey) -> None:
+    """Its columns lie in the memory that was verified."""
+    table = pa.table({"a": np.arange(1000.0)})
+    artifact = written(table, "arrow", None)
+    before = pa.total_allocated_bytes()
+    loaded = load(artifact, "arrow", key, as_="table")
+    assert pa.total_allocated_bytes() - before < 1000
+    start = np.frombuffer(artifact, np.uint8).__array_interface__["data"][0]
+    assert start <= loaded.column(0).chunk(0).buffers()[1].address < start + len(artifact)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("option", ["as_", "compression", "columns", "memory_map"])
+def test_an_option_that_there_is_not_is_the_programs_mistake(format: str, option: str, key: HmacKey) -> None:
+    """A TypeError, as for a call that does not fit; and so is a value that there is not."""
+    frame = pd.DataFrame({"a": [1]})
+    artifact, sidecar = safeload.dumps(frame, format=format, name="x", signer=key)
+    with pytest.raises(TypeError):
+        safeload.loads(artifact, sidecar, name="x", keyring=key, **{option: "no such"})
+    with pytest.raises(TypeError):
+        safeload.dumps(frame, format=format, name="x", signer=key, **{option: "no such"})
+
+
+ZEROS = pa.table({"a": np.zeros(4_000_000), "b": pa.array(["x" * 50] * 4_000_000).dictionary_encode()})
+
+
+@pytest.mark.parametrize("compression", [None, "lz4", "zstd"])
+def test_the_size_that_an_arrow_file_unfolds_to_is_told_without_unfolding_it(compression: str | None) -> None:
+    """To the byte of what its columns take, and some bytes of padding."""
+    artifact = pa.py_buffer(written(ZEROS, "arrow", compression))
+    before = pa.total_allocated_bytes()
+    rows, size = arrow_sizes._arrow_sizes(memoryview(artifact), Limits())
+    assert pa.total_allocated_bytes() - before < 10_000
+    assert rows == ZEROS.num_rows
+    assert ZEROS.nbytes <= size <= ZEROS.nbytes + 1000
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_file_that_unfolds_to_too_much_is_refused_before_it_is(format: str, key: HmacKey) -> None:
+    """By the cap, whether its columns are few bytes because of compression or of repetition."""
+    artifact = written(ZEROS, format)
+    assert len(artifact) < 100_000
+    before = pa.total_allocated_bytes()
+    with pytest.raises(safeload.LimitExceeded, match="unfolds to"):
+        load(artifact, format, key, Limits(decompressed_bytes=30_000_000))
+    assert pa.total_allocated_bytes() - before < 100_000
+
+
+def test_a_ratio_beyond_the_limit_is_refused(key: HmacKey) -> None:
+    """Above the floor; below it a small file may unfold as it likes."""
+    artifact = written(ZEROS, "arrow")
+    with pytest.raises(safeload.LimitExceeded, match="times its size"):
+        load(artifact, "arrow", key)
+    assert load(artifact, "arrow", key, Limits(ratio_floor_bytes=1 << 30), as_="table").num_rows == 4_000_000
+
+
+def test_a_parquet_files_ratio_is_that_of_its_row_groups(key: HmacKey) -> None:
+    """Texts that differ and compress well."""
+    texts = pa.table({"a": [f"{number:0>1000}" for number in range(2000)]})
+    artifact = written(texts, "parquet")
+    limits = Limits(decompression_ratio=10, ratio_floor_bytes=1000)
+    with pytest.raises(safeload.LimitExceeded, match="10 times its size"):
+        load(artifact, "parquet", key, limits)
+    assert len(load(artifact, "parquet", key)) == 2000
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_too_many_columns_are_refused(format: str, key: HmacKey) -> None:
+    """Nested ones count too."""
+    artifact = written(pa.table({f"c{number}": [{"x": 1, "y": 2}] for number in range(10)}), format)
+    with pytest.raises(safeload.LimitExceeded, match="columns"):
+        load(artifact, format, key, Limits(members=15))
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_damaged_file_raises_only_what_safeload_raises(format: str, key: HmacKey) -> None:
+    """Cut anywhere or with any bit flipped, and signed so by mistake."""
+    artifact = written(pa.Table.from_pandas(pd.DataFrame({"a": [1.5, 2], "b": ["x", "y"]})), format)
+    refused = 0
+    step = max(1, len(artifact) // 150)
+    damaged = [artifact[:end] for end in range(0, len(artifact), step)]
+    for place in range(0, len(artifact), step):
+        damaged.append(artifact[:place] + bytes([artifact[place] ^ 0x40]) + artifact[place + 1 :])
+    for data in damaged:
+        try:
+            load(data, format, key)
+        except safeload.SafeloadError:
+            refused += 1
+    assert refused > len(damaged) // 2
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_nothing_else_is_signed_as_one(format: str, tmp_path: Path, key: HmacKey) -> None:
+    """Neither a text, nor a file of the other format."""
+    other = "arrow" if format == "parquet" else "parquet"
+    for data in (b"", b"PAR1", b"ARROW1\0\0", b"a,b\n1,2\n" * 9, written(pa.table({"a": [1]}), other)):
+        path = tmp_path / "x"
+        path.write_bytes(data)
+        with pytest.raises(safeload.MalformedError):
+            safeload.sign(path, format=format, signer=key)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_an_extension_type_that_is_a_pickle_is_not_unpickled(
+    format: str, tmp_path: Path, key: HmacKey
+) -> None:
+    """CVE-2023-47248: pyarrow before 14.0.1 did, on reading the schema."""
+    marker = tmp_path / "marker"
+    payload = attacks.marker_pickle(marker)
+    metadata = {"ARROW:extension:name": "arrow.py_extension_type", "ARROW:extension:metadata": payload}
+    schema = pa.schema([pa.field("a", pa.int64(), metadata=metadata)])
+    artifact = written(pa.table([[1, 2]], schema=schema), format)
+    assert payload in artifact or format == "parquet"  # where it stands in base64
+    path = tmp_path / "x"
+    path.write_bytes(artifact)
+    sidecar = forgery.sidecar_of(forgery.payload_of(artifact, "x", format=format), key)
+    path.with_name("x.sig").write_bytes(sidecar)
+    assert processes.run("loading", "load", path, key=key) == "loaded"
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("package", "version", "accepted"),
+    [
+        ("pyarrow", "14.0.0", False),
+        ("pyarrow", "14.0.1", True),
+        ("pyarrow", "26.0.1", True),
+        ("torch", "2.5.1+cu121", False),
+        ("torch", "2.6.0+cpu", True),
+        ("torch", "2.13.0", True),
+        ("keras", "2.15.0", False),
+        ("keras", "3.12.3", False),
+        ("keras", "3.12.4", True),
+        ("keras", "3.13.2", False),
+        ("keras", "3.15.0", False),
+        ("keras", "3.15.1", True),
+    ],
+)
+def test_a_library_with_a_known_hole_is_not_used(
+    package: str, version: str, accepted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the extra says: it may have been installed without it."""
+    monkeypatch.setattr("importlib.metadata.version", lambda _: version)
+    if accepted:
+        versions.require_safe(package)
+        return
+    with pytest.raises(safeload.FormatNotAllowed, match=f"{package} {version[:4]}"):
+        versions.require_safe(package)
