@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from safeload.artifacts import (
         verify as verify,
     )
+    from safeload.conversion import convert as convert
     from safeload.errors import (
         AlreadyExists as AlreadyExists,
     )
@@ -176,6 +177,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "safeload.artifacts": ("dump", "dumps", "load", "loads", "sign", "verify"),
+    "safeload.conversion": ("convert",),
     "safeload.folders": ("VerifiedFolder", "open_verified"),
     "safeload.guarding": ("Guard", "guard"),
     "safeload.inspection": ("Inspection", "inspect"),

@@ -13,7 +13,7 @@ import io
 import os
 from collections.abc import Iterable
 from datetime import datetime
-from typing import IO, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 from safeload import environment, folders, formats, magic, signing, statement, verification
 from safeload.digests import digest_of
@@ -24,16 +24,15 @@ from safeload.keys.base import SigningKey
 from safeload.keys.sources import KeyringSource
 from safeload.policy import Policy, allowlist
 from safeload.policy import resolve as resolve_policy
-from safeload.signed_writing import former, refuse_own_folder, sidecar_of
+from safeload.signed_writing import Given, put, sidecar_of
 from safeload.statement import Source, Statement
 from safeload.storage.blob import Blob
 from safeload.storage.reader import read, read_below
-from safeload.storage.replacement import put_sidecar, refuse_present, replace
+from safeload.storage.replacement import put_sidecar, refuse_present
 from safeload.storage.sealed import AVAILABLE as SEALING
-from safeload.storage.writer import stage
 from safeload.subjects import File
 from safeload.verification import Expectation, Verified
-from safeload.verified_reading import name_of, verified_artifact
+from safeload.verified_reading import verified_artifact
 
 PathLike = str | os.PathLike[str]
 PolicySource = Policy | PathLike
@@ -111,43 +110,17 @@ def dump(
     >>> import safeload
     >>> safeload.dump(model, "churn.joblib", compress=3)  # doctest: +SKIP
     """
-    location = os.fspath(path)
-    rules = resolve_policy(policy)
-    prepared = formats.prepare(format, obj, options, where=location)
-    file = name_of(location)
-    name = statement.check_name(file if name is None else name)
-    key, ring = sources.resolve_signer(name, signer, keyring)
-    refuse_own_folder(os.path.dirname(location), ring, rules)
-    written = formats.Written()
-
-    def produce(file: IO[bytes]) -> None:
-        nonlocal written
-        written = prepared.write(file)
-
-    staged = stage(location, produce, algorithm=rules.digest_algorithm)
-    try:
-        signed = signing.describe(
-            name=name,
-            digest=staged.digest,
-            size=staged.size,
-            format=prepared.format,
-            referred=written.globals,
-            metadata=metadata,
-            expires=expires,
-            source=source,
-            remarks=written.remarks,
-        )
-        replace(
-            location,
-            staged,
-            sidecar_of(signed, key, rules.limits),
-            former=former(rules.limits),
-            limit=2 * rules.limits.sidecar_bytes,
-        )
-    except BaseException:
-        staged.discard()
-        raise
-    return signed
+    location, rules = os.fspath(path), resolve_policy(policy)
+    given = Given(
+        name=name,
+        metadata=metadata,
+        expires=expires,
+        signer=signer,
+        keyring=keyring,
+        rules=rules,
+        source=source,
+    )
+    return put(formats.prepare(format, obj, options, where=location), location, given)
 
 
 def dumps(
@@ -353,22 +326,10 @@ def sign(
     """
     location = os.fspath(path)
     rules = resolve_policy(policy)
+    given = Given(name=name, metadata=metadata, expires=expires, signer=signer, keyring=keyring, rules=rules)
     if os.path.isdir(location) and format in (None, statement.FOLDER):
-        return folders.sign(
-            location,
-            name=name,
-            metadata=metadata,
-            expires=expires,
-            overwrite=overwrite,
-            signer=signer,
-            keyring=keyring,
-            policy=rules,
-            progress=progress,
-        )
-    file = name_of(location)
-    name = statement.check_name(file if name is None else name)
-    key, ring = sources.resolve_signer(name, signer, keyring)
-    refuse_own_folder(os.path.dirname(location), ring, rules)
+        return folders.sign(location, given, overwrite=overwrite, progress=progress)
+    name, key, _ = given.resolved(location)
     if not overwrite:
         refuse_present(location)
     blob = read(location, limit=rules.limits.artifact_bytes, algorithm=rules.digest_algorithm)

@@ -9,24 +9,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import datetime
-from typing import Any, Self
+from typing import Self
 
-from safeload import checks, signing, statement, verification
-from safeload.errors import FormatNotAllowed, LimitExceeded, SignatureMissing
+from safeload import checks, signing, verification
+from safeload.errors import AlreadyExists, FormatNotAllowed, LimitExceeded, SignatureMissing
 from safeload.expectation import Expectation
 from safeload.keys import sources
-from safeload.keys.base import KeyId, SigningKey
+from safeload.keys.base import KeyId
 from safeload.keys.sources import KeyringSource
 from safeload.limits import Limits
 from safeload.policy import Policy, resolve
-from safeload.signed_writing import refuse_own_folder, sidecar_of
-from safeload.statement import FOLDER, Source, Statement
+from safeload.sidecar import SUFFIX
+from safeload.signed_writing import Given, refuse_own_folder, sidecar_of
+from safeload.statement import FOLDER, Statement
 from safeload.storage.blob import FolderId
 from safeload.storage.private_folder import PrivateFolder
 from safeload.storage.replacement import put_sidecar, refuse_present, version_of
+from safeload.storage.staged_folder import staged_copy
 from safeload.storage.tree import hash_files, listing
-from safeload.subjects import digest_of_files
+from safeload.storage.writer import write_bytes
+from safeload.subjects import File, digest_of_files
 from safeload.verified_reading import name_of, read_sidecar
 
 PathLike = str | os.PathLike[str]
@@ -142,54 +144,77 @@ def verified(
     return verification.admit_folder(found, authentic, identity, where=location)
 
 
-def sign(
-    path: PathLike,
-    *,
-    name: str | None = None,
-    metadata: dict[str, Any] | None = None,
-    expires: datetime | None = None,
-    overwrite: bool = False,
-    signer: SigningKey | None = None,
-    keyring: KeyringSource | None = None,
-    policy: Policy | PathLike | None = None,
-    progress: Progress | None = None,
-    source: Source | None = None,
-    remarks: tuple[str, ...] = (),
-) -> Statement:
-    """Write the sidecar of a folder; see :func:`safeload.sign`.
-
-    Parameters
-    ----------
-    progress
-        Is called with the number of bytes of each file that is done.
-    source, remarks
-        See :class:`safeload.Statement`.
-    """
-    location, rules = location_of(path), resolve(policy)
-    own_name = name_of(location)
-    name = statement.check_name(own_name if name is None else name)
-    key, ring = sources.resolve_signer(name, signer, keyring)
-    refuse_own_folder(os.path.dirname(location), ring, rules)
+def sign(path: PathLike, given: Given, *, overwrite: bool, progress: Progress | None = None) -> Statement:
+    """Write the sidecar of a folder; see :func:`safeload.sign`."""
+    location, rules = location_of(path), given.rules
+    name, key, ring = given.resolved(location)
     refuse_own_folder(location, ring, rules)
     if not overwrite:
         refuse_present(location)
     version = version_of(location)
     sizes, _ = _files(location, rules.limits)
     found = hash_files(location, sizes, rules.digest_algorithm, progress=progress)
-    signed = Statement(
+    signed = _described(name, found, given, ())
+    put_sidecar(location, sidecar_of(signed, key, rules.limits), version, overwrite=overwrite)
+    return signed
+
+
+def put(made: str, path: PathLike, given: Given, remarks: tuple[str, ...]) -> Statement:
+    """Put a folder in place that this process has made in private, signed as it was made.
+
+    Parameters
+    ----------
+    made
+        The folder, of which a copy is put in place.
+    path
+        Where nothing may be yet.
+    given
+        What it is signed with.
+    remarks
+        How it was made.
+
+    Raises
+    ------
+    AlreadyExists
+        There is something, a sidecar perhaps.
+    SafeloadError
+        As :func:`safeload.sign`.
+    """
+    location, rules = location_of(path), given.rules
+    name, key, _ = given.resolved(location)
+    refuse_taken(location)
+    sizes, _ = _files(made, rules.limits)
+    found = hash_files(made, sizes, rules.digest_algorithm)
+    signed = _described(name, found, given, remarks)
+    sidecar = sidecar_of(signed, key, rules.limits)
+    with staged_copy(made, list(sizes), location) as commit:
+        # Until the folder appears there is, as before, nothing to load.
+        write_bytes(location + SUFFIX, sidecar)
+        commit()
+    return signed
+
+
+def refuse_taken(path: PathLike) -> None:
+    """Raise AlreadyExists if there is something where a folder is to be put."""
+    location = location_of(path)
+    if os.path.lexists(location):
+        raise AlreadyExists("there is something already", where=location, hint="Choose another place.")
+    refuse_present(location)
+
+
+def _described(name: str, found: list[File], given: Given, remarks: tuple[str, ...]) -> Statement:
+    return Statement(
         name=name,
         digest=digest_of_files(found),
         size=sum(file.size for file in found),
         format=FOLDER,
         created=signing.now(),
-        expires=signing.expiry(expires),
-        metadata=metadata or {},
+        expires=signing.expiry(given.expires),
+        metadata=given.metadata or {},
         files=tuple(found),
-        source=source,
+        source=given.source,
         remarks=remarks,
     )
-    put_sidecar(location, sidecar_of(signed, key, rules.limits), version, overwrite=overwrite)
-    return signed
 
 
 def size_of(path: PathLike) -> int:

@@ -1,19 +1,97 @@
-"""What dumping and signing have in common: sealing a statement, and the sidecar that was there before."""
+"""Writing an artifact with its sidecar, and what signing has in common with that."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
+from datetime import datetime
+from typing import IO, Any
 
-from safeload import checks, envelope, sidecar, signing, statement
+from safeload import checks, envelope, formats, sidecar, signing, statement
 from safeload.errors import LimitExceeded, StorageError
+from safeload.keys import sources
 from safeload.keys.base import SigningKey
 from safeload.keys.keyring import Keyring
+from safeload.keys.sources import KeyringSource
 from safeload.limits import Limits
 from safeload.policy import Policy
-from safeload.statement import Statement
+from safeload.statement import Source, Statement
 from safeload.storage.beneath import folder_id
 from safeload.storage.reader import read, wrapped
-from safeload.storage.replacement import Former
+from safeload.storage.replacement import Former, replace
+from safeload.storage.writer import stage
+from safeload.verified_reading import name_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What a new artifact is signed with; see :func:`safeload.dump`.
+
+    Parameters
+    ----------
+    name, metadata, expires, signer, keyring, source
+        As given by the caller.
+    rules
+        The policy.
+    """
+
+    name: str | None
+    metadata: dict[str, Any] | None
+    expires: datetime | None
+    signer: SigningKey | None
+    keyring: KeyringSource | None
+    rules: Policy
+    source: Source | None = None
+
+    def resolved(self, location: str) -> tuple[str, SigningKey, Keyring | None]:
+        """Return the name, the key and the keyring to sign what goes to `location` with.
+
+        Raises
+        ------
+        InvalidName, NoKeyError, KeyNotAllowed, KeyringError, NotFound, StorageError
+            There is none, or they lie where what they sign does.
+        """
+        file = name_of(location)
+        name = statement.check_name(file if self.name is None else self.name)
+        key, ring = sources.resolve_signer(name, self.signer, self.keyring)
+        refuse_own_folder(os.path.dirname(location), ring, self.rules)
+        return name, key, ring
+
+
+def put(prepared: formats.Prepared, location: str, given: Given) -> Statement:
+    """Write an artifact and its sidecar; errors are those of :func:`safeload.dump`."""
+    rules = given.rules
+    name, key, _ = given.resolved(location)
+    written = formats.Written()
+
+    def produce(file: IO[bytes]) -> None:
+        nonlocal written
+        written = prepared.write(file)
+
+    staged = stage(location, produce, algorithm=rules.digest_algorithm)
+    try:
+        signed = signing.describe(
+            name=name,
+            digest=staged.digest,
+            size=staged.size,
+            format=prepared.format,
+            referred=written.globals,
+            metadata=given.metadata,
+            expires=given.expires,
+            source=given.source,
+            remarks=written.remarks,
+        )
+        replace(
+            location,
+            staged,
+            sidecar_of(signed, key, rules.limits),
+            former=former(rules.limits),
+            limit=2 * rules.limits.sidecar_bytes,
+        )
+    except BaseException:
+        staged.discard()
+        raise
+    return signed
 
 
 def sidecar_of(signed: Statement, key: SigningKey, limits: Limits) -> bytes:

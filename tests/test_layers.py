@@ -19,7 +19,7 @@ PACKAGE = Path(safeload.__file__).parent
 LAYERS = (
     ("__main__", "cli", "integrations"),
     ("store",),
-    ("inspection", "sharing", "guarding"),
+    ("inspection", "sharing", "guarding", "conversion"),
     ("contents",),
     ("artifacts",),
     ("folders",),

@@ -6,6 +6,7 @@ import typer
 
 from safeload._version import __version__
 from safeload.cli.adopt import adopt
+from safeload.cli.convert import convert
 from safeload.cli.demo import demo
 from safeload.cli.guard import guard
 from safeload.cli.inspect import inspect
@@ -37,7 +38,7 @@ def _options(
         raise typer.Exit
 
 
-for command in (keygen, sign, verify, inspect, ls, adopt, rotate, rm, demo):
+for command in (keygen, sign, verify, inspect, convert, ls, adopt, rotate, rm, demo):
     app.command()(command)
 # What follows the script's name belongs to the script.
 app.command(context_settings={"allow_interspersed_args": False})(guard)
