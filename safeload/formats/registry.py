@@ -30,6 +30,8 @@ _MODULES = {
     "numpy": "safeload.formats.numpy_format",
     "parquet": "safeload.formats.arrow_format:PARQUET",
     "arrow": "safeload.formats.arrow_format:ARROW",
+    "torch": "safeload.formats.torch_format",
+    "keras": "safeload.formats.keras_format",
 }
 # Names that mean something else where a format's name may stand.
 _RESERVED = frozenset({"auto", "folder", "tensorflow"})
