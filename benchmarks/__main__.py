@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import large, memory, report, small, stores
+from benchmarks import large, memory, model_folders, report, small, stores, tensors
 from benchmarks.measure import Row
 
 ROWS: tuple[Callable[[Path], Iterator[Row]], ...] = (
@@ -17,6 +17,8 @@ ROWS: tuple[Callable[[Path], Iterator[Row]], ...] = (
     small.loading_with_an_allowlist,
     small.dumping_a_small_object,
     large.dumping_arrays,
+    tensors.loading_safetensors,
+    model_folders.signing_and_verifying_a_folder,
     memory.peak_of_a_load,
     memory.memory_of_a_map,
     memory.memory_of_workers,

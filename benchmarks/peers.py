@@ -37,20 +37,7 @@ def model_signing_load(obj: Any, folder: Path, algorithm: str) -> Callable[[], o
     """
     from model_signing import hashing, signing, verifying
 
-    key = ec.generate_private_key(ec.SECP256R1())
-    private, public = folder / "key.pem", folder / "public.pem"
-    private.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    public.write_bytes(
-        key.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-    )
+    private, public = _elliptic_key(folder)
     path, signature = folder / f"peer-{algorithm}.joblib", folder / f"peer-{algorithm}.sig"
     joblib.dump(obj, path)
     hashed = hashing.Config().use_file_serialization(hashing_algorithm=algorithm)
@@ -65,3 +52,55 @@ def model_signing_load(obj: Any, folder: Path, algorithm: str) -> Callable[[], o
         return joblib.load(path)
 
     return load
+
+
+def model_signing_folder(
+    model: Path, folder: Path, algorithm: str
+) -> tuple[Callable[[], object], Callable[[], object]]:
+    """Return signing and verifying of a folder by model-signing with an ECDSA P-256 key.
+
+    Parameters
+    ----------
+    model
+        The folder.
+    folder
+        Where keys and the signature are put.
+    algorithm
+        ``"blake3"`` or ``"sha256"``.
+    """
+    from model_signing import hashing, signing, verifying
+
+    private, public = _elliptic_key(folder)
+    signature = folder / f"peer-folder-{algorithm}.sig"
+    hashed = hashing.Config().use_file_serialization(hashing_algorithm=algorithm)
+
+    def sign() -> None:
+        signing.Config().use_elliptic_key_signer(private_key=private).set_hashing_config(hashed).sign(
+            model, signature
+        )
+
+    def verify() -> None:
+        verifying.Config().use_elliptic_key_verifier(public_key=public).set_hashing_config(hashed).verify(
+            model, signature
+        )
+
+    return sign, verify
+
+
+def _elliptic_key(folder: Path) -> tuple[Path, Path]:
+    """Write an ECDSA P-256 key in two files, private and public."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    private, public = folder / "key.pem", folder / "public.pem"
+    private.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    public.write_bytes(
+        key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    )
+    return private, public

@@ -10,7 +10,16 @@ from benchmarks.measure import Row
 from safeload.digests import processors
 
 DOCS = Path(__file__).parent.parent / "docs"
-_PACKAGES = ("joblib", "numpy", "scikit-learn", "blake3", "skops", "modelstamp", "model-signing")
+_PACKAGES = (
+    "joblib",
+    "numpy",
+    "scikit-learn",
+    "blake3",
+    "skops",
+    "modelstamp",
+    "model-signing",
+    "safetensors",
+)
 _MARK = {True: "met", False: "missed", None: ""}
 
 
