@@ -12,11 +12,12 @@ from importlib import metadata
 from typing import Any
 
 from safeload.errors import DeserializationError, SerializationError, brief
-from safeload.formats import onnx_converters
 
 _SIGNATURE = "serving_default"
 # Beside the SavedModel onnx2tf writes models for other runtimes.
 _OTHERS = ".tflite"
+# What tf2onnx knows whole.
+_OPSET = 18
 
 
 def from_onnx(model: Any, folder: str) -> str:
@@ -102,18 +103,31 @@ def to_onnx(folder: str, target_opset: int | None = None) -> tuple[Any, str]:
     SerializationError, DeserializationError
         It cannot be converted.
     """
-    import tensorflow
+    import tf2onnx
 
-    signature, loaded = _signature(folder)
-    takes = signature.structured_input_signature[1]
-    specs = [tensorflow.TensorSpec(spec.shape, spec.dtype, name=name) for name, spec in sorted(takes.items())]
-
-    def function(given: Any, *, training: bool) -> Any:
-        assert loaded is not None  # noqa: S101
-        parts = _parts(given, len(specs))
-        return signature(**{spec.name: value for spec, value in zip(specs, parts, strict=True)})
-
-    model = onnx_converters.by_tf2onnx(function, specs, target_opset)
+    # A function around the signature would not do: constants of the SavedModel would become its inputs.
+    graph, takes, gives, tables, renamed = tf2onnx.tf_loader.from_saved_model(
+        folder,
+        None,
+        None,
+        signatures=[_SIGNATURE],
+        return_initialized_tables=True,
+        return_tensors_to_rename=True,
+    )
+    if tables:
+        raise SerializationError("the SavedModel looks up words in tables, which are not converted")
+    try:
+        model, _ = tf2onnx.convert.from_graph_def(
+            graph,
+            input_names=takes,
+            output_names=gives,
+            opset=target_opset or _OPSET,
+            tensors_to_rename=renamed,
+        )
+    except Exception as error:
+        raise SerializationError(
+            f"tf2onnx could not convert it ({type(error).__name__}: {brief(error)})"
+        ) from error
     return model, f"Converted by tf2onnx {metadata.version('tf2onnx')} from a SavedModel."
 
 
