@@ -1,0 +1,220 @@
+"""The format ``onnx``: models that ONNX's runtimes execute, with their weights inside or in signed files.
+
+The session is made from the verified bytes, and so are the weights in it: no file is opened on the way,
+neither beside the model nor in the current folder. See ``onnx_model.py`` for what is refused.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import IO, Any
+
+from safeload.errors import LimitExceeded, SerializationError, brief
+from safeload.formats import onnx_conversion, onnx_model
+from safeload.formats.base import OptionError, Written, refuse_options
+from safeload.limits import Limits
+from safeload.storage.blob import Blob
+from safeload.storage.reader import read
+from safeload.verification import Verified
+
+_CPU = ("CPUExecutionProvider",)
+_FORMS = ("session", "model", "bytes")
+_TOLERANCE = 1e-5
+# Protobuf has no larger messages.
+_MAX_BYTES = (1 << 31) - 1
+_SIGN_HINT = "Sign the file where it lies, with those that hold its data: safeload.sign(path)."
+
+
+class OnnxFormat:
+    """See the module."""
+
+    name = "onnx"
+    requires: tuple[str, ...] | None = None
+
+    def dump(self, obj: Any, file: IO[bytes], options: dict[str, Any]) -> Written:
+        """Write a model.
+
+        Parameters
+        ----------
+        obj
+            A ``ModelProto``, the bytes of one, or the path of an ``.onnx`` file, whose external data are
+            taken in; or what is converted: a fitted estimator, or a Keras model.
+        options
+            For what is converted: `sample`, `tolerance` (1e-5) and `target_opset`; see
+            :func:`safeload.formats.onnx_conversion.convert`.
+
+        Raises
+        ------
+        SerializationError
+            It is not a valid model, has external data elsewhere, or cannot be converted so that it predicts
+            the same.
+        """
+        import onnx
+
+        given = dict(options)
+        chosen = {name: given.pop(name, None) for name in ("sample", "tolerance", "target_opset")}
+        refuse_options(self.name, given)
+        remarks: tuple[str, ...] = ()
+        if isinstance(obj, onnx.ModelProto | bytes | bytearray | memoryview | str | os.PathLike):
+            _require_none(chosen)
+            data, remarks = _own(obj)
+        else:
+            converted = onnx_conversion.convert(
+                obj, chosen["sample"], _tolerance(chosen["tolerance"]), _opset(chosen["target_opset"])
+            )
+            data, remarks = _serialized(converted.model), (converted.remark,)
+        file.write(data)
+        return Written(remarks=remarks)
+
+    def load(self, verified: Verified, limits: Limits, options: dict[str, Any]) -> Any:
+        """Make a session, or what ``as_=`` asks for.
+
+        Parameters
+        ----------
+        options
+            `as_`: ``"session"``, the default, for an ``onnxruntime.InferenceSession``; ``"model"`` for a
+            ``ModelProto`` with all data in it; ``"bytes"``. `providers`: what the session runs on.
+
+        Raises
+        ------
+        MalformedError, FormatNotAllowed, LimitExceeded
+            See ``onnx_model.py``.
+        """
+        given = dict(options)
+        form, providers = given.pop("as_", "session"), given.pop("providers", _CPU)
+        refuse_options(self.name, given)
+        if form not in _FORMS:
+            raise OptionError(f"as_ is one of {', '.join(_FORMS)}")
+        if isinstance(providers, str):
+            raise OptionError('providers is a list of names, such as ["CPUExecutionProvider"]')
+        data = verified.blob.data
+        model = onnx_model.parse(data)
+        signed = verified.statement is not None
+        if not signed:
+            # What the runtime sees is written anew from what is checked, without anything that only it knows.
+            model.DiscardUnknownFields()
+            data = model.SerializeToString()
+        found = onnx_model.externals(model, limits)
+        if not signed:
+            onnx_model.require_standard(model, found, limits)
+        onnx_model.require_files(found, verified.files)
+        if form == "bytes":
+            return data
+        if form == "model":
+            _require_small(sum(one.size for one in found) + len(data), LimitExceeded)
+            onnx_model.take_in(found, verified.files)
+            return model
+        return _session(data, verified.files, list(providers), signed=signed)
+
+    def globals_of(self, data: bytes, limits: Limits) -> tuple[str, ...]:
+        """Return nothing: a model refers to no type of Python's. What would not be loaded is refused."""
+        self.files_of(data, limits)
+        return ()
+
+    def files_of(self, data: bytes, limits: Limits) -> tuple[str, ...]:
+        """Return the files in which external data lie."""
+        return onnx_model.locations(onnx_model.externals(onnx_model.parse(data), limits))
+
+
+def _session(data: bytes, files: Mapping[str, Blob], providers: list[Any], *, signed: bool) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    # Otherwise bytes that are a model to protobuf may be one of onnxruntime's own format to the runtime.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    if files:
+        # Without them the runtime would look for files of these names in the current folder.
+        views = [file.view for file in files.values()]
+        options.add_external_initializers_from_files_in_memory(
+            list(files), views, [len(view) for view in views]
+        )
+    # Folding constants computes, while the model is loaded, what it says, of any size.
+    skipped = [] if signed else ["ConstantFolding"]
+    return onnxruntime.InferenceSession(data, options, providers=providers, disabled_optimizers=skipped)
+
+
+def _own(obj: Any) -> tuple[bytes, tuple[str, ...]]:
+    """Return the bytes of what is ONNX already, and what was done to them."""
+    limits = Limits()
+    if isinstance(obj, str | os.PathLike):
+        return _from_path(os.fspath(obj), limits)
+    if isinstance(obj, bytes | bytearray | memoryview):
+        data = bytes(obj)
+        model = onnx_model.parse(data)
+    else:
+        model, data = obj, _serialized(obj)
+    if onnx_model.externals(model, limits):
+        raise SerializationError(
+            "some of its data lie in other files, and where these are cannot be told from here",
+            hint="Give the path of its .onnx file, or sign that file where it lies: safeload.sign(path).",
+        )
+    _check(model)
+    return data, ()
+
+
+def _from_path(path: str, limits: Limits) -> tuple[bytes, tuple[str, ...]]:
+    data = _read(path)
+    model = onnx_model.parse(data.data)
+    found = onnx_model.externals(model, limits)
+    if not found:
+        _check(model)
+        return data.data, ()
+    files: dict[str, Blob] = {}
+    for location in onnx_model.locations(found):
+        # The reader guards the last part of a path; a folder in between could be a link.
+        if "/" in location:
+            raise SerializationError("its external data lie in folders below its own", hint=_SIGN_HINT)
+        files[location] = _read(os.path.join(os.path.dirname(path), location))
+        _require_small(data.size + sum(one.size for one in files.values()), SerializationError)
+    onnx_model.require_files(found, files)
+    onnx_model.take_in(found, files)
+    _check(model)
+    return _serialized(model), ("Its external data were taken into the file.",)
+
+
+def _read(path: str) -> Blob:
+    try:
+        return read(path, limit=_MAX_BYTES)
+    except LimitExceeded as error:
+        raise SerializationError(error.problem, where=path, hint=_SIGN_HINT) from None
+
+
+def _require_small(size: int, error: type[LimitExceeded] | type[SerializationError]) -> None:
+    if size > _MAX_BYTES:
+        raise error("with all data in one file it would have over 2 GiB, which ONNX cannot", hint=_SIGN_HINT)
+
+
+def _serialized(model: Any) -> bytes:
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
+
+
+def _check(model: Any) -> None:
+    try:
+        onnx_model.check(model)
+    except Exception as error:
+        raise SerializationError(f"ONNX's checker refuses it ({brief(error)})") from error
+
+
+def _require_none(chosen: dict[str, Any]) -> None:
+    given = [name for name, value in chosen.items() if value is not None]
+    if given:
+        raise OptionError(f"{', '.join(given)}: this is an ONNX model already, and is not converted")
+
+
+def _tolerance(value: Any) -> float:
+    if value is None:
+        return _TOLERANCE
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise OptionError("tolerance is a number, 0 or more")
+    return float(value)
+
+
+def _opset(value: Any) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise OptionError("target_opset is a whole number")
+    return value
+
+
+FORMAT = OnnxFormat()
