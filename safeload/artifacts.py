@@ -195,7 +195,8 @@ def load(
         As for :func:`dump`.
     **options
         The format's own. ``copy=True`` for joblib: each large array in memory of its own; otherwise they
-        share the artifact's, which stays as long as one of them does.
+        share the artifact's, which stays as long as one of them does. ``as_`` and ``providers`` for onnx,
+        ``as_`` for safetensors, parquet and arrow, ``map_location`` for torch; see ``docs/formats.md``.
 
     Raises
     ------

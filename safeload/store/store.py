@@ -183,6 +183,7 @@ class Store:
         *,
         min_sequence: int | None = None,
         max_age: timedelta | None = None,
+        **options: Any,
     ) -> Any:
         """Verify a version and make the object.
 
@@ -196,6 +197,8 @@ class Store:
             For ``latest`` in a loader that keeps no memory (a container): the lowest sequence number, or the
             highest age of the pointer, that is accepted. With one of them given, a memory that cannot be kept
             is no error.
+        **options
+            The format's own; see :func:`safeload.load`.
 
         Raises
         ------
@@ -206,9 +209,11 @@ class Store:
         VerificationError, PolicyError, MalformedError, DeserializationError, StorageError
             See :func:`safeload.load`.
         """
+        if "mmap_mode" in options:
+            artifacts.check_mode(options["mmap_mode"])
         context = self._context()
         verified = reading.verified(context, Place(name), tag, Freshness(min_sequence, max_age))
-        return artifacts.make_object(verified, context.rules)
+        return artifacts.make_object(verified, context.rules, options)
 
     def verify(self, name: str | None = None, tag: str | None = None) -> tuple[Statement, ...]:
         """Verify artifacts, all of them, those of a name, or one, without making the objects.
