@@ -43,7 +43,8 @@ def tensorflow(session: nox.Session) -> None:
 def onnx2tf(session: nox.Session) -> None:
     """ONNX models as TensorFlow's, by a converter that pins older packages of both."""
     session.install(
-        "-e", ".", *TESTS, "onnx2tf==1.29.*", "tensorflow-cpu==2.19.*", "tf_keras==2.19.*", "numpy==1.26.*"
+        *("-e", ".[onnx2tf]", *TESTS, "onnx2tf==1.29.*", "tf2onnx==1.17.*", "onnxruntime"),
+        *("tensorflow-cpu==2.19.*", "tf_keras==2.19.*", "numpy==1.26.*"),
     )
     session.env["TF_CPP_MIN_LOG_LEVEL"] = "3"
     run(session, "test_onnx2tf.py")
