@@ -54,12 +54,12 @@ class PrivateFolder:
     def __init__(self, size: int, name: str) -> None:
         try:
             base = tempfile.mkdtemp(prefix="safeload-", dir=_place(size))
+            self._delete = weakref.finalize(self, _delete, base, os.getpid())
             # A name that is no file name here, such as one with a slash, is nobody's business inside.
             self.path = os.path.join(base, os.path.basename(name) or "folder")
             os.mkdir(self.path, 0o700)
         except (OSError, ValueError) as error:
             raise wrapped(error, name) from error
-        self._delete = weakref.finalize(self, _delete, base, os.getpid())
 
     @contextmanager
     def create(self, relative: str) -> Iterator[int]:
@@ -70,9 +70,10 @@ class PrivateFolder:
         relative
             A path that :func:`safeload.subjects.check_path` has admitted.
         """
-        path = os.path.join(self.path, *relative.split("/"))
+        *folders, name = relative.split("/")
+        path = os.path.join(self.path, *folders, name)
         try:
-            os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+            self._make(folders)
             # Nothing can be there already: nobody else writes here, and no path comes twice.
             descriptor = os.open(path, _CREATE, 0o400)
         except OSError as error:
@@ -81,6 +82,15 @@ class PrivateFolder:
             yield descriptor
         finally:
             os.close(descriptor)
+
+    def _make(self, folders: list[str]) -> None:
+        """Make folders within each other; os.makedirs would leave all but the last to the umask."""
+        path = self.path
+        for folder in folders:
+            path = os.path.join(path, folder)
+            # Another thread may have made it.
+            with suppress(FileExistsError):
+                os.mkdir(path, 0o700)
 
     def write(self, relative: str, data: bytes | memoryview) -> str:
         """Put a file in it and return its path."""

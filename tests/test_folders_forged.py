@@ -1,0 +1,216 @@
+"""Statements about folders and files as a signer with other software could write them, validly signed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.auditing import no_unpickler_runs
+from support.every_format import sidecar_of
+from support.forgery import fields_of, parsed
+from support.forgery import sidecar_of as forged_sidecar
+
+import safeload
+from safeload import DigestMismatch, HmacKey, MalformedError, SafeloadError, SubjectMismatch, statement
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="folders need the descriptors of POSIX")
+
+Change = Callable[[dict[str, Any]], object]
+
+
+@pytest.fixture
+def model(tmp_path: Path, key: HmacKey) -> Path:
+    """Return a signed folder with the files a, b and c."""
+    model = tmp_path / "model"
+    model.mkdir()
+    for name in "abc":
+        (model / name).write_bytes(name.encode() * 3)
+    safeload.sign(model, signer=key)
+    return model
+
+
+def changed(model: Path, key: HmacKey, change: Change) -> None:
+    """Change the statement and sign what came of it."""
+    payload = json.loads(parsed(sidecar_of(model).read_bytes()).payload)
+    change(payload)
+    data = json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode()
+    sidecar_of(model).write_bytes(forged_sidecar(data, key))
+
+
+def _each(field: str, value: Any) -> Change:
+    return lambda payload: [subject.update({field: value}) for subject in payload["subject"]]
+
+
+def _first(**fields: Any) -> Change:
+    return lambda payload: payload["subject"][0].update(fields)
+
+
+def _predicate(**fields: Any) -> Change:
+    return lambda payload: payload["predicate"].update(fields)
+
+
+def _twice(payload: dict[str, Any]) -> None:
+    payload["subject"].insert(0, payload["subject"][0])
+
+
+def _two_digests_for_one(payload: dict[str, Any]) -> None:
+    payload["subject"][0]["digest"]["sha256"] = "0" * 64
+
+
+def _an_algorithm_of_its_own(payload: dict[str, Any]) -> None:
+    payload["subject"][0]["digest"] = {"sha256": "0" * 64}
+
+
+def _one_without_a_size(payload: dict[str, Any]) -> None:
+    del payload["subject"][1]["annotations"]
+
+
+def _total_and_sizes_lie(payload: dict[str, Any]) -> None:
+    payload["subject"][0]["annotations"]["size"] -= 1
+    payload["subject"][1]["annotations"]["size"] += 1
+
+
+def _a_size_of_nearly_everything(payload: dict[str, Any]) -> None:
+    payload["subject"][0]["annotations"]["size"] = 2**63 - 1
+    payload["predicate"]["size"] = 2**63 - 1 + 6
+
+
+PATHS = (
+    "../a",
+    "/a",
+    "a/../b",
+    "./a",
+    "a//b",
+    "a/",
+    "",
+    "a\\b",
+    "c:a",
+    "a\x01",
+    "a" * 256,
+    "/".join("abc" * 400),
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        *((_first(name=path), MalformedError) for path in PATHS),
+        (_twice, MalformedError),
+        (lambda payload: payload["subject"].reverse(), MalformedError),
+        (lambda payload: payload["subject"].clear(), MalformedError),
+        (_one_without_a_size, MalformedError),
+        (_each("annotations", None), MalformedError),
+        (_first(annotations={}), MalformedError),
+        (_first(annotations={"size": -1}), MalformedError),
+        (_first(annotations={"size": 3.0}), MalformedError),
+        (_first(annotations={"size": "3"}), MalformedError),
+        (_first(annotations={"size": True}), MalformedError),
+        (_first(annotations={"size": 3, "mode": 7}), MalformedError),
+        (_first(annotations={"size": 2**64}), MalformedError),
+        (_first(digest={}), MalformedError),
+        (_first(digest={"md5": "0" * 32}), MalformedError),
+        (_first(digest={"blake3": "0" * 63}), MalformedError),
+        (_first(digest={"blake3": "A" * 64}), MalformedError),
+        (_first(mediaType="x"), MalformedError),
+        (_two_digests_for_one, MalformedError),
+        (_an_algorithm_of_its_own, MalformedError),
+        (_predicate(size=8), MalformedError),
+        (_predicate(files=[]), MalformedError),
+        (_predicate(source=None), MalformedError),
+        (_predicate(remarks=[]), MalformedError),
+        (_predicate(format="joblib"), MalformedError),
+        (_predicate(name="other"), SubjectMismatch),
+        (_predicate(tag="v1"), SubjectMismatch),
+        (_total_and_sizes_lie, DigestMismatch),
+        (_a_size_of_nearly_everything, DigestMismatch),
+        (_first(digest={"blake3": "0" * 64}), DigestMismatch),
+        (_first(name="Z"), DigestMismatch),
+        (lambda payload: payload["subject"].pop(), MalformedError),
+    ],
+)
+def test_a_forged_statement_about_a_folder_is_refused(
+    change: Change, error: type[SafeloadError], model: Path, key: HmacKey
+) -> None:
+    """Although its signature verifies; and nothing is read outside the folder for it."""
+    safeload.verify(model, keyring=key)
+    changed(model, key, change)
+    for way in (safeload.open_verified, safeload.verify):
+        with pytest.raises(error) as caught:
+            way(model, keyring=key)  # type: ignore[operator]
+        assert type(caught.value) is error
+
+
+def test_a_folder_statement_may_not_name_an_artifact_too(model: Path, key: HmacKey) -> None:
+    """A subject that stands for the folder itself, as an artifact has one, is a file without a size."""
+    own = {"name": "model", "digest": {"blake3": "0" * 64}}
+    changed(model, key, lambda payload: payload["subject"].insert(0, own))
+    with pytest.raises(MalformedError):
+        safeload.verify(model, keyring=key)
+
+
+@pytest.fixture
+def artifact(tmp_path: Path, key: HmacKey) -> Path:
+    """Return a signed file."""
+    safeload.dump([1], tmp_path / "x.joblib", signer=key)
+    return tmp_path / "x.joblib"
+
+
+def _further(**fields: Any) -> Change:
+    file = {"name": "f", "digest": {"blake3": "0" * 64}, "annotations": {"size": 1}, **fields}
+    return lambda payload: payload["subject"].append(file)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (_first(annotations={"size": 3}), MalformedError),
+        (_further(annotations=None), MalformedError),
+        (_further(name="../f"), MalformedError),
+        (_further(name="/etc/passwd"), MalformedError),
+        (_further(digest={"sha256": "0" * 64}), MalformedError),
+        (_further(digest={}), MalformedError),
+        (lambda payload: [_further(name=name)(payload) for name in "ba"], MalformedError),
+        (lambda payload: [_further(name=name)(payload) for name in "aa"], MalformedError),
+        (lambda payload: payload["subject"].clear(), MalformedError),
+        (_further(), DigestMismatch),
+        (_further(name="x.joblib"), DigestMismatch),
+        (_further(name="x.joblib.sig"), DigestMismatch),
+    ],
+)
+def test_a_forged_statement_about_the_files_of_an_artifact_is_refused(
+    change: Change, error: type[SafeloadError], artifact: Path, key: HmacKey
+) -> None:
+    """Before anything is unpickled."""
+    changed(artifact, key, change)
+    with no_unpickler_runs(), pytest.raises(error) as caught:
+        safeload.load(artifact, keyring=key)
+    assert type(caught.value) is error
+
+
+def test_two_statements_about_one_folder_do_not_mix(model: Path, key: HmacKey) -> None:
+    """A sidecar may hold two; a folder with files of both, each signed in one of them, is neither."""
+    one = sidecar_of(model).read_bytes()
+    (model / "a").write_bytes(b"new")
+    (model / "b").unlink()
+    safeload.sign(model, signer=key, overwrite=True)
+    two = sidecar_of(model).read_bytes()
+    for both in (one + two, two + one):
+        sidecar_of(model).write_bytes(both)
+        (model / "b").write_bytes(b"bbb")
+        with pytest.raises(DigestMismatch):
+            safeload.open_verified(model, keyring=key)
+        (model / "a").write_bytes(b"aaa")
+        assert safeload.verify(model, keyring=key).size == 9
+        (model / "a").write_bytes(b"new")
+        (model / "b").unlink()
+    assert fields_of(one) != fields_of(two)
+
+
+def test_what_is_encoded_comes_back(model: Path, key: HmacKey) -> None:
+    """The honest statement has one spelling."""
+    payload = parsed(sidecar_of(model).read_bytes()).payload
+    assert statement.encode(statement.parse(payload)) == payload
