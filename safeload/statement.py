@@ -29,7 +29,7 @@ import msgspec
 
 from safeload.digests import Digest
 from safeload.errors import InvalidName, MalformedError
-from safeload.subjects import File, digest_of_files, require_order
+from safeload.subjects import File, check_path, digest_of_files, require_order
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -188,13 +188,15 @@ def encode(statement: Statement) -> bytes:
     Raises
     ------
     InvalidName
-        See :func:`check_name`.
+        See :func:`check_name` and :func:`safeload.subjects.check_path`.
     TypeError, ValueError
         When the metadata are not JSON, or not JSON that can be read back as it is.
     """
     check_name(statement.name)
     if statement.tag is not None:
         check_name(statement.tag, what="tag")
+    for file in statement.files:
+        check_path(file.path)
     try:
         payload = _encoded(statement)
     except RecursionError:

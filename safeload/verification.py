@@ -287,7 +287,7 @@ def admit(blob: Blob, authentic: Authentic, files: Mapping[str, Blob] = _NO_FILE
     authentic
         What its sidecar says.
     files
-        The bytes of the files that belong to it, by their relative paths.
+        The bytes of the files that belong to it, by their relative paths; others among them are not used.
 
     Raises
     ------
@@ -303,8 +303,10 @@ def admit(blob: Blob, authentic: Authentic, files: Mapping[str, Blob] = _NO_FILE
             try:
                 checks.compare_bytes(signed, blob)
                 algorithm = signed.digest.algorithm
+                # Of two statements each has files of its own.
+                own = {file.path: files[file.path] for file in signed.files if file.path in files}
                 checks.compare_files(
-                    signed, [File(path, file.digest(algorithm), file.size) for path, file in files.items()]
+                    signed, [File(path, file.digest(algorithm), file.size) for path, file in own.items()]
                 )
             except DigestMismatch as error:
                 mismatch = mismatch or error
@@ -322,7 +324,7 @@ def admit(blob: Blob, authentic: Authentic, files: Mapping[str, Blob] = _NO_FILE
                 allowed=allowed,
                 keys=keys,
                 skops_defaults=authentic._policy.skops_defaults,
-                files=MappingProxyType(dict(files)),
+                files=MappingProxyType(own),
             )
         assert mismatch is not None  # noqa: S101  there is at least one claim
         raise mismatch
