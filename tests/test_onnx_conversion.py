@@ -14,7 +14,12 @@ import pytest
 import xgboost
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.compose import make_column_transformer
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import TunedThresholdClassifierCV
@@ -154,6 +159,15 @@ def test_a_booster_that_a_rounding_leads_elsewhere_is_refused(key: HmacKey) -> N
     model = make_pipeline(StandardScaler(), xgboost.XGBRegressor(n_estimators=20)).fit(X, CLASSES)
     with pytest.raises(SerializationError, match="differ by"):
         safeload.dumps(model, format="onnx", signer=key, sample=X)
+
+
+@pytest.mark.parametrize("kind", [HistGradientBoostingClassifier, HistGradientBoostingRegressor])
+def test_histogram_gradient_boosting_is_converted(kind: Any, key: HmacKey) -> None:
+    """With values missing, and in a pipeline; skl2onnx alone writes what a newer protobuf refuses."""
+    rows = np.where(RANDOM.random(X.shape) < 0.1, np.nan, X)
+    for model in (kind(max_iter=9), make_pipeline(StandardScaler(), kind(max_iter=9))):
+        model.fit(rows, CLASSES)
+        assert converted(model, RANDOM.random((200, 4)), key)
 
 
 def test_without_a_sample_nothing_is_converted(key: HmacKey) -> None:

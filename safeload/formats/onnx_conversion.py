@@ -77,6 +77,7 @@ def convert(obj: Any, sample: Any, tolerance: float, target_opset: int | None) -
 
 
 def _from_estimator(obj: Any, sample: Any, tolerance: float, target_opset: int | None) -> Converted:
+    predictions.methods(obj)
     refusal: SerializationError | None = None
     for way in _ways(sample):
         try:

@@ -5,17 +5,16 @@ They are called as they want to be called; whether what they make is right, ``on
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
 
 from safeload.errors import SerializationError, brief
+from safeload.formats import onnx_registry
 
 # The operators for machine learning as most converters know them; newer ones are refused by some.
 _ML_OPSET = 3
 _KERAS_OPSET = 18
-_BOOSTERS = ("xgboost", "lightgbm")
 # Lower case is made by a locale, which the runtime asks the system for. This one knows Unicode and is there
 # where en_US, the default, is not: in containers.
 LOCALE = "C.UTF-8"
@@ -44,7 +43,7 @@ def by_skl2onnx(
     """
     import skl2onnx
 
-    _know_boosters()
+    onnx_registry.prepare()
     opsets = {"": target_opset or skl2onnx.__max_supported_opset__, "ai.onnx.ml": _ML_OPSET}
     for own in _options(obj):
         options: dict[Any, dict[str, Any]] = {id(obj): own} if own else {}
@@ -87,7 +86,7 @@ def _refusal(obj: Any, error: Exception) -> str:
 
 
 def _hint() -> str | None:
-    lacking = any(name in sys.modules for name in _BOOSTERS) and not find_spec("onnxmltools")
+    lacking = onnx_registry.boosters() and not find_spec("onnxmltools")
     return 'For boosters: pip install "safeload[boosters]"' if lacking else None
 
 
@@ -95,56 +94,6 @@ def reason(error: BaseException) -> str:
     """Return what a library says, as one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return brief(f"{type(error).__name__}: {lines[0] if lines else ''}")
-
-
-def _know_boosters() -> None:
-    """Tell skl2onnx of the converters for xgboost and lightgbm, where these and onnxmltools are there."""
-    # Whoever has an estimator of theirs has imported them.
-    if "xgboost" in sys.modules:
-        _know_xgboost()
-    if "lightgbm" in sys.modules:
-        _know_lightgbm()
-
-
-def _know_xgboost() -> None:
-    import xgboost
-
-    try:
-        from onnxmltools.convert.xgboost.operator_converters.XGBoost import convert_xgboost
-    except ImportError:
-        return
-    _register(xgboost.XGBClassifier, "XGBoostXGBClassifier", convert_xgboost)
-    _register(xgboost.XGBRegressor, "XGBoostXGBRegressor", convert_xgboost)
-
-
-def _know_lightgbm() -> None:
-    import lightgbm
-
-    try:
-        from onnxmltools.convert.lightgbm.operator_converters.LightGbm import convert_lightgbm
-    except ImportError:
-        return
-    _register(lightgbm.LGBMClassifier, "LightGbmLGBMClassifier", convert_lightgbm)
-    _register(lightgbm.LGBMRegressor, "LightGbmLGBMRegressor", convert_lightgbm, split=None)
-
-
-def _register(kind: type, alias: str, converter: Any, **options: Any) -> None:
-    from skl2onnx import update_registered_converter
-    from skl2onnx._supported_operators import sklearn_operator_name_map
-    from skl2onnx.common import shape_calculator
-
-    if kind in sklearn_operator_name_map:
-        return
-    classifies = alias.endswith("Classifier")
-    update_registered_converter(
-        kind,
-        alias,
-        shape_calculator.calculate_linear_classifier_output_shapes
-        if classifies
-        else shape_calculator.calculate_linear_regressor_output_shapes,
-        converter,
-        options={"zipmap": [True, False, "columns"], "nocl": [True, False]} if classifies else options,
-    )
 
 
 def by_tf2onnx(model: Any, signature: list[Any], target_opset: int | None) -> Any:

@@ -41,7 +41,7 @@ def outputs(model: Any, sample: Any) -> Outputs:
         return _named(dict(zip(names, model.run(None, _feed(model, sample)), strict=True)))
     # A Keras model has a predict as well, which prints and cuts the sample into batches.
     if hasattr(model, "fit") and not is_keras(model):
-        return _named(dict(_of_estimator(model, sample)))
+        return _named({name: getattr(model, name)(sample) for name in methods(model)})
     result = model(sample)
     if isinstance(result, Mapping):
         # TensorFlow, too, lists the entries of a mapping by their names.
@@ -95,12 +95,19 @@ def compare(source: Any, target: Any, sample: Any, tolerance: float) -> float:
     return largest
 
 
-def _of_estimator(model: Any, sample: Any) -> list[tuple[str, Any]]:
-    methods = ["predict"] if hasattr(model, "predict") else []
-    methods += [name for name in _SCORES if hasattr(model, name)][:1]
-    if not methods:
+def methods(model: Any) -> tuple[str, ...]:
+    """Return the methods of an estimator by which it is compared: its labels or numbers, and its scores.
+
+    Raises
+    ------
+    SerializationError
+        It has none of them.
+    """
+    found = ["predict"] if hasattr(model, "predict") else []
+    found += [name for name in _SCORES if hasattr(model, name)][:1]
+    if not found:
         raise SerializationError(f"a {type(model).__name__} neither predicts nor transforms new data")
-    return [(name, getattr(model, name)(sample)) for name in methods]
+    return tuple(found)
 
 
 def _feed(session: Any, sample: Any) -> dict[str, Any]:
