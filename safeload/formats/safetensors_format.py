@@ -11,7 +11,7 @@ from typing import IO, Any
 from safeload.errors import DeserializationError, MalformedError, SerializationError
 from safeload.formats.base import OptionError, Written, refuse_options
 from safeload.formats.equality import difference
-from safeload.formats.safetensors_header import Tensor, parse
+from safeload.formats.safetensors_header import METADATA, Tensor, parse
 from safeload.limits import Limits
 from safeload.verification import Verified
 
@@ -64,6 +64,8 @@ class SafetensorsFormat:
             raise SerializationError(
                 f"safetensors takes a dict of arrays by name, not a {type(obj).__name__}"
             )
+        if METADATA in obj:
+            raise SerializationError(f"{METADATA} is the format's own, and no name of an array")
         kinds = {_kind(value) for value in obj.values()}
         if len(kinds) > 1:
             raise SerializationError("safetensors takes numpy arrays or torch tensors, not both at once")
