@@ -21,7 +21,9 @@ def run(session: nox.Session, *files: str) -> None:
     there = [file for file in (f"tests_other/{name}" for name in files) if Path(file).exists()]
     if not there:
         session.error("there is no file of tests for it")
-    session.run("pytest", "-q", "-p", "no:cacheprovider", *there, *session.posargs)
+    # Its own folder for what tests write: other runs clear up in the shared one meanwhile.
+    folder = Path(session.create_tmp()).resolve() / "pytest"
+    session.run("pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={folder}", *there, *session.posargs)
 
 
 @nox.session

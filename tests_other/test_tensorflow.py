@@ -21,6 +21,8 @@ with warnings.catch_warnings():
 
 import safeload
 from safeload import HmacKey, Limits, Policy, statement
+from safeload.formats import keras_format
+from safeload.storage.private_folder import PrivateFolder
 
 # Keras and TensorFlow warn of each other and of NumPy.
 pytestmark = [
@@ -53,19 +55,30 @@ def saved(model: keras.Model, folder: Path) -> bytes:
     return (folder / "by_keras.keras").read_bytes()
 
 
-def private_folders() -> set[Path]:
-    """Return the private copies that there are."""
-    return {path for place in ("/dev/shm", "/tmp") for path in Path(place).glob("safeload-*")}
+@pytest.fixture
+def copies(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the paths of all private folders that the format makes from here on."""
+    paths: list[str] = []
+
+    class Noted(PrivateFolder):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            paths.append(self.path)
+
+    monkeypatch.setattr(keras_format, "PrivateFolder", Noted)
+    return paths
 
 
-def test_a_model_predicts_the_same_and_learns_on(model: keras.Model, tmp_path: Path, key: HmacKey) -> None:
+def test_a_model_predicts_the_same_and_learns_on(
+    model: keras.Model, tmp_path: Path, key: HmacKey, copies: list[str]
+) -> None:
     """With the state of its optimizer, and no private copy left behind."""
-    before = private_folders()
     safeload.dump(model, tmp_path / "m.keras", format="keras", signer=key)
     loaded = safeload.load(tmp_path / "m.keras", keyring=key)
     assert np.array_equal(model.predict(DATA, verbose=0), loaded.predict(DATA, verbose=0))
     assert int(loaded.optimizer.iterations.numpy()) == int(model.optimizer.iterations.numpy()) > 0
-    assert private_folders() == before
+    assert len(copies) == 2
+    assert not any(Path(path).parent.exists() for path in copies)
     loaded.fit(DATA, TARGET, epochs=1, verbose=0)
 
 
