@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import math
+import tokenize
 import zipfile
 from typing import IO, Any
 
@@ -77,7 +78,21 @@ def _plain(array: Any) -> Any:
         raise SerializationError("the array holds Python objects, which only a pickle keeps")
     if not _is_latin(str(array.dtype.descr)):
         raise SerializationError("the names of its fields need a newer version of the format than is read")
+    if not _is_kept(array.dtype):
+        raise SerializationError(f"the format does not keep the type {array.dtype} exactly")
     return array
+
+
+def _is_kept(dtype: Any) -> bool:
+    """Tell whether a header says all of a type; it leaves out what extends numpy, notes and alignment."""
+    if dtype.metadata or dtype.isalignedstruct:
+        return False
+    if dtype.subdtype is not None:
+        return _is_kept(dtype.subdtype[0])
+    if dtype.names is not None:
+        return all(_is_kept(dtype[name]) for name in dtype.names)
+    # A type that another package brings is written as bytes that mean nothing.
+    return bool(dtype.isbuiltin != 2)
 
 
 def _is_latin(text: str) -> bool:
@@ -122,6 +137,9 @@ def _members(data: bytes, limits: Limits) -> list[tuple[str, memoryview]]:
 def _check_entries(entries: list[zipfile.ZipInfo], size: int, limits: Limits) -> None:
     if len(entries) > limits.members:
         raise LimitExceeded(f"the archive has {len(entries)} members, {limits.members} are allowed")
+    # Nobody writes others, and one of them takes the memory that its header asks for.
+    if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in entries):
+        raise MalformedError("the archive is compressed in a way that numpy does not use")
     names = {entry.filename for entry in entries}
     if len(names) != len(entries) or not all(name.endswith(_SUFFIX) for name in names):
         raise MalformedError("the archive holds something else than arrays, or one twice")
@@ -153,7 +171,7 @@ def _header(memory: memoryview) -> tuple[tuple[int, ...], bool, Any, int]:
         first = version == (1, 0)
         read = numpy.lib.format.read_array_header_1_0 if first else numpy.lib.format.read_array_header_2_0
         shape, fortran, dtype = read(source, max_header_size=_MAX_HEADER_BYTES)
-    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError) as error:
+    except (ValueError, SyntaxError, tokenize.TokenError, MemoryError, RecursionError, TypeError) as error:
         raise MalformedError(f"the header of an array cannot be read ({type(error).__name__})") from None
     if dtype.hasobject:
         raise FormatNotAllowed(
@@ -170,9 +188,11 @@ def _array(memory: memoryview) -> Any:
     import numpy
 
     shape, fortran, dtype, start = _header(memory)
+    order: Any = "F" if fortran else "C"
     if not math.prod(shape) or not dtype.itemsize:
-        return numpy.zeros(shape, dtype, order="F" if fortran else "C")
-    array = numpy.frombuffer(memory[start:], dtype=dtype).reshape(shape, order="F" if fortran else "C")
+        # numpy.zeros would make elements of no bytes elements of one, as many as the header says.
+        return numpy.ndarray(shape, dtype, buffer=bytearray(), order=order)
+    array = numpy.frombuffer(memory[start:], dtype=dtype).reshape(shape, order=order)
     if memory.readonly or not array.flags.aligned:
         array = array.copy(order="K")
     return array
