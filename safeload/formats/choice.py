@@ -37,8 +37,8 @@ def choose(obj: Any, *, where: str) -> formats.Prepared:
         buffer = io.BytesIO()
         try:
             written = formats.dump(name, obj, buffer, {}, where=where)
-            if name == "safetensors":
-                _require_order(obj)
+            if name in ("safetensors", "numpy") and type(obj) is dict:
+                _require_kept(name, obj)
         except SerializationError as error:
             declined.append(f"{name} was not taken, since {error.problem}.")
             continue
@@ -64,11 +64,18 @@ def _candidates(obj: Any) -> Iterator[str]:
     yield "skops"
 
 
-def _require_order(arrays: dict[str, Any]) -> None:
-    """Refuse what a safetensors file would bring back in another order: it sorts by type, then by name."""
+def _require_kept(name: str, arrays: dict[str, Any]) -> None:
+    """Refuse what comes back otherwise, although each array has the same values."""
+    if len({id(array) for array in arrays.values()}) < len(arrays):
+        raise SerializationError("one array under two names would become two")
+    if name == "numpy":
+        return
+    # A safetensors file sorts by type, then by name, and knows one order of elements.
     order = list(arrays)
     if difference(order, sorted(order)) is not None or len({array.dtype for array in arrays.values()}) > 1:
         raise SerializationError("the order of its keys would be lost")
+    if any(array.flags.f_contiguous and not array.flags.c_contiguous for array in arrays.values()):
+        raise SerializationError("the order of an array's elements in memory would be lost")
 
 
 def _kept(name: str, data: memoryview, written: Written, declined: list[str]) -> formats.Prepared:

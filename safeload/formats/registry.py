@@ -37,13 +37,15 @@ _MODULES = {
 _RESERVED = frozenset({"auto", "folder", "tensorflow"})
 # What a store's file names have room for; see safeload/store/names.py.
 _NAME = re.compile(r"[a-z0-9]{1,20}")
+_METHODS = ("dump", "load", "globals_of")
 
 _registered: dict[str, Format] = {}
 
 
 def names() -> tuple[str, ...]:
     """Return the names of all formats, safeload's own first."""
-    others = {point.name for point in metadata.entry_points(group=GROUP)} | set(_registered)
+    brought = {point.name for point in metadata.entry_points(group=GROUP)}
+    others = {name for name in brought if _may_be(name)} | set(_registered)
     return (*_MODULES, *sorted(others - set(_MODULES)))
 
 
@@ -68,10 +70,10 @@ def register(format: Format) -> Format:
         It lacks a method.
     """
     name = format.name
-    for method in ("dump", "load", "globals_of"):
+    for method in _METHODS:
         if not callable(getattr(format, method, None)):
             raise TypeError(f"a format has a method {method}")
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or name in _RESERVED:
+    if not isinstance(name, str) or not _may_be(name):
         raise ValueError(f"{name!r} cannot be the name of a format")
     if name in _MODULES or _registered.get(name, format) is not format or _entry_points(name):
         raise ValueError(f"there is a format {name!r} already")
@@ -85,7 +87,7 @@ def get(name: str) -> Format:
     Raises
     ------
     FormatNotAllowed
-        There is none of that name, or two packages bring one.
+        There is none of that name, two packages bring one, or the package's cannot be used.
     """
     if name in _MODULES:
         module, _, attribute = _MODULES[name].partition(":")
@@ -94,15 +96,32 @@ def get(name: str) -> Format:
     if name in _registered:
         return _registered[name]
     # The name may come from a statement; of packages only those that are installed can be meant.
-    points = _entry_points(name) if _NAME.fullmatch(name) and name not in _RESERVED else ()
+    points = _entry_points(name) if _may_be(name) else ()
     if len(points) > 1:
         raise FormatNotAllowed(f"several installed packages bring a format {name!r}")
     if not points:
         raise FormatNotAllowed(f"there is no format {name!r}", hint=f"The formats are {', '.join(names())}.")
-    brought: Format = points[0].load()
-    if brought.name != name:
-        raise FormatNotAllowed(f"the package that brings the format {name!r} calls it {brought.name!r}")
+    return _brought(points[0])
+
+
+def _brought(point: metadata.EntryPoint) -> Format:
+    """Import what a package brings; whatever fails there is the package's, and no file's."""
+    where = f"the package that brings the format {point.name!r}"
+    try:
+        brought: Format = point.load()
+        name = brought.name
+    except Exception as error:
+        raise FormatNotAllowed(f"{where} cannot be used ({type(error).__name__})") from error
+    if name != point.name:
+        raise FormatNotAllowed(f"{where} calls it {name!r}")
+    for method in _METHODS:
+        if not callable(getattr(brought, method, None)):
+            raise FormatNotAllowed(f"{where} lacks its method {method}")
     return brought
+
+
+def _may_be(name: str) -> bool:
+    return _NAME.fullmatch(name) is not None and name not in _RESERVED
 
 
 def _entry_points(name: str) -> tuple[metadata.EntryPoint, ...]:
