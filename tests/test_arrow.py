@@ -134,7 +134,7 @@ def test_a_series_of_measurements_comes_back_with_its_index_name_and_attrs(
     loaded = through(series, format, key)
     pd.testing.assert_series_equal(series, loaded, check_exact=True, check_freq=True)
     assert type(loaded) is pd.Series
-    assert (loaded.index.freqstr, loaded.attrs, loaded.name) == ("15min", series.attrs, name)
+    assert (loaded.index.freq, loaded.attrs, loaded.name) == (index.freq, series.attrs, name)
 
 
 def test_a_series_without_frequency_has_none(format: str, key: HmacKey) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -135,21 +136,51 @@ def test_too_many_columns_are_refused(format: str, key: HmacKey) -> None:
         load(artifact, format, key, Limits(members=15))
 
 
-@pytest.mark.parametrize("format", FORMATS)
-def test_a_damaged_file_raises_only_what_safeload_raises(format: str, key: HmacKey) -> None:
-    """Cut anywhere or with any bit flipped, and signed so by mistake."""
-    artifact = written(pa.Table.from_pandas(pd.DataFrame({"a": [1.5, 2], "b": ["x", "y"]})), format)
-    refused = 0
-    step = max(1, len(artifact) // 150)
-    damaged = [artifact[:end] for end in range(0, len(artifact), step)]
+def damaged(artifact: bytes) -> Iterator[bytes]:
+    """Yield it cut at many places, and with a bit flipped at others."""
+    step = max(1, len(artifact) // 300)
     for place in range(0, len(artifact), step):
-        damaged.append(artifact[:place] + bytes([artifact[place] ^ 0x40]) + artifact[place + 1 :])
-    for data in damaged:
+        yield artifact[:place]
+        yield artifact[:place] + bytes([artifact[place] ^ (1 << place % 8)]) + artifact[place + 1 :]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("dumped", [True, False])
+def test_a_damaged_file_raises_only_what_safeload_raises(dumped: bool, format: str, key: HmacKey) -> None:
+    """Signed so by mistake, and whether safeload wrote it or pyarrow."""
+    frame = pd.DataFrame({"a": [1.5, 2], "b": ["x", "yy"], "c": pd.Categorical(["u", None])})
+    artifact = written(pa.Table.from_pandas(frame), format)
+    if dumped:
+        artifact, _ = safeload.dumps(frame, format=format, name="x", signer=key)
+    refused = tried = 0
+    for data in damaged(artifact):
+        tried += 1
         try:
-            load(data, format, key)
+            repr(load(data, format, key))
         except safeload.SafeloadError:
             refused += 1
-    assert refused > len(damaged) // 2
+    assert refused > tried // 2
+
+
+def test_offsets_that_lead_out_of_the_memory_are_refused(key: HmacKey) -> None:
+    """pyarrow reads them as they come, and crashes when it follows them."""
+    offsets = np.array([0, 7, 20], np.int32).tobytes()
+    artifact = written(pa.table({"a": ["x" * 7, "y" * 13]}), "arrow", None)
+    assert artifact.count(offsets) == 1
+    changed = artifact.replace(offsets, np.array([0, 7, 1 << 30], np.int32).tobytes())
+    with pytest.raises(safeload.DeserializationError, match="offset"):
+        load(changed, "arrow", key)
+
+
+def test_a_place_that_a_dictionary_does_not_have_is_refused(key: HmacKey) -> None:
+    """As above."""
+    places = np.array([1, 0, 1, 0, 1], np.int32).tobytes()
+    column = pa.DictionaryArray.from_arrays(pa.array([1, 0, 1, 0, 1], pa.int32()), ["x", "y"])
+    artifact = written(pa.table({"a": column}), "arrow", None)
+    assert artifact.count(places) == 1
+    changed = artifact.replace(places, np.array([1, 0, 1, 0, 99], np.int32).tobytes())
+    with pytest.raises(safeload.DeserializationError, match="bounds"):
+        load(changed, "arrow", key, as_="table")
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -178,7 +209,8 @@ def test_an_extension_type_that_is_a_pickle_is_not_unpickled(
     path.write_bytes(artifact)
     sidecar = forgery.sidecar_of(forgery.payload_of(artifact, "x", format=format), key)
     path.with_name("x.sig").write_bytes(sidecar)
-    assert processes.run("loading", "load", path, key=key) == "loaded"
+    # Some versions warn of it, and warnings are errors there.
+    assert processes.run("loading", "load", path, key=key) in ("loaded", "DeserializationError")
     assert not marker.exists()
 
 

@@ -139,6 +139,8 @@ def _read(name: str, buffer: pa.Buffer) -> tuple[pa.Table, dict[str, Any] | None
         table = pq.ParquetFile(pa.BufferReader(buffer)).read()
     else:
         table = pa.ipc.open_file(buffer).read_all()
+    # A reader takes offsets and places in dictionaries as they come, and whoever follows them reads anywhere.
+    table.validate(full=True)
     metadata = dict(table.schema.metadata or {})
     written = metadata.pop(_KEY, None)
     table = table.replace_schema_metadata(metadata or None)

@@ -63,7 +63,9 @@ def _with_dictionary(column: pa.ChunkedArray, type: pa.DataType, written: bytes)
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    values = pa.ipc.open_stream(pa.py_buffer(written)).read_all().column(0).combine_chunks()
+    stored = pa.ipc.open_stream(pa.py_buffer(written)).read_all()
+    stored.validate(full=True)  # see arrow_format.py
+    values = stored.column(0).combine_chunks()
     if isinstance(values, pa.ChunkedArray):
         values = values.chunk(0)
     plain = column.cast(type.value_type)
