@@ -208,8 +208,13 @@ def test_what_the_checker_does_not_know_does_not_reach_the_runtime() -> None:
     """Fields that this version of ONNX does not have are left out of an unsigned model."""
     model = models.adding(models.here(1))
     plain = model.SerializeToString()
-    # Field 777 of the message, bytes.
-    unknown = plain + b"\xca\x30\x04evil"
+    # Field 777 of the message, bytes; and the same deep within.
+    field = b"\xca\x30\x04evil"
+    deep = models.adding(models.here(1))
+    deep.graph.node[0].MergeFromString(field)
+    assert b"evil" in deep.SerializeToString()
+    assert models.unsigned(deep, as_="bytes") == plain
+    unknown = plain + field
     assert onnx.ModelProto.FromString(unknown).SerializeToString() != plain
     assert b"evil" not in models.unsigned(unknown, as_="bytes")
     assert models.unsigned(unknown, as_="model") == model
@@ -265,3 +270,19 @@ def test_globals_are_none_and_hostile_models_are_not_signed(tmp_path: Path, key:
     with pytest.raises(MalformedError):
         safeload.sign(path, format="onnx", signer=key)
     assert not (tmp_path / "m.onnx.sig").exists()
+
+
+def test_a_damaged_model_is_refused_or_still_a_model() -> None:
+    """Whatever became of its bytes, nothing but a refusal of safeload's own comes out."""
+    random = np.random.default_rng(0)
+    plain = models.nested(2).SerializeToString()
+    refused = 0
+    for _ in range(400):
+        data = bytearray(plain)
+        for position in random.integers(0, len(data), 2):
+            data[position] = random.integers(0, 256)
+        try:
+            assert isinstance(models.unsigned(bytes(data)), onnxruntime.InferenceSession)
+        except safeload.SafeloadError:
+            refused += 1
+    assert 0 < refused < 400

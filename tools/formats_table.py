@@ -136,8 +136,8 @@ def rendered(rows: list[Row]) -> str:
         f"Of the {number['estimators']} estimators of scikit-learn {number['tried']} were tried, fitted on "
         f"tiny data. ONNX models of {number['onnx']} predict the same within {TOLERANCE:g} "
         f"({number['onnx in float32']} of them in float32 only); skops keeps {number['skops']} exactly; "
-        f"joblib and pickle keep all that were tried.\n\n{versions()}. Written by `python tools/formats_table.py "
-        "--write`.\n\n| estimator | ONNX | skops |\n|---|---|---|\n"
+        f"joblib and pickle keep all that were tried.\n\n{versions()}. Written by "
+        "`python tools/formats_table.py --write`.\n\n| estimator | ONNX | skops |\n|---|---|---|\n"
     )
     return head + "".join(f"| {row.name} | {row.onnx} | {row.skops} |\n" for row in rows)
 

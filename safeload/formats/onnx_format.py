@@ -25,6 +25,8 @@ _TOLERANCE = 1e-5
 _MAX_BYTES = (1 << 31) - 1
 _SIGN_HINT = "Sign the file where it lies, with those that hold its data: safeload.sign(path)."
 
+_SESSION_HINT = "Load it as a session, which takes its data from the files."
+
 
 class OnnxFormat:
     """See the module."""
@@ -102,7 +104,9 @@ class OnnxFormat:
         if form == "bytes":
             return data
         if form == "model":
-            _require_small(sum(one.size for one in found) + len(data), LimitExceeded)
+            size = len(data) + sum(one.size for one in found)
+            if size > _MAX_BYTES:
+                raise LimitExceeded("with all data in it the model would have over 2 GiB", hint=_SESSION_HINT)
             onnx_model.take_in(found, verified.files)
             return model
         return _session(data, verified.files, list(providers), signed=signed)
@@ -166,7 +170,8 @@ def _from_path(path: str, limits: Limits) -> tuple[bytes, tuple[str, ...]]:
         if "/" in location:
             raise SerializationError("its external data lie in folders below its own", hint=_SIGN_HINT)
         files[location] = _read(os.path.join(os.path.dirname(path), location))
-        _require_small(data.size + sum(one.size for one in files.values()), SerializationError)
+        if data.size + sum(one.size for one in files.values()) > _MAX_BYTES:
+            raise SerializationError("with all data in one file it would have over 2 GiB", hint=_SIGN_HINT)
     onnx_model.require_files(found, files)
     onnx_model.take_in(found, files)
     _check(model)
@@ -178,11 +183,6 @@ def _read(path: str) -> Blob:
         return read(path, limit=_MAX_BYTES)
     except LimitExceeded as error:
         raise SerializationError(error.problem, where=path, hint=_SIGN_HINT) from None
-
-
-def _require_small(size: int, error: type[LimitExceeded] | type[SerializationError]) -> None:
-    if size > _MAX_BYTES:
-        raise error("with all data in one file it would have over 2 GiB, which ONNX cannot", hint=_SIGN_HINT)
 
 
 def _serialized(model: Any) -> bytes:
