@@ -1,4 +1,4 @@
-"""docs/formats.md tells the truth: its Python runs, and its table lists the formats and extras that there are."""
+"""docs/formats.md tells the truth: its Python runs, its table lists the formats and extras that there are."""
 
 from __future__ import annotations
 

@@ -164,7 +164,9 @@ def test_a_file_that_is_not_utf_8_is_refused(path: Path) -> None:
             Policy.load(path)
 
 
-@pytest.mark.parametrize("formats", [["joblib"], ["pickle"], ["skops", "joblib"], ["numpy"], ["keras"], [""], ["SKOPS"]])
+@pytest.mark.parametrize(
+    "formats", [["joblib"], ["pickle"], ["skops", "joblib"], ["numpy"], ["keras"], [""], ["SKOPS"]]
+)
 def test_a_format_that_runs_code_cannot_be_admitted_unsigned(formats: list[str], path: Path) -> None:
     """By no way into the policy, and the message does not say how to do it all the same."""
     refuse(path, f"unsigned_formats = {formats}", "cannot be admitted without a signature")
