@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -369,3 +369,33 @@ def test_signing_twice_asks_for_overwrite(model: Path, key: HmacKey) -> None:
     (model / "new").touch()
     safeload.sign(model, signer=key, overwrite=True, metadata={"second": True})
     assert safeload.verify(model, keyring=key).metadata == {"second": True}
+
+
+@pytest.mark.parametrize("make", [os.mkdir, lambda path: Path(path).touch()], ids=["folders", "files"])
+def test_more_names_than_are_allowed_are_not_even_listed(
+    make: Callable[[str], None], model: Path, key: HmacKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files and folders, empty ones too: whoever can write the folder can put millions of either there."""
+    for number in range(50):
+        make(str(model / f"{number}"))
+    real, looked_at = os.scandir, []
+
+    class Counted:
+        def __init__(self, folder: int) -> None:
+            self.entries = real(folder)
+
+        def __enter__(self) -> Counted:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self.entries.close()
+
+        def __iter__(self) -> Iterator[os.DirEntry[str]]:
+            for entry in self.entries:
+                looked_at.append(entry.name)
+                yield entry
+
+    monkeypatch.setattr(os, "scandir", Counted)
+    monkeypatch.setattr(os, "supports_fd", {*os.supports_fd, Counted})
+    refused(model, LimitExceeded, key, policy=Policy(limits=Limits(members=10)))
+    assert len(looked_at) <= 2 * 22

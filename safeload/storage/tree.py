@@ -36,7 +36,7 @@ def listing(folder: str, *, files: int, depth: int) -> tuple[dict[str, int], Fol
     Parameters
     ----------
     files
-        The most files that there may be.
+        The most files that there may be, and the most folders.
     depth
         The most folders within each other.
 
@@ -45,46 +45,69 @@ def listing(folder: str, *, files: int, depth: int) -> tuple[dict[str, int], Fol
     NotFound, StorageError
         The folder is not there or cannot be read, or the system has no descriptors of folders.
     LimitExceeded
-        There are more files, or deeper folders.
+        There are more files or folders, or deeper ones.
     InvalidName
         A file has a name that cannot be signed.
     """
     if os.scandir not in os.supports_fd:
         raise StorageError("folders cannot be read safely on this system", where=folder)
-    found: dict[str, int] = {}
+    found = _Listing(folder, files)
     try:
         descriptor = os.open(folder, _FLAGS)
     except (OSError, ValueError) as error:
         raise wrapped(error, folder) from error
     try:
         identity = folder_id(os.fstat(descriptor))
-        _list(descriptor, "", found, files, depth, folder)
+        found.add(descriptor, "", depth)
     finally:
         os.close(descriptor)
-    return found, identity
+    return found.sizes, identity
 
 
-def _list(folder: int, prefix: str, found: dict[str, int], files: int, depth: int, where: str) -> None:
-    if not depth:
-        raise LimitExceeded("its folders are nested deeper than is allowed", where=where)
-    try:
+class _Listing:
+    """Files and their sizes, as they are found."""
+
+    def __init__(self, where: str, most: int) -> None:
+        self.sizes: dict[str, int] = {}
+        self._where, self._most, self._entries = where, most, 0
+
+    def add(self, folder: int, prefix: str, depth: int) -> None:
+        """Add what is below an open folder."""
+        if not depth:
+            raise LimitExceeded("its folders are nested deeper than is allowed", where=self._where)
+        try:
+            for name, status in self._present(folder):
+                if stat.S_ISDIR(status.st_mode):
+                    below = os.open(name, _FLAGS | getattr(os, "O_NOFOLLOW", 0), dir_fd=folder)
+                    try:
+                        self.add(below, f"{prefix}{name}/", depth - 1)
+                    finally:
+                        os.close(below)
+                    continue
+                # What a link leads to is for whoever opens it to say; its size too.
+                linked = stat.S_ISLNK(status.st_mode)
+                size = os.stat(name, dir_fd=folder).st_size if linked else status.st_size
+                self.sizes[check_path(prefix + name)] = size
+                if len(self.sizes) > self._most:
+                    raise self._too_many()
+        except OSError as error:
+            raise wrapped(error, os.path.join(self._where, prefix)) from error
+
+    def _present(self, folder: int) -> list[tuple[str, os.stat_result]]:
+        present = []
         with os.scandir(folder) as entries:
-            present = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
-        for name, status in present:
-            if stat.S_ISDIR(status.st_mode):
-                below = os.open(name, _FLAGS | getattr(os, "O_NOFOLLOW", 0), dir_fd=folder)
-                try:
-                    _list(below, f"{prefix}{name}/", found, files, depth - 1, where)
-                finally:
-                    os.close(below)
-                continue
-            # What a link leads to is for whoever opens it to say; its size too.
-            size = os.stat(name, dir_fd=folder).st_size if stat.S_ISLNK(status.st_mode) else status.st_size
-            found[check_path(prefix + name)] = size
-            if len(found) > files:
-                raise LimitExceeded(f"it has more than the {files} files that are allowed", where=where)
-    except OSError as error:
-        raise wrapped(error, os.path.join(where, prefix)) from error
+            for entry in entries:
+                # Counted here, since one folder may hold millions, and empty folders are no files.
+                self._entries += 1
+                if self._entries > 2 * self._most:
+                    raise self._too_many()
+                present.append((entry.name, entry.stat(follow_symlinks=False)))
+        return present
+
+    def _too_many(self) -> LimitExceeded:
+        return LimitExceeded(
+            f"it has more than the {self._most} files, or folders, that are allowed", where=self._where
+        )
 
 
 def hash_files(
