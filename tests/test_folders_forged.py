@@ -11,11 +11,23 @@ from typing import Any
 import pytest
 from support.auditing import no_unpickler_runs
 from support.every_format import sidecar_of
-from support.forgery import fields_of, parsed
+from support.forgery import fields_of, parsed, signature_of
 from support.forgery import sidecar_of as forged_sidecar
 
 import safeload
-from safeload import DigestMismatch, HmacKey, MalformedError, SafeloadError, SubjectMismatch, statement
+from safeload import (
+    DigestMismatch,
+    HmacKey,
+    Keyring,
+    MalformedError,
+    Policy,
+    SafeloadError,
+    SignatureInvalid,
+    SubjectMismatch,
+    UnknownKey,
+    statement,
+)
+from safeload.keys import Entry
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="folders need the descriptors of POSIX")
 
@@ -208,6 +220,20 @@ def test_two_statements_about_one_folder_do_not_mix(model: Path, key: HmacKey) -
         (model / "a").write_bytes(b"new")
         (model / "b").unlink()
     assert fields_of(one) != fields_of(two)
+
+
+def test_a_folder_may_be_signed_by_two_keys(model: Path, key: HmacKey) -> None:
+    """Where the policy demands two, one of them is not enough, nor one that signed something else."""
+    payload = parsed(sidecar_of(model).read_bytes()).payload
+    other, two = HmacKey.generate(), Policy(signatures=2)
+    both = Keyring([Entry(key=key), Entry(key=other)])
+    sidecar_of(model).write_bytes(forged_sidecar(payload, key, other))
+    assert safeload.verify(model, keyring=both, policy=two).name == "model"
+    with pytest.raises(UnknownKey):
+        safeload.verify(model, keyring=key, policy=two)
+    sidecar_of(model).write_bytes(forged_sidecar(payload, key, signature_of(payload + b" ", other)))
+    with pytest.raises(SignatureInvalid):
+        safeload.verify(model, keyring=both)
 
 
 def test_what_is_encoded_comes_back(model: Path, key: HmacKey) -> None:
