@@ -30,7 +30,7 @@ def run(session: nox.Session, *files: str) -> None:
 def torch(session: nox.Session) -> None:
     """State dicts of PyTorch."""
     session.install("-e", ".[torch]", *TESTS, "torch==2.13.0", "numpy")
-    run(session, "test_torch.py")
+    run(session, "test_torch.py", "test_every_format.py")
 
 
 @nox.session
@@ -38,7 +38,7 @@ def tensorflow(session: nox.Session) -> None:
     """Keras models, SavedModels, and Keras models as ONNX."""
     session.install("-e", ".[keras]", *TESTS, "tensorflow-cpu==2.21.*", "tf2onnx==1.17.*", "onnxruntime")
     session.env["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    run(session, "test_tensorflow.py", "test_keras_onnx.py")
+    run(session, "test_tensorflow.py", "test_keras_onnx.py", "test_every_format.py")
 
 
 @nox.session
