@@ -128,7 +128,7 @@ def test_what_a_registered_format_raises_is_wrapped(key: HmacKey, tmp_path: Path
 )
 def test_a_name_that_is_taken_reserved_or_odd_is_refused(name: Any) -> None:
     """A statement's word for a format is read by what its signer meant."""
-    with pytest.raises(ValueError, match="format"):
+    with pytest.raises(ValueError if isinstance(name, str) else TypeError, match="format"):
         formats.register(Text(name))
     assert formats.names() == OWN
 

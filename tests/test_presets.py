@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 GROUPS = ("standard_library", "numpy_arrays", "scipy_objects", "pandas_objects", "sklearn_objects")
 FAMILIES = {
     "numpy": {"numpy", "joblib"},
-    "pandas": {"pandas", "pytz", "dateutil"},
+    "pandas": {"pandas", "pytz", "dateutil", "pyarrow"},
     "sklearn": {"sklearn", "_loss"},
     "python": set(sys.stdlib_module_names),
 }

@@ -18,6 +18,7 @@ The stacks that the committed presets come from stand in ``safeload/presets/__in
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import pickle
@@ -28,6 +29,8 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("joblib", "numpy", "scipy", "pandas", "scikit-learn", "xgboost", "lightgbm")
+# What changes the names where it is installed.
+OPTIONAL = ("pyarrow",)
 # The same package in another build.
 BUILDS = {"xgboost": "xgboost-cpu"}
 FAMILIES = {
@@ -37,6 +40,7 @@ FAMILIES = {
     "pandas": "pandas",
     "pytz": "pandas",
     "dateutil": "pandas",
+    "pyarrow": "pandas",  # which keeps texts in its arrays where it is installed
     "sklearn": "sklearn",
     "_loss": "sklearn",  # what Cython calls the module of scikit-learn's losses
     "xgboost": "xgboost",
@@ -139,6 +143,9 @@ def record(path: Path) -> None:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             versions[package] = metadata.version(BUILDS[package])
+    for package in OPTIONAL:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
     document = {"versions": versions, "dumps": dumped, "distributions": sorted(distributions())}
     document |= {"names": sorted(names), "called": sorted(called)}
     path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

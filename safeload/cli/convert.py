@@ -14,7 +14,6 @@ from safeload.errors import SafeloadError
 
 # A sample is small.
 _MAX_SAMPLE_BYTES = 1 << 30
-_SUFFIXES = (".npy", ".csv", ".parquet")
 
 
 def convert(
@@ -83,21 +82,10 @@ def convert(
 
 def _rows(path: Path) -> Any:
     """Return the rows of a sample, which is the caller's own and holds no objects."""
-    import io
-
+    from safeload.formats import samples
     from safeload.storage.reader import read
 
-    data = io.BytesIO(read(path, limit=_MAX_SAMPLE_BYTES).data)
-    suffix = path.suffix.lower()
-    if suffix not in _SUFFIXES:
-        wrong_usage(f"--sample takes {', '.join(_SUFFIXES)}")
     try:
-        if suffix == ".npy":
-            import numpy
-
-            return numpy.load(data, allow_pickle=False)
-        import pandas
-
-        return pandas.read_csv(data) if suffix == ".csv" else pandas.read_parquet(data)
-    except (ValueError, OSError, ImportError) as error:
-        wrong_usage(f"the sample cannot be read: {error}")
+        return samples.rows(read(path, limit=_MAX_SAMPLE_BYTES).data, path.suffix.lower())
+    except samples.NoSample as error:
+        wrong_usage(str(error))

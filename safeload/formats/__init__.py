@@ -5,13 +5,16 @@ A program's own format is one object, which :func:`register` adds; ``docs/format
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
 
 from safeload import loading
 from safeload.errors import (
     DeserializationError,
+    FormatNotAllowed,
+    InvalidName,
     MalformedError,
     SafeloadError,
     SerializationError,
@@ -24,6 +27,7 @@ from safeload.formats.registry import get as get
 from safeload.formats.registry import names as names
 from safeload.formats.registry import register as register
 from safeload.limits import Limits
+from safeload.subjects import check_path
 from safeload.verification import Verified
 
 AUTO = "auto"
@@ -87,15 +91,20 @@ def dump(name: str, obj: Any, file: IO[bytes], options: dict[str, Any], *, where
     """
     chosen = get(name)
     try:
-        return chosen.dump(obj, file, options)
+        written = chosen.dump(obj, file, options)
+        if not isinstance(written, Written):
+            raise OptionError(
+                f"the format {name} returns {type(written).__name__}, and not what it has written"
+            )
+        return written
     except SafeloadError as error:
         error.where = error.where or where
         raise
     except OptionError:
         raise
     except Exception as error:
-        if isinstance(error, ModuleNotFoundError) and name in _EXTRAS:
-            raise SerializationError(_lacking(name, error), where=where, hint=_install(name)) from error
+        if (lacking := _lacking(SerializationError, name, error, where)) is not None:
+            raise lacking from error
         raise SerializationError(
             f"a {type(obj).__name__} cannot be stored as {name} ({type(error).__name__}: {brief(error)})",
             where=where,
@@ -125,9 +134,8 @@ def load(verified: Verified, limits: Limits, options: dict[str, Any]) -> Any:
     except OptionError:
         raise
     except Exception as error:
-        if isinstance(error, ModuleNotFoundError) and chosen.name in _EXTRAS:
-            problem = _lacking(chosen.name, error)
-            raise DeserializationError(problem, where=where, hint=_install(chosen.name)) from error
+        if (lacking := _lacking(DeserializationError, chosen.name, error, where)) is not None:
+            raise lacking from error
         problem = f"reading it failed ({type(error).__name__}: {brief(error)})"
         if verified.statement is None:
             raise DeserializationError(problem, where=where) from error
@@ -149,15 +157,8 @@ def globals_of(name: str, data: bytes, limits: Limits, *, where: str) -> tuple[s
         As the format raises it.
     """
     chosen = get(name)
-    try:
+    with _looking_into(name, where):
         return chosen.globals_of(data, limits)
-    except SafeloadError as error:
-        error.where = error.where or where
-        raise
-    except Exception as error:
-        raise MalformedError(
-            f"it cannot be read as {name} ({type(error).__name__}: {brief(error)})", where=where
-        ) from error
 
 
 def files_of(name: str, data: bytes, limits: Limits, *, where: str) -> tuple[str, ...]:
@@ -165,20 +166,36 @@ def files_of(name: str, data: bytes, limits: Limits, *, where: str) -> tuple[str
     chosen = get(name)
     if not isinstance(chosen, FormatWithFiles):
         return ()
+    with _looking_into(name, where):
+        try:
+            # Names out of the artifact, which decide what is read.
+            return tuple(sorted({check_path(path) for path in chosen.files_of(data, limits)}))
+        except InvalidName as error:
+            raise MalformedError(f"it names a file: {error.problem}") from None
+
+
+@contextmanager
+def _looking_into(name: str, where: str) -> Iterator[None]:
+    """Wrap what a format raises about bytes that somebody else made."""
     try:
-        return chosen.files_of(data, limits)
+        yield
     except SafeloadError as error:
         error.where = error.where or where
         raise
     except Exception as error:
+        if (lacking := _lacking(FormatNotAllowed, name, error, where)) is not None:
+            raise lacking from error
         raise MalformedError(
             f"it cannot be read as {name} ({type(error).__name__}: {brief(error)})", where=where
         ) from error
 
 
-def _lacking(name: str, error: ModuleNotFoundError) -> str:
-    return f"the format {name} needs a package that is not installed ({brief(error)})"
-
-
-def _install(name: str) -> str:
-    return f'pip install "safeload[{_EXTRAS[name]}]"'
+def _lacking(kind: type[SafeloadError], name: str, error: Exception, where: str) -> SafeloadError | None:
+    """Return what is raised where a package is missing that an extra brings; None for other errors."""
+    if not isinstance(error, ModuleNotFoundError) or name not in _EXTRAS:
+        return None
+    return kind(
+        f"the format {name} needs a package that is not installed ({brief(error)})",
+        where=where,
+        hint=f'Install it: pip install "safeload[{_EXTRAS[name]}]".',
+    )

@@ -67,13 +67,13 @@ def register(format: Format) -> Format:
     ValueError
         Its name is taken, reserved, or not 1 to 20 of ``a-z0-9``.
     TypeError
-        It lacks a method.
+        It lacks a method or an attribute.
     """
+    lacking = _lacking(format)
+    if lacking is not None:
+        raise TypeError(f"a format has {lacking}")
     name = format.name
-    for method in _METHODS:
-        if not callable(getattr(format, method, None)):
-            raise TypeError(f"a format has a method {method}")
-    if not isinstance(name, str) or not _may_be(name):
+    if not _may_be(name):
         raise ValueError(f"{name!r} cannot be the name of a format")
     if name in _MODULES or _registered.get(name, format) is not format or _entry_points(name):
         raise ValueError(f"there is a format {name!r} already")
@@ -109,15 +109,29 @@ def _brought(point: metadata.EntryPoint) -> Format:
     where = f"the package that brings the format {point.name!r}"
     try:
         brought: Format = point.load()
-        name = brought.name
-    except Exception as error:
+        lacking = _lacking(brought)
+    except (Exception, SystemExit) as error:
         raise FormatNotAllowed(f"{where} cannot be used ({type(error).__name__})") from error
-    if name != point.name:
-        raise FormatNotAllowed(f"{where} calls it {name!r}")
-    for method in _METHODS:
-        if not callable(getattr(brought, method, None)):
-            raise FormatNotAllowed(f"{where} lacks its method {method}")
+    if lacking is not None:
+        raise FormatNotAllowed(f"{where} lacks {lacking}")
+    if brought.name != point.name:
+        raise FormatNotAllowed(f"{where} calls it {brought.name!r}")
     return brought
+
+
+def _lacking(format: object) -> str | None:
+    """Return what an object lacks that a format has, None if it is one."""
+    if not isinstance(getattr(format, "name", None), str):
+        return "a name, which is text"
+    for method in _METHODS:
+        if not callable(getattr(format, method, None)):
+            return f"a method {method}"
+    requires = getattr(format, "requires", "")
+    if requires is not None and not (
+        isinstance(requires, tuple) and all(isinstance(module, str) for module in requires)
+    ):
+        return "an attribute requires, which is None or a tuple of modules"
+    return None
 
 
 def _may_be(name: str) -> bool:
