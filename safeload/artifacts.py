@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-from safeload import environment, folders, formats, magic, signing, statement, verification
+from safeload import environment, folder_signing, folders, formats, magic, signing, statement, verification
 from safeload.digests import digest_of
 from safeload.errors import LimitExceeded, MalformedError
 from safeload.folders import Progress
@@ -32,7 +32,7 @@ from safeload.storage.replacement import put_sidecar, refuse_present
 from safeload.storage.sealed import AVAILABLE as SEALING
 from safeload.subjects import File
 from safeload.verification import Expectation, Verified
-from safeload.verified_reading import verified_artifact
+from safeload.verified_reading import signed_artifact, verified_artifact
 
 PathLike = str | os.PathLike[str]
 PolicySource = Policy | PathLike
@@ -280,9 +280,7 @@ def verify(
     location, rules = os.fspath(path), resolve_policy(policy)
     if os.path.isdir(location):
         return folders.verified(folders.location_of(location), name, keyring, rules, progress)[0]
-    verified = verified_artifact(location, name, None, keyring, rules)
-    assert verified.statement is not None  # noqa: S101  without an allowlist nothing unsigned passes
-    return verified.statement
+    return signed_artifact(location, name, keyring, rules)[1]
 
 
 def sign(
@@ -329,7 +327,7 @@ def sign(
     rules = resolve_policy(policy)
     given = Given(name=name, metadata=metadata, expires=expires, signer=signer, keyring=keyring, rules=rules)
     if os.path.isdir(location) and format in (None, statement.FOLDER):
-        return folders.sign(location, given, overwrite=overwrite, progress=progress)
+        return folder_signing.sign(location, given, overwrite=overwrite, progress=progress)
     name, key, _ = given.resolved(location)
     if not overwrite:
         refuse_present(location)
@@ -342,7 +340,8 @@ def sign(
             "its format cannot be told by its first bytes", where=location, hint="Name it: format=…"
         )
     referred = formats.globals_of(chosen, blob.data, rules.limits, where=location)
-    files = _files(location, formats.files_of(chosen, blob.data, rules.limits, where=location), rules)
+    beside = formats.files_of(chosen, blob.data, rules.limits, where=location)
+    files = _files(location, blob.size, beside, rules)
     signed = Statement(
         name=name,
         digest=blob.digest(rules.digest_algorithm),
@@ -358,12 +357,15 @@ def sign(
     return signed
 
 
-def _files(location: str, paths: tuple[str, ...], rules: Policy) -> tuple[File, ...]:
+def _files(location: str, size: int, paths: tuple[str, ...], rules: Policy) -> tuple[File, ...]:
     """Return the digests of the files beside an artifact that belong to it; none is kept in memory."""
     folder, algorithm = os.path.dirname(location), rules.digest_algorithm
+    # Loaders hold all of it together against the limit.
+    left = rules.limits.artifact_bytes - size
     found = []
     for path in paths:
-        blob = read_below(folder, path, limit=rules.limits.artifact_bytes, algorithm=algorithm)
+        blob = read_below(folder, path, limit=left, algorithm=algorithm)
+        left -= blob.size
         found.append(File(path, blob.digest(algorithm), blob.size))
     return tuple(sorted(found))
 

@@ -10,15 +10,16 @@ import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import IO, Any
 
-from safeload import artifacts, folders, formats, signing, verification
+from safeload import artifacts, folder_signing, formats, signing, verification
 from safeload.artifacts import PathLike, PolicySource
 from safeload.digests import digest_of
-from safeload.errors import FormatNotAllowed, SignatureMissing
+from safeload.errors import FormatNotAllowed
 from safeload.expectation import Expectation
-from safeload.folders import VerifiedFolder, open_verified, refuse_taken
+from safeload.folders import VerifiedFolder, location_of, open_verified
 from safeload.formats import predictions
 from safeload.keys.base import SigningKey
 from safeload.keys.hmac_key import HmacKey
@@ -29,8 +30,9 @@ from safeload.signed_writing import Given, put, sidecar_of
 from safeload.statement import Source, Statement
 from safeload.storage.blob import Blob
 from safeload.storage.private_folder import PrivateFolder
+from safeload.storage.staged_folder import refuse_taken
 from safeload.verification import Verified
-from safeload.verified_reading import verified_artifact
+from safeload.verified_reading import signed_artifact
 
 TENSORFLOW = "tensorflow"
 _TRIAL = "trial"
@@ -119,10 +121,13 @@ class _Artifact:
         self.statement = statement
         self._verified = verified
         self._rules = rules
+        self._made: Any = None
 
     def model(self) -> Any:
-        """Return what can be asked for predictions."""
-        return artifacts.make_object(self._verified, self._rules)
+        """Return what can be asked for predictions; always the same, which the artifact's memory holds."""
+        if self._made is None:
+            self._made = artifacts.make_object(self._verified, self._rules)
+        return self._made
 
     def onnx(self) -> Any:
         """Return the ONNX model, with all its data in it."""
@@ -178,14 +183,8 @@ def _opened(location: str, keyring: KeyringSource | None, rules: Policy) -> Iter
         with open_verified(location, keyring=keyring, policy=rules) as folder:
             yield _SavedModel(folder)
         return
-    verified = verified_artifact(location, None, None, keyring, rules)
-    if verified.statement is None:
-        raise SignatureMissing(
-            "there is no signature for it",
-            where=location,
-            hint="Sign it if you vouch for it, and convert that.",
-        )
-    yield _Artifact(verified, verified.statement, rules)
+    verified, statement = signed_artifact(location, None, keyring, rules)
+    yield _Artifact(verified, statement, rules)
 
 
 def _compared(
@@ -204,14 +203,15 @@ def _compared(
     key = HmacKey.generate()
     signed = signing.describe(
         name=_TRIAL,
-        digest=digest_of("blake3", data),
+        digest=digest_of(given.rules.digest_algorithm, data),
         size=len(data),
         format=prepared.format,
         referred=written.globals,
         metadata=None,
         expires=None,
     )
-    trial = Policy(limits=given.rules.limits)
+    # Under the very policy, so that nothing is stored which that would refuse to load; but with one key.
+    trial = replace(given.rules, signatures=1, environment="ignore", origin=None)
     sidecar, expected = sidecar_of(signed, key, trial.limits), Expectation(name=_TRIAL)
     verified = verification.verify(Blob(data, where), sidecar, expected, Keyring.of(key), trial)
     largest = predictions.compare(origin.model(), artifacts.make_object(verified, trial), sample, tolerance)
@@ -224,7 +224,7 @@ def _to_folder(
 ) -> Statement:
     from safeload.formats import tensorflow_folder
 
-    refuse_taken(destination)
+    refuse_taken(location_of(destination))
     model = origin.onnx()
     made = PrivateFolder(model.ByteSize(), os.path.basename(destination))
     try:
@@ -232,7 +232,7 @@ def _to_folder(
         if sample is not None:
             made_model = tensorflow_folder.callable_of(made.path)
             remarks.append(_remark(predictions.compare(origin.model(), made_model, sample, tolerance)))
-        return folders.put(made.path, destination, given, tuple(remarks))
+        return folder_signing.put(made.path, destination, given, tuple(remarks))
     finally:
         made.delete()
 

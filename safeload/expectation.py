@@ -17,6 +17,8 @@ class Expectation:
         The format it must be in, or None for any that the policy admits.
     trusted
         The allowlist for a data-only file without a signature; None refuses every file without one.
+    signed
+        Whether only a signature will do, whatever the policy admits without one.
     allow
         What a signed pickle may refer to, in addition to the policy's list; None for no list of the call's.
     """
@@ -26,3 +28,4 @@ class Expectation:
     format: str | None = None
     trusted: frozenset[str] | None = None
     allow: frozenset[str] | None = None
+    signed: bool = False

@@ -11,24 +11,18 @@ import os
 from collections.abc import Callable
 from typing import Self
 
-from safeload import checks, signing, verification
-from safeload.errors import AlreadyExists, FormatNotAllowed, LimitExceeded, SignatureMissing
+from safeload import checks, verification
+from safeload.errors import DigestMismatch, FormatNotAllowed, LimitExceeded, SignatureMissing
 from safeload.expectation import Expectation
 from safeload.keys import sources
 from safeload.keys.base import KeyId
 from safeload.keys.sources import KeyringSource
 from safeload.limits import Limits
 from safeload.policy import Policy, resolve
-from safeload.sidecar import SUFFIX
-from safeload.signed_writing import Given, refuse_own_folder, sidecar_of
 from safeload.statement import FOLDER, Statement
 from safeload.storage.blob import FolderId
 from safeload.storage.private_folder import PrivateFolder
-from safeload.storage.replacement import put_sidecar, refuse_present, version_of
-from safeload.storage.staged_folder import staged_copy
 from safeload.storage.tree import hash_files, listing
-from safeload.storage.writer import write_bytes
-from safeload.subjects import File, digest_of_files
 from safeload.verified_reading import name_of, read_sidecar
 
 PathLike = str | os.PathLike[str]
@@ -144,82 +138,9 @@ def verified(
     return verification.admit_folder(found, authentic, identity, where=location)
 
 
-def sign(path: PathLike, given: Given, *, overwrite: bool, progress: Progress | None = None) -> Statement:
-    """Write the sidecar of a folder; see :func:`safeload.sign`."""
-    location, rules = location_of(path), given.rules
-    name, key, ring = given.resolved(location)
-    refuse_own_folder(location, ring, rules)
-    if not overwrite:
-        refuse_present(location)
-    version = version_of(location)
-    sizes, _ = _files(location, rules.limits)
-    found = hash_files(location, sizes, rules.digest_algorithm, progress=progress)
-    signed = _described(name, found, given, ())
-    put_sidecar(location, sidecar_of(signed, key, rules.limits), version, overwrite=overwrite)
-    return signed
-
-
-def put(made: str, path: PathLike, given: Given, remarks: tuple[str, ...]) -> Statement:
-    """Put a folder in place that this process has made in private, signed as it was made.
-
-    Parameters
-    ----------
-    made
-        The folder, of which a copy is put in place.
-    path
-        Where nothing may be yet.
-    given
-        What it is signed with.
-    remarks
-        How it was made.
-
-    Raises
-    ------
-    AlreadyExists
-        There is something, a sidecar perhaps.
-    SafeloadError
-        As :func:`safeload.sign`.
-    """
-    location, rules = location_of(path), given.rules
-    name, key, _ = given.resolved(location)
-    refuse_taken(location)
-    sizes, _ = _files(made, rules.limits)
-    found = hash_files(made, sizes, rules.digest_algorithm)
-    signed = _described(name, found, given, remarks)
-    sidecar = sidecar_of(signed, key, rules.limits)
-    with staged_copy(made, list(sizes), location) as commit:
-        # Until the folder appears there is, as before, nothing to load.
-        write_bytes(location + SUFFIX, sidecar)
-        commit()
-    return signed
-
-
-def refuse_taken(path: PathLike) -> None:
-    """Raise AlreadyExists if there is something where a folder is to be put."""
-    location = location_of(path)
-    if os.path.lexists(location):
-        raise AlreadyExists("there is something already", where=location, hint="Choose another place.")
-    refuse_present(location)
-
-
-def _described(name: str, found: list[File], given: Given, remarks: tuple[str, ...]) -> Statement:
-    return Statement(
-        name=name,
-        digest=digest_of_files(found),
-        size=sum(file.size for file in found),
-        format=FOLDER,
-        created=signing.now(),
-        expires=signing.expiry(given.expires),
-        metadata=given.metadata or {},
-        files=tuple(found),
-        source=given.source,
-        remarks=remarks,
-    )
-
-
 def size_of(path: PathLike) -> int:
     """Return how many bytes a folder's files have, for a progress bar; errors are those of :func:`sign`."""
-    return sum(_files(location_of(path), Limits())[0].values())
+    return sum(files_in(location_of(path), Limits())[0].values())
 
 
 def location_of(path: PathLike) -> str:
@@ -252,12 +173,27 @@ def _listed(
         folder=signature.folder,
         where=location,
     )
-    sizes, identity = _files(location, rules.limits)
-    checks.compare_listing(authentic.files, sizes, where=location)
+    sizes, identity = files_in(location, rules.limits)
+    _require_one(authentic, sizes, location)
     return authentic, sizes, identity
 
 
-def _files(location: str, limits: Limits) -> tuple[dict[str, int], FolderId]:
+def _require_one(authentic: verification.Authentic, sizes: dict[str, int], location: str) -> None:
+    """Refuse the folder if its files are those of no statement, by their names and sizes."""
+    refusal: DigestMismatch | None = None
+    for signed, _ in authentic.claims:
+        try:
+            checks.compare_listing({file.path: file.size for file in signed.files}, sizes, where=location)
+        except DigestMismatch as error:
+            refusal = refusal or error
+        else:
+            return
+    assert refusal is not None  # noqa: S101  there is at least one claim
+    raise refusal
+
+
+def files_in(location: str, limits: Limits) -> tuple[dict[str, int], FolderId]:
+    """Return a folder's files with their sizes in bytes, and its identity, within the limits."""
     sizes, identity = listing(location, files=limits.members, depth=limits.nesting)
     if not sizes:
         raise FormatNotAllowed("the folder has no files", where=location)

@@ -19,7 +19,7 @@ from safeload.scanning import STANDARD, Report
 from safeload.statement import Statement
 from safeload.storage.blob import Blob
 from safeload.storage.reader import read
-from safeload.verified_reading import verified_artifact
+from safeload.verified_reading import signed_artifact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +89,7 @@ def inspect(
     location = os.fspath(path)
     rules = resolve(policy)
     try:
-        verified = verified_artifact(location, None, None, keyring, rules)
+        verified, statement = signed_artifact(location, None, keyring, rules)
     except SafeloadError as refusal:
         # Read once more, to be looked at and no longer to be trusted.
         return _of(
@@ -99,7 +99,7 @@ def inspect(
             refusal,
             rules.limits if report else None,
         )
-    return _of(verified.blob, verified.keys, verified.statement, None, rules.limits if report else None)
+    return _of(verified.blob, verified.keys, statement, None, rules.limits if report else None)
 
 
 def _of(

@@ -26,6 +26,8 @@ COMPRESSORS: tuple[tuple[str, bytes], ...] = (
     ("lz4", b"\x04\x22\x4d\x18"),
     ("zlib", b"\x78"),
 )
+# Of these few bytes are enough to tell them.
+_TOLD = ("joblib", "skops", "safetensors", "numpy", "parquet", "arrow")
 # The second byte that zlib writes, by its level.
 _ZLIB_LEVELS = (b"\x01", b"\x5e", b"\x9c", b"\xda")
 
@@ -110,4 +112,4 @@ def starts_like_an_artifact(start: bytes) -> bool:
     if start[:1] == b"x":
         # RFC 1950: the method is deflate, and the two bytes are a multiple of 31.
         return len(start) > 1 and int.from_bytes(start[:2], "big") % 31 == 0 and start[1:2] in _ZLIB_LEVELS
-    return identify(start[:15] + b"\0") in ("joblib", "skops", "safetensors")
+    return identify(start[:15] + b"\0") in _TOLD

@@ -92,7 +92,7 @@ def share(
     Raises
     ------
     StorageError
-        The system has no sealed memory files; only Linux has.
+        The system has no sealed memory files; only Linux has. Or the artifact has further files.
 
     Examples
     --------
@@ -104,7 +104,14 @@ def share(
         raise StorageError(
             "this system has no sealed memory files", where=location, hint="Load it in each process."
         )
-    return SharedArtifact(verified_artifact(location, name, None, keyring, resolve(policy), sealed=True))
+    verified = verified_artifact(location, name, None, keyring, resolve(policy), sealed=True)
+    if verified.files:
+        raise StorageError(
+            "it keeps a part of itself in further files, which are not shared",
+            where=location,
+            hint="Load it in each process, or store it anew in one file.",
+        )
+    return SharedArtifact(verified)
 
 
 def _taken_over(handover: Handover) -> SharedArtifact:

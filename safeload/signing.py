@@ -78,7 +78,8 @@ def seal(payload: bytes, key: SigningKey, limits: Limits, *, where: str) -> byte
         raise LimitExceeded(
             f"the sidecar would have {len(encoded)} bytes, {limits.sidecar_bytes} are allowed",
             where=where,
-            hint="Keep large metadata in a file of their own.",
+            hint="Keep large metadata in a file of their own, or sign fewer files at once. Policies of who "
+            "signs and who loads may allow more: [limits] sidecar_bytes.",
         )
     return encoded
 

@@ -452,7 +452,7 @@ def require_admissible(start: bytes | memoryview, expected: Expectation, policy:
         It could not.
     """
     format_name = magic.identify(start)
-    if format_name not in policy.unsigned_formats or format_name not in DATA_ONLY_FORMATS:
+    if expected.signed or format_name not in policy.unsigned_formats or format_name not in DATA_ONLY_FORMATS:
         raise SignatureMissing(
             "there is no signature for it",
             hint="Get the sidecar (.sig) from who made it. If the file is your own and you are sure of it, "

@@ -21,7 +21,8 @@ from safeload.keys.keyring import Keyring
 from safeload.keys.sources import KeyringSource
 from safeload.limits import Limits
 from safeload.policy import Policy
-from safeload.storage.blob import Blob, FileVersion
+from safeload.statement import Statement
+from safeload.storage.blob import Blob
 from safeload.storage.reader import read, read_below, read_start
 from safeload.verification import Authentic, Expectation, Verified
 
@@ -42,6 +43,7 @@ def verified_artifact(
     *,
     allow: frozenset[str] | None = None,
     sealed: bool = False,
+    signed: bool = False,
 ) -> Verified:
     """Read an artifact and its sidecar and pass both through the gate.
 
@@ -49,12 +51,15 @@ def verified_artifact(
     read again, as long as they are not the very files of the attempt before; each attempt passes the whole
     gate.
     """
-    expected = Expectation(name=name_of(location) if name is None else name, trusted=trusted, allow=allow)
+    expected = Expectation(
+        name=name_of(location) if name is None else name, trusted=trusted, allow=allow, signed=signed
+    )
     ring: Keyring | None = None
-    before: tuple[FileVersion | None, FileVersion | None] | None = None
+    before: tuple[object, ...] | None = None
     spent = 0
     for attempt in range(_ATTEMPTS):
         blob: Blob | None = None
+        files: dict[str, Blob] = {}
         signature = read_sidecar(location, rules.limits)
         if signature is not None and ring is None:
             ring = sources.resolve(keyring)
@@ -77,11 +82,12 @@ def verified_artifact(
             return verification.admit(blob, authentic, files)
         except (DigestMismatch, SignatureMissing) as error:
             error.where = error.where or location
+            read_now = [part for part in (blob, *files.values()) if part is not None]
             seen = (
                 None if signature is None else signature.version,
-                None if blob is None else blob.version,
+                *(part.version for part in read_now),
             )
-            spent += 0 if blob is None else blob.size
+            spent += sum(part.size for part in read_now)
             if seen == before or spent > _RETRY_BYTES or attempt == _ATTEMPTS - 1:
                 raise
             before = seen
@@ -108,6 +114,23 @@ def _files(folder: str, authentic: Authentic, limits: Limits) -> dict[str, Blob]
         with contextlib.suppress(NotFound):
             found[path] = read_as_signed(read_up_to, size, limits, where=os.path.join(folder, path))
     return found
+
+
+def signed_artifact(
+    location: str, name: str | None, keyring: KeyringSource | None, rules: Policy
+) -> tuple[Verified, Statement]:
+    """Read an artifact that must have a signature, as :func:`verified_artifact` does, with what was signed.
+
+    Raises
+    ------
+    SignatureMissing
+        There is none, whatever the policy admits without one.
+    """
+    verified = verified_artifact(location, name, None, keyring, rules, signed=True)
+    if verified.statement is None:
+        # The gate has refused it; this stands here for whoever changes the gate.
+        raise SignatureMissing("there is no signature for it", where=location)
+    return verified, verified.statement
 
 
 def read_as_signed(read_up_to: Callable[[int], Blob], size: int, limits: Limits, *, where: str) -> Blob:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import joblib
 import pytest
-from support.commands import run
+from support.commands import run, run_json
 
 import safeload
 from safeload import Ed25519PrivateKey, Keyring
@@ -121,9 +121,8 @@ def test_verify_of_good_files_ends_with_status_0(models: Path) -> None:
 
 
 def test_wrong_usage_ends_with_status_2(models: Path) -> None:
-    """A folder without --recursive, an unknown option, no path, a bad time or bad metadata."""
+    """An unknown option, no path, a bad time or bad metadata."""
     for arguments in (
-        ["verify", models],
         ["verify"],
         ["verify", "--no-check", models],
         ["sign", models / "unsigned.joblib", "--expires", "soon"],
@@ -131,6 +130,13 @@ def test_wrong_usage_ends_with_status_2(models: Path) -> None:
         ["frobnicate"],
     ):
         assert run(*arguments)[0] == 2, arguments
+
+
+def test_a_folder_without_a_signature_is_refused(models: Path) -> None:
+    """Its sidecar may have been deleted; without --recursive nothing below it is looked at."""
+    status, answer = run_json("verify", models, models / "a.joblib")
+    assert status == 1
+    assert [row["error"] for row in answer["files"]] == ["SignatureMissing", None]
 
 
 def test_sign_vouches_for_files_without_loading_them(models: Path) -> None:

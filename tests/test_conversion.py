@@ -182,8 +182,8 @@ def test_what_was_altered_on_its_way_into_place_does_not_verify(
     source: Path, key: HmacKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A folder is signed as it was made in private, and not as it is found in its place."""
-    from safeload import folders
     from safeload.formats import tensorflow_folder
+    from safeload.storage import staged_folder
 
     onnx, target = source.with_name("churn.onnx"), source.with_name("saved")
     safeload.convert(source, onnx, to="onnx", sample=ROWS, signer=key, keyring=key)
@@ -192,14 +192,14 @@ def test_what_was_altered_on_its_way_into_place_does_not_verify(
         "from_onnx",
         lambda model, folder: str(Path(folder, "saved_model.pb").write_bytes(b"model")),
     )
-    real = folders.write_bytes
+    real = staged_folder._put_sidecar
 
-    def write_bytes(path: str, data: bytes) -> None:
+    def put_sidecar(path: str, sidecar: bytes) -> None:
         for staged in source.parent.glob(".saved.*.tmp/saved_model.pb"):
             staged.write_bytes(b"MODEL")
-        real(path, data)
+        real(path, sidecar)
 
-    monkeypatch.setattr(folders, "write_bytes", write_bytes)
+    monkeypatch.setattr(staged_folder, "_put_sidecar", put_sidecar)
     safeload.convert(onnx, target, to=conversion.TENSORFLOW, signer=key, keyring=key)
     assert (target / "saved_model.pb").read_bytes() == b"MODEL"
     with pytest.raises(DigestMismatch):

@@ -5,9 +5,7 @@ The format is a program's own, registered for these tests: a text that names fil
 
 from __future__ import annotations
 
-import copy
 import os
-import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -21,7 +19,6 @@ import safeload
 from safeload import (
     DigestMismatch,
     HmacKey,
-    InvalidName,
     Keyring,
     LimitExceeded,
     Limits,
@@ -29,6 +26,7 @@ from safeload import (
     NotFound,
     Policy,
     SafeloadError,
+    StorageError,
     formats,
     verified_reading,
 )
@@ -257,13 +255,43 @@ def test_a_dump_over_it_that_was_stopped_leaves_it_loadable(model: Path, key: Hm
 
 
 @pytest.mark.skipif(not AVAILABLE, reason="this system has no sealed memory files")
-def test_it_is_shared_within_the_process_and_not_with_others(model: Path, key: HmacKey) -> None:
-    """The files are not in the sealed memory; to pickle it is a RuntimeError that says so."""
-    with safeload.share(model, keyring=key) as shared:
-        assert shared.load() == FILES
-        for send in (pickle.dumps, copy.copy):
-            with pytest.raises(RuntimeError, match="one file"):
-                send(shared)
+def test_it_is_not_shared(model: Path, key: HmacKey) -> None:
+    """The files would not be in the sealed memory; the refusal says what to do instead."""
+    with pytest.raises(StorageError, match="further files"):
+        safeload.share(model, keyring=key)
+
+
+def test_files_that_never_fit_are_not_read_again_and_again(
+    model: Path, key: HmacKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever touches the sidecar all the time makes a loader read no more than its bound, files included."""
+    monkeypatch.setattr(verified_reading, "_RETRY_BYTES", 250)
+    (model.parent / "part.bin").write_bytes(b"x" * 100)
+    sidecar, reads = sidecar_of(model), []
+    real = verified_reading.read_below
+
+    def read_below(*arguments: Any, **named: Any) -> Any:
+        sidecar.write_bytes(sidecar.read_bytes())
+        reads.append(arguments[1])
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(verified_reading, "read_below", read_below)
+    with pytest.raises(DigestMismatch):
+        safeload.load(model, keyring=key)
+    assert 2 <= reads.count("part.bin") <= 3
+
+
+def test_what_is_signed_under_a_limit_loads_under_it(model: Path, key: HmacKey) -> None:
+    """Signing holds the artifact and its files together against it, as loading does."""
+    size = model.stat().st_size + 110
+    for limit, fits in ((size, True), (size - 1, False)):
+        rules = Policy(limits=Limits(artifact_bytes=limit))
+        if fits:
+            safeload.sign(model, format="filelist", overwrite=True, signer=key, policy=rules)
+            assert safeload.load(model, keyring=key, policy=rules) == FILES
+        else:
+            with pytest.raises(LimitExceeded):
+                safeload.sign(model, format="filelist", overwrite=True, signer=key, policy=rules)
 
 
 def test_a_store_holds_no_artifacts_with_files(key: HmacKey, tmp_path: Path) -> None:
@@ -285,5 +313,5 @@ def test_a_store_holds_no_artifacts_with_files(key: HmacKey, tmp_path: Path) -> 
 @pytest.mark.parametrize("name", ["a:b", "a\\b", "a\x01b"])
 def test_a_file_whose_name_cannot_be_signed_is_refused(name: str, tmp_path: Path, key: HmacKey) -> None:
     """An artifact that names such a file is not signed."""
-    with pytest.raises(InvalidName):
+    with pytest.raises(MalformedError):
         signed(tmp_path / "models", {name: b""}, key)

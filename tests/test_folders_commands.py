@@ -103,17 +103,19 @@ def test_verify_of_a_tree_takes_a_signed_folder_as_one(models: Path) -> None:
 
 
 def test_verify_of_a_tree_reports_what_becomes_of_a_folder_without_its_sidecar(models: Path) -> None:
-    """What looks like an artifact is unsigned; of a folder of other files there is nothing in order."""
+    """What makes it a model, and what looks like an artifact, is unsigned; whatever else is in order."""
     run("sign", models / "churn")
     sidecar_of(models / "churn").unlink()
-    status, answer = run_json("verify", "-r", models)
-    assert (status, answer["files"], answer["not_looked_at"]) == (1, [], 2)
-    assert run("verify", models / "churn")[0] == 2
-    (models / "churn" / "model.onnx").write_bytes(b"")
     safeload.dump([1], models / "a.joblib")
     status, answer = run_json("verify", "-r", models)
-    assert status == 1
-    assert errors(answer, models) == {"a.joblib": None, "churn/model.onnx": "SignatureMissing"}
+    assert (status, answer["not_looked_at"]) == (1, 1)
+    assert errors(answer, models) == {"a.joblib": None, "churn/saved_model.pb": "SignatureMissing"}
+    (models / "churn" / "saved_model.pb").rename(models / "churn" / "weights.parquet")
+    status, answer = run_json("verify", "-r", models)
+    assert errors(answer, models) == {"a.joblib": None, "churn/weights.parquet": "SignatureMissing"}
+    # Asked for by its name it is refused, and the others are looked at all the same.
+    status, answer = run_json("verify", models / "churn", models / "a.joblib")
+    assert (status, errors(answer, models)) == (1, {"churn": "SignatureMissing", "a.joblib": None})
 
 
 def test_verify_of_a_tree_reports_a_sidecar_without_its_folder(models: Path) -> None:
@@ -121,10 +123,21 @@ def test_verify_of_a_tree_reports_a_sidecar_without_its_folder(models: Path) -> 
     run("sign", models / "churn")
     (models / "churn").rename(models / "hidden")
     status, answer = run_json("verify", "-r", models)
-    assert (status, errors(answer, models)) == (1, {"churn": "SubjectMismatch"})
+    missed = {"churn": "SubjectMismatch", "hidden/saved_model.pb": "SignatureMissing"}
+    assert (status, errors(answer, models)) == (1, missed)
     (models / "churn").write_bytes(b"")
     status, answer = run_json("verify", "-r", models)
-    assert (status, errors(answer, models)) == (1, {"churn": "SubjectMismatch"})
+    assert (status, errors(answer, models)) == (1, missed)
+
+
+def test_a_folder_that_is_named_like_a_sidecar_hides_nothing(models: Path) -> None:
+    """The folder beside it is still one that was to be signed."""
+    run("sign", models / "churn")
+    sidecar_of(models / "churn").unlink()
+    sidecar_of(models / "churn").mkdir()
+    safeload.dump([1], models / "a.joblib")
+    status, answer = run_json("verify", "-r", models)
+    assert (status, errors(answer, models)) == (1, {"a.joblib": None, "churn": "MalformedError"})
 
 
 def test_a_broken_sidecar_does_not_make_a_folder_one_of_files(models: Path) -> None:

@@ -40,6 +40,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Let copies be made in folders of the test's own: ``memory`` and ``temporary``."""
     for name in ("memory", "temporary"):
         (tmp_path / "places" / name).mkdir(parents=True)
+        (tmp_path / "places" / name).chmod(0o700)
     monkeypatch.setattr(private_folder, "_IN_MEMORY", str(tmp_path / "places" / "memory"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "places" / "temporary"))
     return tmp_path / "places"
@@ -217,3 +218,31 @@ def test_the_copy_does_not_follow_the_original(model: Path, key: HmacKey) -> Non
         (model / "deep" / "c").unlink()
         sidecar_of(model).unlink()
         assert contents_of(Path(copy.path)) == FILES
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o702])
+def test_a_copy_is_not_made_where_others_could_exchange_it(
+    mode: int, model: Path, key: HmacKey, places: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder that others write, without the sticky bit, they could give it another name."""
+    monkeypatch.setattr(private_folder, "_IN_MEMORY", str(places / "nowhere"))
+    temporary = places / "temporary"
+    temporary.chmod(mode)
+    with pytest.raises(safeload.StorageError, match="others can rename") as caught:
+        safeload.open_verified(model, keyring=key)
+    assert caught.value.hint is not None
+    assert "TMPDIR" in caught.value.hint
+    assert not list(temporary.iterdir())
+    temporary.chmod(mode | stat.S_ISVTX)
+    safeload.open_verified(model, keyring=key).close()
+
+
+def test_a_umask_that_takes_everything_is_no_hindrance(model: Path, key: HmacKey, places: Path) -> None:
+    """The folders are this user's to read and write all the same."""
+    before = os.umask(0o777)
+    try:
+        with safeload.open_verified(model, keyring=key) as copy:
+            base = Path(copy.path)
+            assert {stat.S_IMODE(path.stat().st_mode) for path in (base.parent, base)} == {0o700}
+    finally:
+        os.umask(before)

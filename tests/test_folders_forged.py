@@ -240,3 +240,21 @@ def test_what_is_encoded_comes_back(model: Path, key: HmacKey) -> None:
     """The honest statement has one spelling."""
     payload = parsed(sidecar_of(model).read_bytes()).payload
     assert statement.encode(statement.parse(payload)) == payload
+
+
+def test_of_two_statements_one_that_fits_is_enough(model: Path, key: HmacKey) -> None:
+    """As where a folder was signed anew and both are there: of each its own files count."""
+    before = sidecar_of(model).read_bytes()
+    (model / "d").write_bytes(b"ddd")
+    safeload.sign(model, signer=key, overwrite=True)
+    after = sidecar_of(model).read_bytes()
+    for first, second in ((before, after), (after, before)):
+        sidecar_of(model).write_bytes(first + second)
+        assert len(safeload.verify(model, keyring=key).files) == 4
+        (model / "d").rename(model.parent / "d")
+        assert len(safeload.verify(model, keyring=key).files) == 3
+        (model / "a").rename(model.parent / "a")
+        with pytest.raises(DigestMismatch):
+            safeload.verify(model, keyring=key)
+        for name in "ad":
+            (model.parent / name).rename(model / name)

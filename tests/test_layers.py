@@ -22,6 +22,7 @@ LAYERS = (
     ("inspection", "sharing", "guarding", "conversion"),
     ("contents",),
     ("artifacts",),
+    ("folder_signing",),
     ("folders",),
     ("signed_writing",),
     ("signing", "scanning", "verified_reading"),

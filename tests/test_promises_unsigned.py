@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import joblib
+import numpy
 import pytest
+import skops.io
 from support import processes
 from support.attacks import marker_pickle
 from support.auditing import no_unpickler_runs
+from support.commands import run, run_json
 from support.objects import pipeline
 
 import safeload
@@ -181,3 +184,32 @@ def test_a_policy_that_would_admit_an_unsigned_pickle_cannot_be_made(formats: li
     """There is no switch for it."""
     with pytest.raises(safeload.PolicyError):
         Policy(unsigned_formats=frozenset(formats))
+
+
+def test_whoever_asks_for_a_signature_is_not_answered_by_a_policy(
+    key: HmacKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a policy admits without one loads; to verify, inspect and convert it is unsigned."""
+    rules = Policy(unsigned_formats=frozenset({"safetensors", "onnx", "skops"}), trusted=frozenset())
+    numbers = tmp_path / "a.safetensors"
+    safeload.dump({"a": numpy.ones(3)}, numbers, format="safetensors", signer=key)
+    (tmp_path / "a.safetensors.sig").unlink()
+    plain = tmp_path / "b.skops"
+    plain.write_bytes(skops.io.dumps([1, 2]))
+    for path in (numbers, plain):
+        assert safeload.load(path, policy=rules) is not None
+        with pytest.raises(SignatureMissing):
+            safeload.verify(path, policy=rules)
+        found = safeload.inspect(path, policy=rules)
+        assert not found.verified
+        assert type(found.refusal) is SignatureMissing
+        with pytest.raises(SignatureMissing):
+            safeload.convert(path, tmp_path / "new", to="joblib", signer=key, policy=rules)
+    (tmp_path / "rules").mkdir()
+    written = tmp_path / "rules" / "policy.toml"
+    written.write_text('unsigned_formats = ["safetensors"]\n')
+    written.chmod(0o600)
+    monkeypatch.chdir(tmp_path)
+    assert run("verify", "a.safetensors", "--policy", written)[0] == 1
+    status, answer = run_json("inspect", "a.safetensors", "--policy", written)
+    assert (status, answer["error"]) == (1, "SignatureMissing")

@@ -45,7 +45,7 @@ class _Verifier:
     def row(self, file: str, progress: Callable[[int], object] | None = None) -> dict[str, Any]:
         """Return what is said of a file or a model folder."""
         from safeload import folders
-        from safeload.verified_reading import verified_artifact
+        from safeload.verified_reading import signed_artifact
 
         try:
             if self._refusal is not None:
@@ -54,9 +54,8 @@ class _Verifier:
             if os.path.isdir(file):
                 statement, keys = folders.verified(file, None, self._keyring, self._rules, progress)
             else:
-                found = verified_artifact(file, None, None, self._keyring, self._rules)
-                assert found.statement is not None  # noqa: S101  nothing unsigned passes without a list
-                statement, keys = found.statement, found.keys
+                found, statement = signed_artifact(file, None, self._keyring, self._rules)
+                keys = found.keys
         except SafeloadError as error:
             return {"path": file, **refused(error)}
         return {

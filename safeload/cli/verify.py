@@ -22,7 +22,6 @@ from safeload.cli.output import (
     progress,
     safe,
     table,
-    wrong_usage,
 )
 from safeload.cli.stores import StateOption, open_store, refused, row_of
 from safeload.errors import MalformedError, SafeloadError, SignatureMissing
@@ -33,7 +32,12 @@ from safeload.storage.reader import read_start, wrapped
 _TEMPORARY = ".tmp"
 # Of more than so many, those that were refused are shown, and the others counted.
 _MANY = 1_000
-_ARTIFACTS = (".joblib", ".pkl", ".pickle", ".skops", ".onnx", ".safetensors", ".keras", ".pt", ".pth")
+_ARTIFACTS = (
+    *(".joblib", ".pkl", ".pickle", ".skops", ".onnx", ".safetensors", ".keras", ".pt", ".pth", ".h5"),
+    *(".npy", ".npz", ".parquet", ".arrow"),
+    # What makes a folder a model.
+    *("saved_model.pb", "MLmodel", "pytorch_model.bin"),
+)
 
 
 def verify(
@@ -109,7 +113,14 @@ def _targets(paths: list[str], recursive: bool) -> _Targets:
         elif recursive:
             _search(path, found)
         else:
-            wrong_usage(f"{path} is a folder without a signature; --recursive checks what is below it")
+            # Its sidecar may have been deleted, which is no reason not to look at the others.
+            found.refused.append(
+                SignatureMissing(
+                    "there is no signature for the folder",
+                    where=path,
+                    hint="--recursive checks what is below it, file by file.",
+                )
+            )
     return found
 
 
@@ -125,7 +136,7 @@ def _search(path: str, found: _Targets) -> None:
             found.stores.append(base)
             below.clear()
             continue
-        signed = {folder for folder in below if folder + SUFFIX in names}
+        signed = {folder for folder in below if folder + SUFFIX in {*names, *below}}
         found.folders += sorted(os.path.join(base, folder) for folder in signed)
         below[:] = [folder for folder in below if folder not in signed]
         for folder in below:

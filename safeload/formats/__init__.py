@@ -21,8 +21,9 @@ from safeload.errors import (
     brief,
 )
 from safeload.formats.base import Format as Format
-from safeload.formats.base import FormatWithFiles, OptionError, refuse_options
+from safeload.formats.base import FormatWithFiles, OptionError
 from safeload.formats.base import Written as Written
+from safeload.formats.base import refuse_options as refuse_options
 from safeload.formats.registry import get as get
 from safeload.formats.registry import names as names
 from safeload.formats.registry import register as register

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tempfile
 import weakref
 from collections.abc import Iterator
@@ -53,11 +54,15 @@ class PrivateFolder:
 
     def __init__(self, size: int, name: str) -> None:
         try:
-            base = tempfile.mkdtemp(prefix="safeload-", dir=_place(size))
+            place = _place(size) or tempfile.gettempdir()
+            _require_safe(place)
+            base = tempfile.mkdtemp(prefix="safeload-", dir=place)
+            # A umask may take even the user's own bits away.
+            os.chmod(base, 0o700)
             self._delete = weakref.finalize(self, _delete, base, os.getpid())
             # A name that is no file name here, such as one with a slash, is nobody's business inside.
             self.path = os.path.join(base, os.path.basename(name) or "folder")
-            os.mkdir(self.path, 0o700)
+            _make(self.path)
         except (OSError, ValueError) as error:
             raise wrapped(error, name) from error
 
@@ -90,7 +95,7 @@ class PrivateFolder:
             path = os.path.join(path, folder)
             # Another thread may have made it.
             with suppress(FileExistsError):
-                os.mkdir(path, 0o700)
+                _make(path)
 
     def write(self, relative: str, data: bytes | memoryview) -> str:
         """Put a file in it and return its path."""
@@ -102,6 +107,25 @@ class PrivateFolder:
     def delete(self) -> None:
         """Delete it now; what has been read or mapped from it stays."""
         self._delete()
+
+
+def _make(path: str) -> None:
+    os.mkdir(path, 0o700)
+    os.chmod(path, 0o700)
+
+
+def _require_safe(place: str) -> None:
+    """Refuse a place in which others could give the folder another name and put their own there instead."""
+    if not hasattr(os, "geteuid"):
+        return  # Windows: the temporary files are below the user's own folder.
+    status = os.stat(place)
+    others_write = status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX
+    if status.st_uid not in (0, os.geteuid()) or others_write:
+        raise StorageError(
+            "others can rename what lies in the folder for temporary files",
+            where=place,
+            hint="Name a folder of your own in TMPDIR.",
+        )
 
 
 def write_all(descriptor: int, data: memoryview, where: str) -> None:

@@ -1,22 +1,38 @@
-"""Putting a folder under a name at once: copied beside it, synced, then renamed."""
+"""Putting a folder and its sidecar under their names at once, where nothing was before.
+
+The folder is copied beside its place, synced, and renamed. Whoever can write there may rename or replace the
+copy at any moment; so it is made through descriptors that are held open, no file in it is opened that is
+there already, and no link is followed. What is put in place in the end may still be another folder than the
+copy; it does not fit the sidecar then.
+"""
 
 from __future__ import annotations
 
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import ExitStack, suppress
+from typing import IO
 
+from safeload.errors import AlreadyExists, SafeloadError, StorageError
+from safeload.sidecar import SUFFIX
+from safeload.storage.beneath import folder_id
+from safeload.storage.lock import locked
 from safeload.storage.reader import wrapped
-from safeload.storage.writer import sync_folder
+from safeload.storage.replacement import refuse_present
+from safeload.storage.writer import stage
 
 _MAX_STEM = 40
+_PIECE_BYTES = 1 << 20
+_CLOSED = getattr(os, "O_CLOEXEC", 0)
+_FOLDER = os.O_RDONLY | _CLOSED | getattr(os, "O_DIRECTORY", 0)
+_BELOW = _FOLDER | getattr(os, "O_NOFOLLOW", 0)
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _CLOSED | getattr(os, "O_NOFOLLOW", 0)
 
 
-@contextmanager
-def staged_copy(source: str, files: Iterable[str], target: str) -> Iterator[Callable[[], None]]:
-    """Copy files into a new folder beside `target`, and give what renames it to that.
+def put_folder(source: str, files: Iterable[str], target: str, sidecar: bytes) -> None:
+    """Copy files into a new folder at `target`, and put its sidecar beside it.
 
     Parameters
     ----------
@@ -25,42 +41,82 @@ def staged_copy(source: str, files: Iterable[str], target: str) -> Iterator[Call
     files
         The POSIX paths of the files below it.
     target
-        Where the folder will stand. What is not renamed is removed.
+        Where the folder will stand.
+    sidecar
+        Its sidecar. It goes first: until the folder appears there is, as before, nothing to load.
 
     Raises
     ------
+    AlreadyExists
+        There is something, a sidecar perhaps.
     NotFound, StorageError
-        The operating system refused; or something is there by now, other than an empty folder.
+        The operating system refused. Nothing is left behind then.
     """
     parent, name = os.path.split(target)
-    temporary = os.path.join(parent, f".{name[:_MAX_STEM]}.{secrets.token_hex(8)}.tmp")
-
-    def commit() -> None:
+    temporary = f".{name[:_MAX_STEM]}.{secrets.token_hex(8)}.tmp"
+    with ExitStack() as stack, locked(parent):
         try:
-            os.rename(temporary, target)
-            sync_folder(parent)
-        except OSError as error:
-            raise wrapped(error, target) from error
-
-    try:
-        try:
-            os.mkdir(temporary)
+            refuse_taken(target)
+            above = os.open(parent or os.curdir, _FOLDER)
+            stack.callback(os.close, above)
+            os.mkdir(temporary, dir_fd=above)
+            stack.callback(shutil.rmtree, temporary, ignore_errors=True, dir_fd=above)
+            folder = os.open(temporary, _BELOW, dir_fd=above)
+            stack.callback(os.close, folder)
             for path in files:
-                parts = path.split("/")
-                os.makedirs(os.path.join(temporary, *parts[:-1]), exist_ok=True)
-                _copy(os.path.join(source, *parts), os.path.join(temporary, *parts))
+                _copy(os.path.join(source, *path.split("/")), path.split("/"), folder)
+            os.fsync(folder)
+            _put_sidecar(target + SUFFIX, sidecar)
+            try:
+                there = os.stat(temporary, dir_fd=above, follow_symlinks=False)
+                if folder_id(there) != folder_id(os.fstat(folder)):
+                    raise StorageError("the folder was exchanged while it was written", where=target)
+                os.rename(temporary, name, src_dir_fd=above, dst_dir_fd=above)
+            except BaseException:
+                os.unlink(target + SUFFIX)
+                raise
+            os.fsync(above)
+        except SafeloadError:
+            raise
         except OSError as error:
             raise wrapped(error, target) from error
-        yield commit
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _copy(source: str, target: str) -> None:
-    shutil.copyfile(source, target)
-    descriptor = os.open(target, os.O_RDWR)
+def refuse_taken(target: str) -> None:
+    """Raise AlreadyExists if there is something where a folder is to be put."""
+    if os.path.lexists(target):
+        raise AlreadyExists("there is something already", where=target, hint="Choose another place.")
+    refuse_present(target)
+
+
+def _put_sidecar(path: str, sidecar: bytes) -> None:
+    def produce(file: IO[bytes]) -> None:
+        file.write(sidecar)
+
+    staged = stage(path, produce)
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    sync_folder(os.path.dirname(target))
+        staged.commit_new()
+    except BaseException:
+        staged.discard()
+        raise
+
+
+def _copy(source: str, parts: list[str], folder: int) -> None:
+    """Copy a file below an open folder, making the folders on the way."""
+    *folders, name = parts
+    with ExitStack() as stack:
+        for part in folders:
+            with suppress(FileExistsError):
+                os.mkdir(part, dir_fd=folder)
+            folder = os.open(part, _BELOW, dir_fd=folder)
+            stack.callback(os.close, folder)
+        target = os.open(name, _NEW_FILE, 0o666, dir_fd=folder)
+        stack.callback(os.close, target)
+        origin = os.open(source, os.O_RDONLY | _CLOSED)
+        stack.callback(os.close, origin)
+        while piece := os.read(origin, _PIECE_BYTES):
+            view = memoryview(piece)
+            while view:
+                view = view[os.write(target, view) :]
+        os.fsync(target)
+        os.fsync(folder)

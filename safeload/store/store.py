@@ -160,6 +160,7 @@ class Store:
 
         Parameters and errors are those of :meth:`dump`.
         """
+        formats.get(format)
 
         def produce(file: IO[bytes]) -> None:
             file.write(artifact)
