@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,90 @@ def test_a_damaged_file_raises_only_what_safeload_raises(dumped: bool, format: s
         except safeload.SafeloadError:
             refused += 1
     assert refused > tried // 2
+
+
+def blocks_of(artifact: bytes, count: int, after: int = 0) -> int:
+    """Return where the places of a file's batches stand in its footer, 24 bytes each."""
+    (length,) = struct.unpack_from("<i", artifact, len(artifact) - 10)
+    for vector in range(max(after, len(artifact) - 10 - length), len(artifact) - 28):
+        number, offset = struct.unpack_from("<Iq", artifact, vector)
+        if number == count and 0 < offset < vector and artifact[offset : offset + 4] == b"\xff" * 4:
+            return vector + 4
+    raise AssertionError("no such footer")
+
+
+@pytest.mark.parametrize(
+    "order", [(0, 0, 0), (0, 1, 1), (1, 0, 2), (0, 2, 1)], ids=lambda order: "".join(map(str, order))
+)
+def test_batches_that_overlap_or_go_backwards_are_refused(
+    order: tuple[int, ...], tmp_path: Path, key: HmacKey
+) -> None:
+    """Else a small footer could name one large message many times, each of which would be read."""
+    batches = [pa.record_batch({"a": [number]}) for number in range(3)]
+    sink = io.BytesIO()
+    with pa.ipc.new_file(sink, batches[0].schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+    artifact = bytearray(sink.getvalue())
+    assert load(bytes(artifact), "arrow", key)["a"].tolist() == [0, 1, 2]
+    start = blocks_of(artifact, 3)
+    blocks = [bytes(artifact[start + 24 * number :][:24]) for number in order]
+    artifact[start : start + 72] = b"".join(blocks)
+    path = tmp_path / "x.arrow"
+    path.write_bytes(artifact)
+    with pytest.raises(safeload.MalformedError, match="batches"):
+        safeload.sign(path, signer=key)
+    with pytest.raises(safeload.MalformedError, match="batches"):
+        load(bytes(artifact), "arrow", key)
+
+
+def test_batches_that_share_their_last_bytes_are_refused(tmp_path: Path, key: HmacKey) -> None:
+    """Each of the two begins at its own place."""
+    table = pa.table({"a": np.arange(100)})
+    sink = io.BytesIO()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        for _ in range(2):
+            writer.write_table(table)
+    artifact = bytearray(sink.getvalue())
+    start = blocks_of(artifact, 2)
+    (body,) = struct.unpack_from("<q", artifact, start + 16)
+    struct.pack_into("<q", artifact, start + 16, body + 8)
+    with pytest.raises(safeload.MalformedError, match="batches"):
+        load(bytes(artifact), "arrow", key)
+
+
+def test_a_dictionary_that_is_a_batch_is_refused(key: HmacKey) -> None:
+    """The two are listed apart."""
+    artifact = bytearray(written(pa.table({"a": pa.array(["x"]).dictionary_encode()}), "arrow", None))
+    first = blocks_of(artifact, 1)
+    second = blocks_of(artifact, 1, after=first)
+    artifact[first : first + 24] = artifact[second : second + 24]
+    with pytest.raises(safeload.MalformedError, match="overlap"):
+        load(bytes(artifact), "arrow", key)
+
+
+def test_the_buffers_of_all_batches_are_counted(key: HmacKey) -> None:
+    """Against what a file of so many columns and batches may have."""
+    table = pa.table({f"c{number}": range(60) for number in range(10)})
+    sink = io.BytesIO()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=2)
+    artifact = sink.getvalue()
+    assert len(load(artifact, "arrow", key, Limits(members=40))) == 60
+    with pytest.raises(safeload.LimitExceeded, match="buffers"):
+        load(artifact, "arrow", key, Limits(members=30))
+
+
+def test_dictionaries_between_batches_are_in_order(key: HmacKey) -> None:
+    """A dictionary that grows is written in parts, each before the batch that needs it."""
+    schema = pa.schema([("a", pa.dictionary(pa.int32(), pa.string()))])
+    sink = io.BytesIO()
+    options = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
+    with pa.ipc.new_file(sink, schema, options=options) as writer:
+        for words in (["x"], ["x", "y"], ["x", "y", "z"]):
+            column = pa.DictionaryArray.from_arrays(pa.array([len(words) - 1], pa.int32()), words)
+            writer.write_batch(pa.record_batch([column], schema=schema))
+    assert load(sink.getvalue(), "arrow", key)["a"].tolist() == ["x", "y", "z"]
 
 
 def test_offsets_that_lead_out_of_the_memory_are_refused(key: HmacKey) -> None:

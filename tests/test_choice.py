@@ -44,6 +44,8 @@ CHOSEN = {
     "an array of dates": (np.array(["2026-11-23"], "M8[D]"), "numpy"),
     "an array of bfloat16": (np.ones(2, ml_dtypes.bfloat16), "joblib"),
     "an array of a type with notes": (np.zeros(2, np.dtype("f8", metadata={"unit": "m"})), "joblib"),
+    "aligned fields": (np.zeros(2, np.dtype([("a", "i1"), ("b", "i4")], align=True)), "joblib"),
+    "truth that is neither 0 nor 1": ({"a": np.array([2], "u1").view(bool)}, "numpy"),
     "one array under two names": (dict.fromkeys("ab", ARRAY), "skops"),
     "names that are numbers": ({1: ARRAY}, "skops"),
     "an array and a number": ({"a": ARRAY, "b": 1}, "skops"),
@@ -121,6 +123,29 @@ def test_a_package_that_is_not_installed_is_passed_over(
     assert statement.format == "numpy"
     assert "not installed" in statement.remarks[1]
     assert difference(loaded, {"a": ARRAY}) is None
+
+
+def test_a_package_with_a_known_hole_is_passed_over(key: HmacKey, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a candidate raises, the last format says whether the object can be stored."""
+    pytest.importorskip("pyarrow")
+    frame = pd.DataFrame({"a": [1, 2]})
+
+    def hole(package: str) -> None:
+        raise safeload.FormatNotAllowed(f"{package} has one")
+
+    monkeypatch.setattr("safeload.formats.versions.require_safe", hole)
+    statement, loaded = chosen(frame, key)
+    assert statement.format != "arrow"
+    assert "pyarrow has one" in statement.remarks[1]
+    assert loaded.equals(frame)
+
+
+def test_a_reason_is_cut_to_what_helps(key: HmacKey) -> None:
+    """A type of thousands of fields is part of it, and of what is signed."""
+    array = np.zeros(1, np.dtype([(f"{number:06}", "i1") for number in range(3_000)], align=True))
+    artifact, sidecar = safeload.dumps(array, format="auto", signer=key)
+    assert difference(safeload.loads(artifact, sidecar, keyring=key), array) is None
+    assert len(sidecar) < 5_000
 
 
 def test_what_nothing_keeps_is_an_error_of_joblibs(key: HmacKey) -> None:

@@ -139,6 +139,27 @@ DIFFERENT = {
     "what a mask hides": (masked(7, [True, False], [1.0, 2]), masked(7, [True, False], [5.0, 2])),
     "masked array and array": (masked(7, [False, False], [1.0, 2]), np.array([1.0, 2])),
     "dtypes themselves": (np.dtype("i4"), np.dtype("i8")),
+    "notes of a type": (np.zeros(1, np.dtype("i4", metadata={"unit": "m"})), np.zeros(1, "i4")),
+    "other notes of a type": (
+        np.zeros(1, np.dtype("i4", metadata={"unit": "m"})),
+        np.zeros(1, np.dtype("i4", metadata={"unit": "s"})),
+    ),
+    "notes of the type of a field": (
+        np.zeros(1, [("a", np.dtype("i4", metadata={"unit": "m"}))]),
+        np.zeros(1, [("a", "i4")]),
+    ),
+    "notes of the type within a field": (
+        np.zeros(1, [("a", np.dtype("i4", metadata={"unit": "m"}), (2,))]),
+        np.zeros(1, [("a", "i4", (2,))]),
+    ),
+    "notes of the type of objects": (
+        np.array([None], np.dtype("O", metadata={"of": "text"})),
+        np.array([None], object),
+    ),
+    "the alignment of fields": (
+        np.zeros(1, np.dtype([("a", "i1"), ("b", "i4")], align=True)),
+        np.zeros(1, {"names": ["a", "b"], "formats": ["i1", "i4"], "offsets": [0, 4], "itemsize": 8}),
+    ),
     "random generators": (np.random.RandomState(1), np.random.RandomState(2)),
 }
 
@@ -170,6 +191,8 @@ SAME = {
     "a masked array with the fill value of its dtype": lambda: np.ma.MaskedArray(np.zeros(3), mask=True),
     "scalars": lambda: [np.float64(1), np.int8(1), np.bool_(True), np.str_("a"), np.datetime64("2026-01-01")],
     "dtypes": lambda: [np.dtype("i4"), np.dtype([("a", "i4")])],
+    "arrays with notes": lambda: np.zeros(1, np.dtype("i4", metadata={"unit": ["m"]})),
+    "aligned fields": lambda: np.zeros(1, np.dtype([("a", "i1"), ("b", "i4")], align=True)),
     "ufunc": lambda: np.sin,
     "random generators": lambda: [np.random.RandomState(1), np.random.default_rng(1)],
     "bound method": lambda: Plain(a=1).method,

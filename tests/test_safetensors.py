@@ -108,6 +108,7 @@ def test_the_values_of_arrays_in_any_layout_come_back(key: HmacKey) -> None:
         {"x": np.zeros(1), "y": None},
         {1: np.zeros(1)},
         {"\ud800": np.zeros(1)},
+        {"x": np.array([2], "u1").view(bool)},
         {"__metadata__": np.zeros(1)},
         {"__metadata__": np.zeros(1), "x": np.zeros(1)},
         [np.zeros(1)],

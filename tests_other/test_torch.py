@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import pickle
 import zipfile
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from support import attacks, forgery, processes
 
 import safeload
 from safeload import HmacKey, Limits, Policy
-from safeload.formats import tensors
+from safeload.formats import torch_tensors
 
 NAN = float("nan")
 
@@ -59,7 +60,7 @@ def test_a_checkpoint_with_an_optimizer_goes_on_as_before(key: HmacKey) -> None:
         "lr": (1e-3, None),
     }
     loaded = through(checkpoint, key)
-    assert tensors.difference(checkpoint, loaded) is None
+    assert torch_tensors.difference(checkpoint, loaded) is None
     assert list(loaded) == ["model", "optimizer", "epoch", "lr"]
     torch.optim.Adam(small_model().parameters()).load_state_dict(loaded["optimizer"])
 
@@ -87,7 +88,7 @@ def test_a_tensor_comes_back_to_the_bit(tensor: torch.Tensor, key: HmacKey) -> N
     loaded = through([tensor], key)[0]
     assert type(loaded) is type(tensor)
     assert (loaded.dtype, loaded.shape) == (tensor.dtype, tensor.shape)
-    assert tensors.difference(tensor, loaded) is None
+    assert torch_tensors.difference(tensor, loaded) is None
 
 
 def test_tensors_that_share_memory_share_it_again(key: HmacKey) -> None:
@@ -112,12 +113,28 @@ def test_tensors_that_share_memory_share_it_again(key: HmacKey) -> None:
 )
 def test_a_difference_is_found(left: Any, right: Any, where: str) -> None:
     """With its place; else nothing above would mean anything."""
-    assert tensors.difference(left, right) == where
-    assert tensors.difference(left, left) is None
+    assert torch_tensors.difference(left, right) == where
+    assert torch_tensors.difference(left, left) is None
 
 
 class Own:
     """Not a tensor."""
+
+
+class Subclass(torch.Tensor):
+    """A tensor of a class of its own."""
+
+
+def with_versions(versions: Any) -> OrderedDict[str, Any]:
+    """Return a state dict with something else where PyTorch hangs versions."""
+    state = torch.nn.Linear(1, 1).state_dict()
+    state._metadata = versions
+    return state
+
+
+def with_attribute(tensor: torch.Tensor) -> torch.Tensor:
+    tensor.unit = "m"
+    return tensor
 
 
 @pytest.mark.parametrize(
@@ -130,6 +147,10 @@ class Own:
         ([torch.ones(2).to_sparse()], "[0]"),
         ([torch.empty(2, device="meta")], "[0]"),
         ({Own(): 1}, "key"),
+        ({"a": with_versions({"": {"version": 1, "of": print}})}, "['a']._metadata"),
+        ([with_versions(torch.nn.Linear(1, 1))], "[0]._metadata"),
+        ([with_attribute(torch.ones(1))], "attributes of its own (unit) at [0]"),
+        ({"a": torch.tensor([2], dtype=torch.uint8).view(torch.bool).as_subclass(Subclass)}, "['a']"),
     ],
 )
 def test_what_is_more_than_tensors_is_refused_when_it_is_written(obj: Any, where: str, key: HmacKey) -> None:
@@ -137,6 +158,91 @@ def test_what_is_more_than_tensors_is_refused_when_it_is_written(obj: Any, where
     with pytest.raises(safeload.SerializationError) as caught:
         safeload.dumps(obj, format="torch", name="x", signer=key)
     assert where in str(caught.value)
+
+
+def test_what_does_not_come_back_is_an_error_of_writing(
+    key: HmacKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where reading it back is what fails."""
+
+    def fails(*_: Any, **__: Any) -> Any:
+        raise pickle.UnpicklingError("no")
+
+    monkeypatch.setattr(torch, "load", fails)
+    with pytest.raises(safeload.SerializationError, match="plain containers"):
+        safeload.dumps([1], format="torch", name="x", signer=key)
+
+
+SECRET = b"the rest of the batch " * 100
+
+
+def batch() -> torch.Tensor:
+    return torch.frombuffer(bytearray(SECRET), dtype=torch.uint8)
+
+
+PARTS = {
+    "the first": lambda whole: whole[:1],
+    "one in the middle": lambda whole: whole[50],
+    "none": lambda whole: whole[:0],
+    "every hundredth": lambda whole: whole[::100],
+    "one, a million times": lambda whole: whole[:1].expand(1_000_000),
+    "a window": lambda whole: whole.as_strided((3, 2), (1, 1), 7),
+    "a parameter": lambda whole: torch.nn.Parameter(whole.view(torch.float32)[1:2], requires_grad=False),
+    "one that learns": lambda whole: whole.view(torch.float32)[1:2].clone().repeat(600)[:1].requires_grad_(),
+    "a conjugate": lambda whole: whole[:2000].view(torch.complex64)[:1].conj(),
+}
+
+
+@pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
+def test_what_a_view_does_not_show_is_not_written(part: Any, key: HmacKey) -> None:
+    """torch.save itself writes the whole memory that a tensor is a part of."""
+    tensor = part(batch())
+    obj = {"a": [tensor], "again": tensor}
+    artifact, sidecar = safeload.dumps(obj, format="torch", name="x", signer=key)
+    assert b"batch" not in artifact
+    loaded = safeload.loads(artifact, sidecar, name="x", keyring=key)
+    assert torch_tensors.difference(obj, loaded) is None
+    assert loaded["a"][0] is loaded["again"]
+    assert loaded["again"].requires_grad == tensor.requires_grad
+    # What was given is as it was.
+    assert tensor.untyped_storage().nbytes() >= len(SECRET)
+
+
+def test_the_rest_of_shared_memory_is_written_as_zeros(key: HmacKey) -> None:
+    """Sharing is kept, of overlapping views and of conjugates too; what none of them shows is not."""
+    whole = batch()
+    obj = OrderedDict(
+        a=whole[10:13], b=(whole[12:15], 1), c=whole[::300], d=torch.nn.Parameter(torch.ones(2))
+    )
+    obj._metadata = {"": {"version": 1}}
+    artifact, sidecar = safeload.dumps(obj, format="torch", name="x", signer=key)
+    assert b"batch" not in artifact
+    loaded = safeload.loads(artifact, sidecar, name="x", keyring=key)
+    assert torch_tensors.difference(obj, loaded) is None
+    loaded["a"][2] = 99
+    assert loaded["b"][0][0] == 99
+    numbers = torch.view_as_complex(torch.arange(16.0).reshape(8, 2))
+    pair = through([numbers[:2], numbers[:2].conj()], key)
+    assert torch_tensors.difference([numbers[:2], numbers[:2].conj()], pair) is None
+    pair[0][1] = 5 + 6j
+    assert pair[1][1] == 5 - 6j
+
+
+def test_memory_of_two_owners_is_refused(key: HmacKey) -> None:
+    """PyTorch does not know that it is one, and would make two of it."""
+    shared = bytearray(8)
+    pair = [torch.frombuffer(shared, dtype=torch.uint8) for _ in range(2)]
+    with pytest.raises(safeload.SerializationError, match="share memory"):
+        through(pair, key)
+
+
+def test_memory_that_is_all_shown_is_not_copied(key: HmacKey, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By one tensor, or by several between them."""
+    whole = torch.arange(10)
+    monkeypatch.setattr("copy.deepcopy", None)
+    halves, steps = [whole[:4], whole[4:]], [whole[::2], whole[1::2]]
+    for obj in ([whole, whole[2:4]], halves, steps, [whole.reshape(2, 5).T]):
+        assert torch_tensors.difference(obj, through(obj, key)) is None
 
 
 def with_pickle(artifact: bytes, payload: bytes) -> bytes:
@@ -253,3 +359,63 @@ def test_limits_hold(limits: dict[str, int], key: HmacKey) -> None:
     policy = Policy(limits=Limits(**limits))
     with pytest.raises(safeload.LimitExceeded):
         safeload.loads(artifact, sidecar, name="x", keyring=key, policy=policy)
+
+
+def as_safetensors(obj: Any, key: HmacKey, **options: Any) -> Any:
+    pytest.importorskip("safetensors")
+    artifact, sidecar = safeload.dumps(obj, format="safetensors", name="x", signer=key)
+    return safeload.loads(artifact, sidecar, name="x", keyring=key, **options)
+
+
+@pytest.mark.parametrize("name", [name for name in TENSORS if name != "a parameter"])
+def test_safetensors_keeps_a_tensor_to_the_bit(name: str, key: HmacKey) -> None:
+    """Lazy conjugates and views with steps are written as the values that they stand for."""
+    loaded = as_safetensors({"a": TENSORS[name]}, key)
+    assert type(loaded["a"]) is torch.Tensor
+    assert torch_tensors.difference({"a": TENSORS[name]}, loaded) is None
+
+
+def test_safetensors_writes_lazy_values_as_they_are(key: HmacKey) -> None:
+    """Conjugated and negated tensors have the memory of what they were made of."""
+    numbers = torch.tensor([1 + 2j, 3 - 4j], dtype=torch.complex64).conj()
+    assert as_safetensors({"a": numbers}, key)["a"].tolist() == [1 - 2j, 3 + 4j]
+    assert as_safetensors({"a": numbers.imag}, key)["a"].tolist() == [-2, 4]
+
+
+def test_safetensors_takes_a_state_dict_and_columns_of_one_matrix(key: HmacKey) -> None:
+    """Parts of one memory that do not overlap are parts of none afterwards, and nothing can tell."""
+    state = small_model().state_dict()
+    matrix = torch.arange(12).reshape(3, 4)
+    for obj in (state, {"b": matrix[:, :2], "a": matrix[:, 2:]}, {"a": matrix[:0], "b": matrix[:0]}):
+        loaded = as_safetensors(obj, key)
+        assert type(loaded) is dict
+        assert loaded.keys() == obj.keys()
+        assert all(torch_tensors.difference(obj[name], loaded[name]) is None for name in obj)
+
+
+WHOLE = torch.arange(12.0).reshape(3, 4)
+NOT_KEPT = {
+    "a parameter": ({"a": torch.nn.Parameter(torch.ones(2))}, "state_dict"),
+    "a dict of its own class": (Counter(a=torch.ones(2)), "Counter"),
+    "a subclass": ({"a": torch.ones(2).as_subclass(Subclass)}, "Subclass"),
+    "one that learns": ({"a": torch.ones(2, requires_grad=True)}, "gradient"),
+    "an attribute": ({"a": with_attribute(torch.ones(2))}, "unit"),
+    "sparse": ({"a": torch.ones(2).to_sparse()}, "dense"),
+    "without values": ({"a": torch.ones(2, device="meta")}, "dense"),
+    "one memory twice": ({"a": WHOLE, "b": WHOLE}, "share"),
+    "one memory twice, transposed": ({"a": WHOLE, "b": WHOLE.T}, "share"),
+    "one memory in part": ({"a": WHOLE[:2], "b": WHOLE[1:]}, "share"),
+    "truth that is neither 0 nor 1": (
+        {"a": torch.tensor([2], dtype=torch.uint8).view(torch.bool)},
+        "neither 0 nor 1",
+    ),
+    "a type that the format lacks": ({"a": torch.ones(1, dtype=torch.complex128)}, "complex128"),
+}
+
+
+@pytest.mark.parametrize(("obj", "what"), NOT_KEPT.values(), ids=NOT_KEPT)
+def test_safetensors_refuses_what_would_come_back_otherwise(obj: Any, what: str, key: HmacKey) -> None:
+    """With the reason."""
+    with pytest.raises(safeload.SerializationError) as caught:
+        as_safetensors(obj, key)
+    assert what in str(caught.value)

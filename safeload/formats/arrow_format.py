@@ -2,7 +2,8 @@
 
 A DataFrame or Series is written so that it comes back exactly, and any other program can read the file: what
 Arrow itself would lose stands in the schema's metadata under ``safeload``, as JSON. What cannot be kept is
-refused when it is written. A :class:`pyarrow.Table` is kept as it is.
+refused when it is written. A :class:`pyarrow.Table` is kept as it is. What does not count are the bits of a
+NaN, what a mask hides, levels of a MultiIndex that no row uses, and that two cells are one object.
 
 Limits hold for what a file announces, before it is unfolded; see ``arrow_sizes.py``.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 import json
 from typing import IO, TYPE_CHECKING, Any
 
-from safeload.errors import MalformedError, SerializationError
+from safeload.errors import MalformedError, SafeloadError, SerializationError
 from safeload.formats import arrow_schema, arrow_sizes, frame_equality, frames, versions
 from safeload.formats.base import OptionError, Written, refuse_options
 from safeload.limits import Limits
@@ -45,11 +46,9 @@ class ArrowFormat:
     def dump(self, obj: Any, file: IO[bytes], options: dict[str, Any]) -> Written:
         """Write a DataFrame, Series or :class:`pyarrow.Table`, if it is kept exactly.
 
-        Options
-        -------
-        compression
-            For parquet None, ``"snappy"``, ``"gzip"``, ``"brotli"``, ``"lz4"`` or ``"zstd"`` (default); for
-            arrow None (default, so that it is loaded without a copy), ``"lz4"`` or ``"zstd"``.
+        The option ``compression`` is for parquet None, ``"snappy"``, ``"gzip"``, ``"brotli"``, ``"lz4"`` or
+        ``"zstd"`` (default); for arrow None (default, so that it is loaded without a copy), ``"lz4"`` or
+        ``"zstd"``.
 
         Raises
         ------
@@ -69,7 +68,14 @@ class ArrowFormat:
             notes["schema"] = arrow_schema.described(table)
         metadata = {**(table.schema.metadata or {}), _KEY: json.dumps(notes).encode()}
         buffer = _write(self.name, table.replace_schema_metadata(metadata), compression)
-        where = frame_equality.changed(obj, _object(_read(self.name, buffer), None))
+        try:
+            read = _object(_read(self.name, buffer), None)
+        except SafeloadError as error:
+            raise SerializationError(
+                f"{self.name} does not keep this {type(obj).__name__}: {error.problem}",
+                hint='Use format="joblib".',
+            ) from error
+        where = frame_equality.changed(obj, read)
         if where is not None:
             raise SerializationError(
                 f"{self.name} does not keep this {type(obj).__name__} exactly; it differs at {where}",
@@ -81,10 +87,8 @@ class ArrowFormat:
     def load(self, verified: Verified, limits: Limits, options: dict[str, Any]) -> Any:
         """Make the table; without compression, arrow's columns stay in the verified memory where they can.
 
-        Options
-        -------
-        as_
-            ``"pandas"`` or ``"table"``. By default what was dumped; a DataFrame of what others have made.
+        The option ``as_`` is ``"pandas"`` or ``"table"``; by default it is made what was dumped, and a
+        DataFrame of what others have made.
 
         Raises
         ------

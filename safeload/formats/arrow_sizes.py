@@ -10,6 +10,7 @@ FlatBuffers), since the library tells it only by unfolding them.
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,9 @@ _DICTIONARY_DATA = 1
 _BATCH_LENGTH, _BATCH_BUFFERS, _BATCH_COMPRESSION = 0, 2, 3
 # A size of -1 stands in front of a buffer that compression would not have made smaller.
 _PLAIN = -1
+# A file may have as many columns and as many batches as an archive may have members, and not both at once. So
+# many buffers for each of those take a second.
+_BUFFERS = 16
 
 
 def check(name: str, buffer: pa.Buffer, limits: Limits) -> None:
@@ -93,28 +97,48 @@ def _arrow_sizes(file: memoryview, limits: Limits) -> tuple[int, int]:
     """Return the number of rows and the unfolded size of all buffers."""
     (length,) = struct.unpack_from("<i", file, len(file) - len(_MAGIC) - 4)
     footer = _Table.root(file[len(file) - len(_MAGIC) - 4 - length :])
-    rows = total = parts = 0
-    for position in (_FOOTER_DICTIONARIES, _FOOTER_BATCHES):
-        for block in footer.structs(position, "<qi4xq"):
-            parts += 1
-            _cap(parts, limits.members, "batches")
-            offset, metadata, _ = block
-            if offset < 0 or metadata < 8:
-                raise MalformedError("its footer does not fit the file")
-            # Four bytes of continuation and four of a length stand in front of a message.
-            message = _Table.root(file[offset + 8 : offset + metadata])
-            batch = message.table(_MESSAGE_HEADER)
-            if message.byte(_MESSAGE_TYPE) == _DICTIONARY_BATCH:
-                batch = batch.table(_DICTIONARY_DATA)
-            elif position == _FOOTER_BATCHES:
-                rows += max(0, batch.long(_BATCH_LENGTH))
-            compressed = batch.has(_BATCH_COMPRESSION)
-            for start, size in batch.structs(_BATCH_BUFFERS, "<qq"):
-                unfolded = size
-                if compressed and size:
-                    (unfolded,) = struct.unpack_from("<q", file, offset + metadata + start)
-                total += size if unfolded == _PLAIN else max(0, unfolded)
+    rows = total = buffers = 0
+    for kind, offset, metadata in _blocks(footer, limits):
+        # Four bytes of continuation and four of a length stand in front of a message.
+        message = _Table.root(file[offset + 8 : offset + metadata])
+        batch = message.table(_MESSAGE_HEADER)
+        if message.byte(_MESSAGE_TYPE) == _DICTIONARY_BATCH:
+            batch = batch.table(_DICTIONARY_DATA)
+        elif kind == _FOOTER_BATCHES:
+            rows += max(0, batch.long(_BATCH_LENGTH))
+        compressed = batch.has(_BATCH_COMPRESSION)
+        for start, size in batch.structs(_BATCH_BUFFERS, "<qq"):
+            buffers += 1
+            _cap(buffers, _BUFFERS * limits.members, "buffers")
+            unfolded = size
+            if compressed and size:
+                (unfolded,) = struct.unpack_from("<q", file, offset + metadata + start)
+            total += size if unfolded == _PLAIN else max(0, unfolded)
     return rows, total
+
+
+def _blocks(footer: _Table, limits: Limits) -> list[tuple[int, int, int]]:
+    """Return of which kind each message is that a footer names, where it begins, and its own length.
+
+    None is named twice, nor is part of another: reading them all costs no more than the file has bytes.
+    """
+    found: list[tuple[int, int, int]] = []
+    ends: list[tuple[int, int]] = []
+    for kind in (_FOOTER_DICTIONARIES, _FOOTER_BATCHES):
+        end = 0
+        for offset, metadata, body in footer.structs(kind, "<qi4xq"):
+            _cap(len(found) + 1, limits.members, "batches")
+            if offset < 0 or metadata < 8 or body < 0:
+                raise MalformedError("its footer does not fit the file")
+            if offset < end:
+                raise MalformedError("its batches overlap, or are not in order")
+            end = offset + metadata + body
+            found.append((kind, offset, metadata))
+            ends.append((offset, end))
+    ends.sort()
+    if any(end > offset for (_, end), (offset, _) in itertools.pairwise(ends)):
+        raise MalformedError("its batches and dictionaries overlap")
+    return found
 
 
 class _Table:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from safeload import formats
-from safeload.errors import SerializationError
+from safeload.errors import SafeloadError, SerializationError, brief
 from safeload.formats.base import Written
 from safeload.formats.equality import difference
 
@@ -39,8 +39,9 @@ def choose(obj: Any, *, where: str) -> formats.Prepared:
             written = formats.dump(name, obj, buffer, {}, where=where)
             if name in ("safetensors", "numpy") and type(obj) is dict:
                 _require_kept(name, obj)
-        except SerializationError as error:
-            declined.append(f"{name} was not taken, since {error.problem}.")
+        except SafeloadError as error:
+            # Whether the object can be stored at all, the last format says.
+            declined.append(f"{name} was not taken, since {brief(error.problem)}.")
             continue
         return _kept(name, buffer.getbuffer(), written, declined)
 

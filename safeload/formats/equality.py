@@ -119,7 +119,7 @@ class _Comparison:
         return None
 
     def _compare_arrays(self, left: Any, right: Any, path: str) -> str | None:
-        if left.dtype != right.dtype or left.shape != right.shape:
+        if left.shape != right.shape or not self._same_type(left.dtype, right.dtype, path):
             return path or "the whole"
         if hasattr(left, "fill_value"):
             # A masked array: the fill value that holds, the mask, and also what the mask hides.
@@ -137,6 +137,18 @@ class _Comparison:
                     return found
             return None
         return None if left.tobytes() == right.tobytes() else path or "the whole"
+
+    def _same_type(self, left: Any, right: Any, path: str) -> bool:
+        """Tell whether two dtypes are the same; numpy's own comparison leaves out notes and alignment."""
+        if left is right:
+            return True
+        if left != right or left.isalignedstruct != right.isalignedstruct:
+            return False
+        if self.compare(dict(left.metadata or {}), dict(right.metadata or {}), path) is not None:
+            return False
+        if left.subdtype is not None:
+            return self._same_type(left.subdtype[0], right.subdtype[0], path)
+        return all(self._same_type(left[name], right[name], path) for name in left.names or ())
 
     def _compare_reduced(self, left: Any, right: Any, path: str) -> str | None:
         reduce: Callable[[Any], Any] = copyreg.dispatch_table.get(type(left), _reduced)

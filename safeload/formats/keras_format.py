@@ -38,10 +38,7 @@ class KerasFormat:
     def dump(self, obj: Any, file: IO[bytes], options: dict[str, Any]) -> Written:
         """Write a Keras model, if it can be read back with equal weights and state of its optimizer.
 
-        Options
-        -------
-        custom_objects
-            As for :meth:`load`, for reading it back.
+        The option ``custom_objects`` is as for :meth:`load`, for reading it back.
 
         Raises
         ------
@@ -78,12 +75,8 @@ class KerasFormat:
     def load(self, verified: Verified, limits: Limits, options: dict[str, Any]) -> Any:
         """Make the model, from a private copy of the verified bytes that is deleted right after.
 
-        Options
-        -------
-        compile
-            Whether to compile it as it was when it was saved, by default True.
-        custom_objects
-            Names in the model, and what of the program's they stand for.
+        The option ``compile`` says whether to compile it as it was when it was saved, by default True;
+        ``custom_objects`` are names in the model, and what of the program's they stand for.
 
         Raises
         ------

@@ -14,7 +14,8 @@ import tokenize
 import zipfile
 from typing import IO, Any
 
-from safeload.errors import FormatNotAllowed, LimitExceeded, MalformedError, SerializationError
+from safeload.errors import FormatNotAllowed, MalformedError, SerializationError, brief
+from safeload.formats import zip_members
 from safeload.formats.base import Written, refuse_options
 from safeload.formats.memory_file import MemoryFile
 from safeload.limits import Limits
@@ -34,6 +35,8 @@ class NumpyFormat:
 
     def dump(self, obj: Any, file: IO[bytes], options: dict[str, Any]) -> Written:
         """Write an array, or a dict of arrays by name; the option ``compress`` (False) is for dicts.
+
+        An array that cannot be written to comes back as one that can.
 
         Raises
         ------
@@ -79,7 +82,7 @@ def _plain(array: Any) -> Any:
     if not _is_latin(str(array.dtype.descr)):
         raise SerializationError("the names of its fields need a newer version of the format than is read")
     if not _is_kept(array.dtype):
-        raise SerializationError(f"the format does not keep the type {array.dtype} exactly")
+        raise SerializationError(f"the format does not keep the type {brief(array.dtype)} exactly")
     return array
 
 
@@ -135,19 +138,13 @@ def _members(data: bytes, limits: Limits) -> list[tuple[str, memoryview]]:
 
 
 def _check_entries(entries: list[zipfile.ZipInfo], size: int, limits: Limits) -> None:
-    if len(entries) > limits.members:
-        raise LimitExceeded(f"the archive has {len(entries)} members, {limits.members} are allowed")
+    zip_members.hold(entries, size, limits)
     # Nobody writes others, and one of them takes the memory that its header asks for.
     if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in entries):
         raise MalformedError("the archive is compressed in a way that numpy does not use")
     names = {entry.filename for entry in entries}
     if len(names) != len(entries) or not all(name.endswith(_SUFFIX) for name in names):
         raise MalformedError("the archive holds something else than arrays, or one twice")
-    total = sum(entry.file_size for entry in entries)
-    if total > limits.decompressed_bytes:
-        raise LimitExceeded(f"it unfolds to {total} bytes, {limits.decompressed_bytes} are allowed")
-    if total > max(limits.ratio_floor_bytes, limits.decompression_ratio * size):
-        raise LimitExceeded(f"it unfolds to more than {limits.decompression_ratio} times its size")
 
 
 def _unfolded(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:

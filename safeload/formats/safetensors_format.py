@@ -6,11 +6,13 @@ was verified; the library writes.
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Callable
 from typing import IO, Any
 
-from safeload.errors import DeserializationError, MalformedError, SerializationError
+from safeload.errors import DeserializationError, MalformedError, SafeloadError, SerializationError
+from safeload.formats import equality, torch_storage, torch_tensors
 from safeload.formats.base import OptionError, Written, refuse_options
-from safeload.formats.equality import difference
 from safeload.formats.safetensors_header import METADATA, Tensor, parse
 from safeload.limits import Limits
 from safeload.verification import Verified
@@ -54,13 +56,17 @@ class SafetensorsFormat:
     def dump(self, obj: Any, file: IO[bytes], options: dict[str, Any]) -> Written:
         """Write a dict of numpy arrays, or of torch tensors; there are no options.
 
+        Types, shapes and values are kept. The order of keys and of elements in memory, the device, and
+        whether an array can be written to are not; an OrderedDict of tensors, such as a state dict, comes
+        back as a dict.
+
         Raises
         ------
         SerializationError
             It is something else, or holds a type that the format does not have.
         """
         refuse_options(self.name, options)
-        if not isinstance(obj, dict) or not all(isinstance(name, str) for name in obj):
+        if type(obj) not in (dict, OrderedDict) or not all(isinstance(name, str) for name in obj):
             raise SerializationError(
                 f"safetensors takes a dict of arrays by name, not a {type(obj).__name__}"
             )
@@ -71,6 +77,8 @@ class SafetensorsFormat:
             raise SerializationError("safetensors takes numpy arrays or torch tensors, not both at once")
         if kinds == {"torch"}:
             return _dump_torch(obj, file)
+        if type(obj) is not dict:
+            raise SerializationError(f"a {type(obj).__name__} of arrays would come back as a dict")
         return _dump_numpy(obj, file)
 
     def load(self, verified: Verified, limits: Limits, options: dict[str, Any]) -> dict[str, Any]:
@@ -114,27 +122,59 @@ def _dump_numpy(arrays: dict[str, Any], file: IO[bytes]) -> Written:
                 f"{name} is a {type(array).__name__}, of which only the array would stay"
             )
     # numpy.ascontiguousarray would make an array without dimensions one of one dimension.
-    contiguous = {name: numpy.asarray(array, order="C") for name, array in arrays.items()}
-    data = safetensors.numpy.save(contiguous)
+    data = safetensors.numpy.save({name: numpy.asarray(array, order="C") for name, array in arrays.items()})
     # Bytes in the other order, for one, are a type that the format does not have.
-    written = {
-        tensor.name: _as_numpy(memoryview(data), tensor)
-        for tensor in parse(data, limit=len(data), tensors=len(arrays)).tensors
-    }
-    found = difference(arrays, {name: written.get(name) for name in arrays})
-    if found is not None:
-        raise SerializationError(f"safetensors would not keep it exactly: it differs at {found}")
+    _require_kept(data, arrays, _as_numpy, equality.difference)
     file.write(data)
     return Written()
 
 
 def _dump_torch(tensors: dict[str, Any], file: IO[bytes]) -> Written:
     import safetensors.torch
+    import torch
 
-    # What shares its memory with another tensor is refused there, since it would not share it afterwards.
-    contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-    file.write(safetensors.torch.save(contiguous, {"format": "pt"}))
+    for name, tensor in tensors.items():
+        if type(tensor) is not torch.Tensor or tensor.requires_grad:
+            kind = type(tensor).__name__ + (" that requires a gradient" if tensor.requires_grad else "")
+            raise SerializationError(
+                f"{name} is a {kind}, of which only type, shape and values would stay",
+                hint="Store model.state_dict(), or tensor.detach().",
+            )
+        torch_tensors.require_dense(tensor, name)
+    # Each has a memory of its own afterwards, which is told where they overlap.
+    once = {id(tensor) for tensor in tensors.values()}
+    if len(once) < len(tensors) or any(
+        torch_storage.overlap(group) for group in torch_storage.grouped(tensors.values())
+    ):
+        raise SerializationError(
+            "some of the tensors share their memory, and would not any more", hint="Store tensor.clone()."
+        )
+    plain = {name: tensor.resolve_conj().resolve_neg().contiguous() for name, tensor in tensors.items()}
+    data = safetensors.torch.save(plain, {"format": "pt"})
+    _require_kept(data, tensors, _as_torch, torch_tensors.difference)
+    file.write(data)
     return Written((_TENSOR,))
+
+
+def _require_kept(
+    data: bytes,
+    given: dict[str, Any],
+    make: Callable[[memoryview, Tensor], Any],
+    difference: Callable[[Any, Any], str | None],
+) -> None:
+    """Read back what was written, one tensor after the other, and compare it."""
+    try:
+        written = {tensor.name: tensor for tensor in parse(data, limit=len(data), tensors=len(given)).tensors}
+        different = (
+            name
+            for name, value in given.items()
+            if name not in written or difference(value, make(memoryview(data), written[name])) is not None
+        )
+        where = next(different, None)
+    except SafeloadError as error:
+        raise SerializationError(f"safetensors would not keep it exactly: {error.problem}") from error
+    if where is not None:
+        raise SerializationError(f"safetensors would not keep it exactly: it differs at {where}")
 
 
 def _as_numpy(memory: memoryview, tensor: Tensor) -> Any:

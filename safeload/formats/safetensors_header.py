@@ -42,6 +42,8 @@ BITS = {
 }
 METADATA = "__metadata__"
 _MAX_DIMENSIONS = 64
+# Of each a number of 19 digits, a comma, and space around them.
+_MAX_SHAPE_BYTES = 32 * _MAX_DIMENSIONS
 # What a tensor has at least, and what names and the writer's own texts may have in all.
 _COLONS, _FURTHER_COLONS = 4, 1 << 18
 
@@ -75,7 +77,8 @@ class Header:
 
 class _Entry(msgspec.Struct, forbid_unknown_fields=True):
     dtype: str
-    shape: list[int]
+    # As it is spelled, since a list would be made whole before it could be found too long.
+    shape: msgspec.Raw
     data_offsets: tuple[int, int]
 
 
@@ -108,31 +111,32 @@ def parse(data: bytes | memoryview, *, limit: int, tensors: int) -> Header:
     # Each entry has a colon. So many objects are not made only to be counted, at twenty times their size.
     if text.count(b":") > _COLONS * tensors + _FURTHER_COLONS:
         raise LimitExceeded(f"the header has more entries than {tensors} tensors need")
-    entries, metadata = _parsed(text)
+    entries, shapes, metadata = _parsed(text)
     if len(entries) > tensors:
         raise LimitExceeded(f"the header names {len(entries)} tensors, {tensors} are allowed")
     found, end = [], 0
     for name, entry in sorted(entries.items(), key=lambda item: item[1].data_offsets):
         first, last = entry.data_offsets
-        if first != end or _size(entry) != last - first:
+        if first != end or _size(entry.dtype, shapes[name]) != last - first:
             raise MalformedError("the tensors do not lie one after the other, each of its size")
         end = last
-        found.append(Tensor(name, entry.dtype, tuple(entry.shape), start + first, start + last))
+        found.append(Tensor(name, entry.dtype, shapes[name], start + first, start + last))
     if start + end != len(data):
         raise MalformedError("the tensors do not end at the end of the file")
     return Header(tuple(found), metadata)
 
 
-def _parsed(header: bytes) -> tuple[dict[str, _Entry], dict[str, str]]:
+def _parsed(header: bytes) -> tuple[dict[str, _Entry], dict[str, tuple[int, ...]], dict[str, str]]:
     try:
         # Types first: what is of another type, or nested deeper, ends here before memory is spent on it.
         raw = msgspec.json.decode(header, type=dict[str, msgspec.Raw])
         metadata = msgspec.json.decode(raw.pop(METADATA, msgspec.Raw(b"{}")), type=dict[str, str])
         entries = {name: msgspec.json.decode(value, type=_Entry) for name, value in raw.items()}
+        shapes = {name: _shape(entry.shape) for name, entry in entries.items()}
         json.loads(header, object_pairs_hook=_single)
     except (ValueError, RecursionError):
         raise MalformedError("the header is not the JSON of a safetensors file") from None
-    return entries, metadata
+    return entries, shapes, metadata
 
 
 def _single(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -142,15 +146,21 @@ def _single(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def _size(entry: _Entry) -> int:
-    bits = BITS.get(entry.dtype)
-    if (
-        bits is None
-        or len(entry.shape) > _MAX_DIMENSIONS
-        or any(not 0 <= length < 1 << 62 for length in entry.shape)
-    ):
-        raise MalformedError("a tensor has a type or shape that the format does not know")
-    total = math.prod(entry.shape) * bits
+def _shape(text: msgspec.Raw) -> tuple[int, ...]:
+    """Return a shape; one of the ValueErrors is msgspec's."""
+    if len(memoryview(text)) > _MAX_SHAPE_BYTES:
+        raise ValueError("a shape too long")
+    shape = msgspec.json.decode(text, type=tuple[int, ...])
+    if len(shape) > _MAX_DIMENSIONS or any(not 0 <= length < 1 << 62 for length in shape):
+        raise ValueError("a shape that no tensor has")
+    return shape
+
+
+def _size(dtype: str, shape: tuple[int, ...]) -> int:
+    bits = BITS.get(dtype)
+    if bits is None:
+        raise MalformedError("a tensor has a type that the format does not know")
+    total = math.prod(shape) * bits
     if total % 8:
         raise MalformedError("a tensor does not end at a whole byte")
     return total // 8

@@ -17,7 +17,7 @@ from safeload.errors import (
     MalformedError,
     SerializationError,
 )
-from safeload.formats import tensors, versions, zip_members
+from safeload.formats import torch_storage, torch_tensors, versions, zip_members
 from safeload.formats.base import OptionError, Written, refuse_options
 from safeload.limits import Limits
 from safeload.verification import Verified
@@ -37,7 +37,9 @@ class TorchFormat:
         """Write tensors, and dicts, lists, tuples, numbers and texts around them; there are no options.
 
         Values, types, shapes, the order of keys, and which tensors share their memory are kept. Devices are
-        not, as it is loaded on the CPU by default, nor gradients and the graph that a tensor came from.
+        not, as it is loaded on the CPU by default, nor gradients and the graph that a tensor came from. Of a
+        larger memory that a tensor is a view of, only what is shown is written; where several share one, the
+        rest of it is zeros.
 
         Raises
         ------
@@ -52,23 +54,28 @@ class TorchFormat:
             raise SerializationError(
                 f"a {type(obj).__name__} is code and weights", hint="Store its weights: model.state_dict()."
             )
-        tensors.require_plain(obj)
+        torch_tensors.require_plain(obj)
+        written = torch_storage.without_the_unseen(obj, torch_tensors.every(obj))
         buffer = io.BytesIO()
-        torch.save(obj, buffer)
+        torch.save(written, buffer)
         buffer.seek(0)
-        where = tensors.difference(obj, _load(buffer, "cpu"))
+        try:
+            read = _load(buffer, "cpu")
+        except DeserializationError as error:
+            raise SerializationError(f"torch does not read it back: {error.problem}") from error
+        where = torch_tensors.difference(obj, read)
         if where is not None:
             raise SerializationError(f"torch does not keep it exactly; it differs at {where}")
+        before, after = (torch_storage.sharing(torch_tensors.every(each)) for each in (obj, read))
+        if before != after:
+            raise SerializationError(
+                "torch does not keep which of its tensors share memory", hint="Store tensor.clone()."
+            )
         file.write(buffer.getbuffer())
         return Written()
 
     def load(self, verified: Verified, limits: Limits, options: dict[str, Any]) -> Any:
-        """Make the tensors.
-
-        Options
-        -------
-        map_location
-            Where to, as in ``torch.load``; ``"cpu"`` by default.
+        """Make the tensors; the option ``map_location`` says where, as in ``torch.load`` (``"cpu"``).
 
         Raises
         ------

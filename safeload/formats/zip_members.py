@@ -28,8 +28,7 @@ def sizes(data: bytes | memoryview, limits: Limits) -> dict[str, int]:
             members = archive.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         raise MalformedError("it is no ZIP archive, or a damaged one") from error
-    if len(members) > limits.members:
-        raise LimitExceeded(f"it has {len(members)} members, {limits.members} are allowed")
+    hold(members, len(data), limits)
     found: dict[str, int] = {}
     for member in members:
         if member.filename in found:
@@ -37,9 +36,21 @@ def sizes(data: bytes | memoryview, limits: Limits) -> dict[str, int]:
         if {"", "..", "."} & set(member.filename.removesuffix("/").split("/")) or "\\" in member.filename:
             raise MalformedError("a member of the archive has a name that leads elsewhere")
         found[member.filename] = member.file_size
-    total = sum(found.values())
+    return found
+
+
+def hold(members: list[zipfile.ZipInfo], size: int, limits: Limits) -> None:
+    """Hold what an archive of `size` bytes announces against the limits.
+
+    Raises
+    ------
+    LimitExceeded
+        It has too many members, or they unfold to too much.
+    """
+    if len(members) > limits.members:
+        raise LimitExceeded(f"the archive has {len(members)} members, {limits.members} are allowed")
+    total = sum(member.file_size for member in members)
     if total > limits.decompressed_bytes:
         raise LimitExceeded(f"it unfolds to {total} bytes, {limits.decompressed_bytes} are allowed")
-    if total > limits.ratio_floor_bytes and total > limits.decompression_ratio * len(data):
+    if total > limits.ratio_floor_bytes and total > limits.decompression_ratio * size:
         raise LimitExceeded(f"it unfolds to more than {limits.decompression_ratio} times its size")
-    return found

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import Any
 
-from safeload.errors import SerializationError
+from safeload.errors import SerializationError, brief
 from safeload.formats import equality
 
 _VALUES = (type(None), bool, int, float, complex, str, bytes)
-# What nn.Module.state_dict() hangs on the OrderedDict that it returns: versions of its modules' states.
-_VERSIONS = "_metadata"
 
 
 def require_plain(obj: Any, path: str = "") -> None:
@@ -30,6 +29,8 @@ def require_plain(obj: Any, path: str = "") -> None:
         for key, value in obj.items():
             require_plain(key, f"{path} key {key!r}")
             require_plain(value, f"{path}[{key!r}]")
+        for name, value in _attributes(obj).items():
+            require_plain(value, f"{path}.{name}")
     elif kind in (list, tuple):
         for position, value in enumerate(obj):
             require_plain(value, f"{path}[{position}]")
@@ -38,8 +39,46 @@ def require_plain(obj: Any, path: str = "") -> None:
         raise SerializationError(
             f"torch's format holds tensors and plain containers, and no {kind.__name__}{_at(path)}", hint=hint
         )
-    elif obj.layout is not torch.strided or obj.is_quantized or obj.is_nested or obj.is_meta:
+    else:
+        require_dense(obj, path)
+
+
+def require_dense(tensor: Any, path: str) -> None:
+    """Refuse a tensor that is more than a type, a shape and values.
+
+    Raises
+    ------
+    SerializationError
+        With the place.
+    """
+    import torch
+
+    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_nested or tensor.is_meta:
         raise SerializationError(f"the tensor{_at(path)} is not a dense one with values of its own")
+    if vars(tensor):
+        names = brief(", ".join(vars(tensor)))
+        raise SerializationError(
+            f"the tensor has attributes of its own ({names}){_at(path)}", hint="Store tensor.detach()."
+        )
+
+
+def every(obj: Any) -> Iterator[Any]:
+    """Yield the tensors in plain containers, in order; one that stands twice comes twice."""
+    import torch
+
+    if isinstance(obj, torch.Tensor):
+        yield obj
+    elif isinstance(obj, dict):
+        for part in (*obj, *obj.values(), *_attributes(obj).values()):
+            yield from every(part)
+    elif isinstance(obj, list | tuple):
+        for part in obj:
+            yield from every(part)
+
+
+def _attributes(mapping: dict[Any, Any]) -> dict[str, Any]:
+    """Return what hangs on an OrderedDict; on that of a state dict the versions of its modules' states."""
+    return vars(mapping) if isinstance(mapping, OrderedDict) else {}
 
 
 def difference(left: Any, right: Any, path: str = "") -> str | None:
@@ -54,9 +93,10 @@ def difference(left: Any, right: Any, path: str = "") -> str | None:
         if (found := equality.difference(list(left), list(right))) is not None:
             return f"the keys of {path or 'the whole'} {found}"
         steps = [(f"[{key!r}]", left[key], right[key]) for key in left]
-        if hasattr(left, _VERSIONS) or hasattr(right, _VERSIONS):
-            one, other = getattr(left, _VERSIONS, None), getattr(right, _VERSIONS, None)
-            steps.append((f".{_VERSIONS}", one, other))
+        one, other = _attributes(left), _attributes(right)
+        if one.keys() != other.keys():
+            return path or "the whole"
+        steps += [(f".{name}", one[name], other[name]) for name in one]
     elif isinstance(left, list | tuple):
         if len(left) != len(right):
             return path or "the whole"
