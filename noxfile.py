@@ -29,7 +29,7 @@ def run(session: nox.Session, *files: str) -> None:
 @nox.session
 def torch(session: nox.Session) -> None:
     """State dicts of PyTorch."""
-    session.install("-e", ".[torch]", *TESTS, "torch==2.13.0", "numpy")
+    session.install("-e", ".[torch,safetensors]", *TESTS, "torch==2.13.0", "numpy")
     run(session, "test_torch.py", "test_every_format.py")
 
 

@@ -13,8 +13,8 @@ xgboost               2.0.3    2.1.4    3.2.0    3.2.0    3.2.0    3.2.0   3.4.1
 lightgbm              4.3.0    4.5.0    4.7.0    4.7.0    4.7.0    4.7.0   4.7.0
 ====================  =======  =======  =======  =======  =======  =======  =======
 
-(The last with Python 3.12 and 3.13, the others with 3.11; all with joblib 1.6. With pandas 3.1.1 also beside
-pyarrow 26, in whose arrays pandas 3 keeps texts then.) ``tools/presets.py`` records and writes them. What a review looks for: nothing that reaches what was not named itself (by a name in a text,
+(The last with Python 3.12 and 3.13, the others with 3.11; all with joblib 1.6. That with pandas 3.1.1 also
+beside pyarrow 26, in whose arrays pandas 3 keeps texts then.) ``tools/presets.py`` records and writes them. What a review looks for: nothing that reaches what was not named itself (by a name in a text,
 by an import, by running text), that opens files, or that runs its own state. What failed stands in two
 further files, with the reason:
 
