@@ -14,9 +14,10 @@ lightgbm              4.3.0    4.5.0    4.7.0    4.7.0    4.7.0    4.7.0   4.7.0
 ====================  =======  =======  =======  =======  =======  =======  =======
 
 (The last with Python 3.12 and 3.13, the others with 3.11; all with joblib 1.6. That with pandas 3.1.1 also
-beside pyarrow 26, in whose arrays pandas 3 keeps texts then.) ``tools/presets.py`` records and writes them. What a review looks for: nothing that reaches what was not named itself (by a name in a text,
-by an import, by running text), that opens files, or that runs its own state. What failed stands in two
-further files, with the reason:
+beside pyarrow 26, in whose arrays pandas 3 keeps texts then.) ``tools/presets.py`` records and writes them.
+What a review looks for: nothing that reaches what was not named itself (by a name in a text, by an import, by
+running text), that opens files, or that runs its own state. What failed stands in two further files, with the
+reason:
 
 ``never.txt``
     Names and whole modules that no policy may allow.
