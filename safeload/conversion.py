@@ -20,7 +20,7 @@ from safeload.digests import digest_of
 from safeload.errors import FormatNotAllowed
 from safeload.expectation import Expectation
 from safeload.folders import VerifiedFolder, location_of, open_verified
-from safeload.formats import predictions
+from safeload.formats import comparison
 from safeload.keys.base import SigningKey
 from safeload.keys.hmac_key import HmacKey
 from safeload.keys.keyring import Keyring
@@ -150,15 +150,16 @@ class _Artifact:
 class _SavedModel:
     """A source that is the folder of a SavedModel."""
 
-    def __init__(self, folder: VerifiedFolder) -> None:
+    def __init__(self, folder: VerifiedFolder, location: str) -> None:
         self.statement = folder.statement
         self._folder = folder
+        self._location = location
 
     def model(self) -> Any:
         """Return what can be asked for predictions."""
         from safeload.formats import tensorflow_folder
 
-        return tensorflow_folder.callable_of(self._folder.path)
+        return tensorflow_folder.callable_of(self._folder.path, where=self._location)
 
     def onnx(self) -> Any:
         """Return the ONNX model of it."""
@@ -172,7 +173,7 @@ class _SavedModel:
             raise FormatNotAllowed(
                 f"a SavedModel cannot become {to}", where=where, hint='There is to="onnx".'
             )
-        model, remark = tensorflow_folder.to_onnx(self._folder.path)
+        model, remark = tensorflow_folder.to_onnx(self._folder.path, where=self._location)
         return _remarked(formats.prepare(to, model, {}, where=where), remark)
 
 
@@ -181,7 +182,7 @@ def _opened(location: str, keyring: KeyringSource | None, rules: Policy) -> Iter
     """Verify the source and give it."""
     if os.path.isdir(location):
         with open_verified(location, keyring=keyring, policy=rules) as folder:
-            yield _SavedModel(folder)
+            yield _SavedModel(folder, location)
         return
     verified, statement = signed_artifact(location, None, keyring, rules)
     yield _Artifact(verified, statement, rules)
@@ -214,9 +215,9 @@ def _compared(
     trial = replace(given.rules, signatures=1, environment="ignore", origin=None)
     sidecar, expected = sidecar_of(signed, key, trial.limits), Expectation(name=_TRIAL)
     verified = verification.verify(Blob(data, where), sidecar, expected, Keyring.of(key), trial)
-    largest = predictions.compare(origin.model(), artifacts.make_object(verified, trial), sample, tolerance)
+    compared = comparison.compare(origin.model(), artifacts.make_object(verified, trial), sample, tolerance)
     kept = formats.Prepared(prepared.format, lambda file: (file.write(data), written)[1])
-    return _remarked(kept, _remark(largest))
+    return _remarked(kept, _remark(compared))
 
 
 def _to_folder(
@@ -230,15 +231,15 @@ def _to_folder(
     try:
         remarks = [tensorflow_folder.from_onnx(model, made.path)]
         if sample is not None:
-            made_model = tensorflow_folder.callable_of(made.path)
-            remarks.append(_remark(predictions.compare(origin.model(), made_model, sample, tolerance)))
+            made_model = tensorflow_folder.callable_of(made.path, where=destination)
+            remarks.append(_remark(comparison.compare(origin.model(), made_model, sample, tolerance)))
         return folder_signing.put(made.path, destination, given, tuple(remarks))
     finally:
         made.delete()
 
 
-def _remark(largest: float) -> str:
-    return f"Predictions on the sample differ from those of the source by {largest:.2g} at most."
+def _remark(compared: comparison.Comparison) -> str:
+    return f"Predictions {compared.described(' from those of the source')}."
 
 
 def _remarked(prepared: formats.Prepared, remark: str) -> formats.Prepared:

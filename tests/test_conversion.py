@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,8 @@ def test_what_is_converted_predicts_the_same(to: str, source: Path, key: HmacKey
     assert signed.source == safeload.Source("churn.joblib", "joblib", {"blake3": origin.digest.hex})
     assert signed.metadata == {"auc": 0.9}
     assert signed.format == ("skops" if to == "auto" else to)
-    assert "differ from those of the source" in signed.remarks[-1]
+    assert signed.remarks[-1].startswith("Predictions on 50 rows differ from those of the source by ")
+    assert signed.remarks[-1].endswith(" at most, in 2 outputs.")
 
 
 def test_a_chain_is_followed_back_step_by_step(source: Path, key: HmacKey) -> None:
@@ -114,6 +116,46 @@ def test_what_predicts_otherwise_is_not_written(tmp_path: Path, key: HmacKey) ->
     assert {path.name for path in tmp_path.iterdir()} == {"a", "a.sig"}
     # Without a sample there is nothing to compare.
     safeload.convert(tmp_path / "a", tmp_path / "b", to="pickle", signer=key, keyring=key)
+
+
+@pytest.mark.parametrize("to", ["onnx", "skops", "pickle"])
+@pytest.mark.parametrize("sample", [ROWS[:0], ROWS[:, :2], [["a", "b"]]], ids=["none", "narrow", "texts"])
+def test_a_sample_that_the_model_does_not_take_is_a_refusal(
+    to: str, sample: Any, source: Path, key: HmacKey
+) -> None:
+    """Of no rows, of another width, or of texts: nothing is compared, and nothing is written."""
+    with pytest.raises(SerializationError):
+        safeload.convert(source, source.with_name("new"), to=to, sample=sample, signer=key, keyring=key)
+    assert {path.name for path in source.parent.iterdir()} == {"churn.joblib", "churn.joblib.sig"}
+
+
+def test_what_does_not_predict_is_not_compared(tmp_path: Path, key: HmacKey) -> None:
+    """A sample for a dict is a mistake, which is told."""
+    safeload.dump({"a": 1}, tmp_path / "a", signer=key)
+    with pytest.raises(SerializationError, match="a dict neither predicts nor transforms"):
+        safeload.convert(tmp_path / "a", tmp_path / "b", to="pickle", sample=ROWS, signer=key, keyring=key)
+
+
+def _absent(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
+    for package in packages:
+        monkeypatch.setitem(sys.modules, package, None)
+
+
+def test_packages_that_are_not_there_are_named(
+    source: Path, key: HmacKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TensorFlow and its converters, each with what to install."""
+    _absent(monkeypatch, "tensorflow", "tf2onnx", "onnx2tf")
+    onnx = source.with_name("churn.onnx")
+    safeload.convert(source, onnx, to="onnx", sample=ROWS, signer=key, keyring=key)
+    with pytest.raises(SerializationError, match=r"needs onnx2tf.*safeload\[onnx2tf\]"):
+        safeload.convert(onnx, source.with_name("saved"), to="tensorflow", signer=key, keyring=key)
+    folder = source.with_name("signed")
+    folder.mkdir()
+    (folder / "a").write_bytes(b"x")
+    safeload.sign(folder, signer=key)
+    with pytest.raises(SerializationError, match=r"needs tf2onnx.*pip install"):
+        safeload.convert(folder, source.with_name("x"), to="onnx", signer=key, keyring=key)
 
 
 def test_it_expires_no_later_than_its_source(tmp_path: Path, key: HmacKey) -> None:

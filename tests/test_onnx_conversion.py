@@ -19,6 +19,7 @@ from sklearn.ensemble import (
     HistGradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
+    VotingRegressor,
 )
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -29,7 +30,7 @@ from sklearn.svm import SVC
 
 import safeload
 from safeload import HmacKey, SerializationError, envelope, statement
-from safeload.formats import predictions
+from safeload.formats import comparison, predictions
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.random((120, 4))
@@ -63,6 +64,7 @@ def test_a_classifier_says_the_same(key: HmacKey) -> None:
     assert np.allclose(probabilities, model.predict_proba(X), atol=1e-12)
     assert remark.startswith("Converted by skl2onnx ")
     assert " from sklearn.pipeline.Pipeline; predictions on 120 rows differ by " in remark
+    assert remark.endswith(" at most, in 2 outputs.")
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, np.int8])
@@ -115,7 +117,7 @@ def test_each_column_of_a_frame_is_an_input(key: HmacKey) -> None:
     session, _ = converted(model, frame, key)
     assert [one.name for one in session.get_inputs()] == ["age", "visits", "town"]
     assert (
-        predictions.largest_difference(predictions.outputs(session, frame), predictions.outputs(model, frame))
+        comparison.largest_difference(predictions.outputs(session, frame), predictions.outputs(model, frame))
         <= 1e-5
     )
 
@@ -150,7 +152,7 @@ def test_boosters_are_converted(booster: Any, wrapped: bool, key: HmacKey) -> No
     session, remark = converted(model, rows, key)
     assert type(model).__name__ in remark
     found = predictions.outputs(session, rows)
-    assert predictions.largest_difference(found, predictions.outputs(model, rows)) <= 1e-5
+    assert comparison.largest_difference(found, predictions.outputs(model, rows)) <= 1e-5
     assert len(found) == (2 if isinstance(booster, ClassifierMixin) else 1)
 
 
@@ -168,6 +170,13 @@ def test_histogram_gradient_boosting_is_converted(kind: Any, key: HmacKey) -> No
     for model in (kind(max_iter=9), make_pipeline(StandardScaler(), kind(max_iter=9))):
         model.fit(rows, CLASSES)
         assert converted(model, RANDOM.random((200, 4)), key)
+
+
+def test_an_output_that_a_converter_leaves_out_is_named(key: HmacKey) -> None:
+    """A vote also transforms, into what each of its members says; its ONNX model does not."""
+    model = VotingRegressor([("a", LinearRegression()), ("b", LinearRegression())]).fit(X, X[:, 0])
+    _, remark = converted(model, X, key)
+    assert remark.endswith(" at most, in 1 output; not compared: transform.")
 
 
 def test_without_a_sample_nothing_is_converted(key: HmacKey) -> None:
@@ -234,58 +243,3 @@ def test_a_sample_of_other_things_is_refused(sample: Any, key: HmacKey) -> None:
     """Neither numbers nor texts; or both in one column."""
     with pytest.raises(SerializationError, match="sample"):
         safeload.dumps(LinearRegression().fit(X, X[:, 0]), format="onnx", signer=key, sample=sample)
-
-
-class TestPredictions:
-    """What counts as equal."""
-
-    @pytest.mark.parametrize(
-        ("left", "right", "expected"),
-        [
-            ([1.0, 2.0], [1.0, 2.0], 0.0),
-            ([1.0, 2.5], [1.0, 2.0], 0.25),
-            ([0.0], [0.5], 0.5),
-            ([1000.0], [1001.0], 1 / 1001),
-            ([np.nan, np.inf], [np.nan, np.inf], 0.0),
-            ([np.nan], [1.0], np.inf),
-            ([np.inf], [-np.inf], np.inf),
-            ([1, 2], [1, 2], 0.0),
-            ([1, 2], [1, 3], np.inf),
-            (["a"], ["a"], 0.0),
-            (["a"], ["b"], np.inf),
-            (["1"], [1.0], np.inf),
-            ([[1.0], [2.0]], [1.0, 2.0], 0.0),
-            ([[-1.0, 1.0]], [1.0], 0.0),
-            ([[1.0, -1.0]], [1.0], 2.0),
-            ([1.0], [1.0, 2.0], np.inf),
-            ([], [], 0.0),
-        ],
-    )
-    def test_the_largest_difference(self, left: Any, right: Any, expected: float) -> None:
-        """Absolute below one, relative above; infinite for labels, shapes and what is not a number."""
-        one, other = {"0": np.array(left)}, {"0": np.array(right)}
-        assert predictions.largest_difference(one, other) == pytest.approx(expected)
-
-    def test_outputs_are_matched_by_name_or_by_place(self) -> None:
-        """The same names in another order are the same outputs."""
-        a, b = np.array([1.0]), np.array([2.0])
-        assert predictions.largest_difference({"a": a, "b": b}, {"b": b, "a": a}) == 0
-        assert predictions.largest_difference({"x": a, "y": b}, {"a": a, "b": b}) == 0
-        assert predictions.largest_difference({"x": b}, {"a": a, "b": b}) == 1
-        assert predictions.largest_difference({}, {}) == np.inf
-
-    def test_callables_and_estimators_are_compared(self) -> None:
-        """Any two of them, in both directions."""
-        model = LinearRegression().fit(X, X[:, 0])
-        assert predictions.compare(model, model.predict, X, 0) == 0
-        assert predictions.compare(lambda rows: {"y": model.predict(rows)}, model, X, 0) == 0
-        assert predictions.compare(lambda rows: [model.predict(rows)], model, X, 0) == 0
-        with pytest.raises(SerializationError, match="differ"):
-            predictions.compare(model, lambda rows: model.predict(rows) + 1, X, 0.5)
-
-    def test_what_neither_predicts_nor_transforms_is_refused(self) -> None:
-        """There is nothing to compare then."""
-        from sklearn.manifold import TSNE
-
-        with pytest.raises(SerializationError, match="neither predicts nor transforms"):
-            predictions.outputs(TSNE(), X)

@@ -13,6 +13,7 @@ from support import onnx_models as models
 
 import safeload
 from safeload import FormatNotAllowed, HmacKey, Limits, MalformedError, SerializationError, formats
+from safeload.formats import onnx_format
 
 FILES = {"w.bin": models.weights(1)}
 
@@ -39,21 +40,29 @@ def test_the_runtime_alone_reads_what_lies_in_the_current_folder() -> None:
     assert models.answer(session) == 666
 
 
-def test_a_planted_file_is_not_read(key: HmacKey) -> None:
-    """The session adds the signed weight."""
+@pytest.mark.parametrize("small", [1 << 16, 0])
+def test_a_planted_file_is_not_read(small: int, key: HmacKey, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The session adds the signed weight, be it put into the model or given to the runtime beside it."""
+    monkeypatch.setattr(onnx_format, "_SMALL_BYTES", small)
     assert models.answer(models.signed(models.adding(models.elsewhere()), key, FILES)) == 1
 
 
 @pytest.mark.parametrize("location", ["w.bin", "weights/w.bin", "gewichte ä/w 1.bin", "a/b/c/d"])
-def test_locations_below_the_model_are_admitted(location: str, key: HmacKey) -> None:
+def test_locations_below_the_model_are_admitted(
+    location: str, key: HmacKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Any relative path is, whatever the letters."""
     model = models.adding(models.elsewhere(location))
     assert listed(model) == (location,)
-    assert models.answer(models.signed(model, key, {location: models.weights(7)})) == 7
+    for small in (1 << 16, 0):
+        monkeypatch.setattr(onnx_format, "_SMALL_BYTES", small)
+        assert models.answer(models.signed(model, key, {location: models.weights(7)})) == 7
 
 
-def test_several_weights_in_several_files(key: HmacKey) -> None:
+@pytest.mark.parametrize("small", [1 << 16, 0])
+def test_several_weights_in_several_files(small: int, key: HmacKey, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each is taken from its own place; the files are listed once, in order."""
+    monkeypatch.setattr(onnx_format, "_SMALL_BYTES", small)
     model = models.adding(models.elsewhere("b.bin", offset="16"))
     model.graph.initializer.append(models.elsewhere("a.bin", "v"))
     model.graph.initializer.append(models.elsewhere("b.bin", "u", offset="0"))
@@ -65,14 +74,74 @@ def test_several_weights_in_several_files(key: HmacKey) -> None:
     assert models.answer(models.signed(model, key, files)) == 3210
 
 
-def test_as_model_and_as_bytes(key: HmacKey) -> None:
-    """The model holds all data itself; the bytes are what was signed."""
+def test_as_model_all_data_are_in_it(key: HmacKey) -> None:
+    """What the model was made of is not asked for again."""
     model = models.adding(models.elsewhere(offset="16"))
     files = {"w.bin": models.weights(2) + models.weights(5)}
     whole = models.signed(model, key, files, as_="model")
     assert whole == models.adding(TensorProto(name="w", data_type=1, dims=[4], raw_data=models.weights(5)))
     assert models.answer(models.signed(whole, key)) == 5
-    assert models.signed(model, key, files, as_="bytes") == model.SerializeToString()
+
+
+def test_bytes_that_name_other_files_are_not_handed_out(key: HmacKey) -> None:
+    """Whoever reads them next would take these files from the folder that it happens to be in."""
+    with pytest.raises(FormatNotAllowed, match="its bytes alone do not hold") as caught:
+        models.signed(models.adding(models.elsewhere()), key, FILES, as_="bytes")
+    assert 'as_="model"' in str(caught.value)
+
+
+SHAPED = [
+    ("Reshape", ["x", "s"], [2, 2]),
+    ("Expand", ["x", "s"], [1, 4]),
+    ("Tile", ["x", "s"], [2]),
+    ("Slice", ["x", "zero", "s"], [2]),
+    ("Unsqueeze", ["x", "s"], [0]),
+    ("ReduceSum", ["x", "s"], [0]),
+    ("Pad", ["x", "s"], [1, 1]),
+]
+
+
+@pytest.mark.parametrize(("kind", "inputs", "numbers"), SHAPED, ids=[kind for kind, _, _ in SHAPED])
+def test_shapes_may_lie_in_other_files(
+    kind: str, inputs: list[str], numbers: list[int], key: HmacKey, tmp_path: Path
+) -> None:
+    """The runtime infers shapes before it has the files; the planted one is not asked either."""
+    (Path.cwd() / "w.bin").write_bytes(np.full(len(numbers), 7).tobytes())
+    values = np.array(numbers, "<i8")
+    tensor = TensorProto(
+        name="s", data_type=TensorProto.INT64, dims=[len(values)], data_location=TensorProto.EXTERNAL
+    )
+    tensor.external_data.add(key="location", value="w.bin")
+    zero = onnx.numpy_helper.from_array(np.zeros(1, "i8"), "zero")
+    model = models.model_of([onnx.helper.make_node(kind, inputs, ["y"])], [tensor, zero])
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+    session = models.signed(model, key, {"w.bin": values.tobytes()})
+    whole = models.signed(model, key, {"w.bin": values.tobytes()}, as_="model")
+    feed = {"x": np.arange(4, dtype="f4")}
+    again = models.signed(whole, key).run(None, feed)[0]
+    assert np.array_equal(session.run(None, feed)[0], again)
+    assert again.size
+
+
+def test_an_onnxruntime_that_opens_files_itself_is_refused(
+    key: HmacKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before 1.24 it cannot be given them; a model that is one file needs none."""
+    import onnxruntime
+
+    monkeypatch.setattr(onnxruntime, "__version__", "1.23.2")
+    assert models.answer(models.signed(models.adding(models.here(3)), key)) == 3
+    monkeypatch.setattr(onnx_format, "_SMALL_BYTES", 0)
+    with pytest.raises(FormatNotAllowed, match=r"onnxruntime 1\.23\.2"):
+        models.signed(models.adding(models.elsewhere()), key, FILES)
+
+
+def test_a_shape_of_very_many_extents_is_refused(key: HmacKey) -> None:
+    """Their product would take minutes."""
+    tensor = models.elsewhere()
+    tensor.dims.extend([1 << 62] * 300_000)
+    with pytest.raises(MalformedError, match="shape"):
+        models.signed(models.adding(tensor), key, FILES)
 
 
 @pytest.mark.parametrize("files", [{}, {"v.bin": models.weights(1)}, {**FILES, "v.bin": b"1"}])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import safeload
-from safeload import DigestMismatch, HmacKey, SerializationError, conversion
+from safeload import DeserializationError, DigestMismatch, HmacKey, SerializationError, conversion
 
 # Both converters and TensorFlow warn of each other, of protobuf and of NumPy.
 pytestmark = [pytest.mark.filterwarnings("ignore")]
@@ -142,6 +143,100 @@ def test_an_operator_that_onnx2tf_does_not_know_is_refused(tmp_path: Path, key: 
     with pytest.raises(SerializationError, match="onnx2tf could not convert"):
         safeload.convert(tmp_path / "a.onnx", tmp_path / "b", to="tensorflow", signer=key, keyring=key)
     assert not (tmp_path / "b").exists()
+
+
+def images_last() -> Any:
+    """Return a model of images with three channels, which are the last axis."""
+    return model_of(
+        [
+            helper.make_node("ReduceMean", ["x"], ["m"], axes=[1, 2], keepdims=0),
+            helper.make_node("MatMul", ["m", "w"], ["y"]),
+        ],
+        [5, 8, 8, 3],
+        [5, 2],
+        w=RANDOM.normal(size=(3, 2)),
+    )
+
+
+def test_images_to_try_it_on_come_neither_from_the_current_folder_nor_from_afar(
+    tmp_path: Path, key: HmacKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """onnx2tf would open a file of this name, or download it; whoever puts one there stops nothing."""
+    import requests
+
+    def refused(*_: Any, **__: Any) -> Any:
+        raise AssertionError("something was asked for from the network")
+
+    monkeypatch.setattr(requests, "get", refused)
+    first = tmp_path / "a.onnx"
+    safeload.dump(images_last(), first, format="onnx", signer=key)
+    sample = RANDOM.normal(size=(5, 8, 8, 3)).astype(np.float32)
+    for planted in (False, True):
+        here = tmp_path / f"here-{planted}"
+        here.mkdir()
+        monkeypatch.chdir(here)
+        if planted:
+            (here / "calibration_image_sample_data_20x128x128x3_float32.npy").write_bytes(b"no array")
+        made = safeload.convert(
+            first, tmp_path / f"b-{planted}", to="tensorflow", sample=sample, signer=key, keyring=key
+        )
+        assert made.remarks[1].startswith("Predictions on 5 rows differ from those of the source by ")
+        assert len(list(here.iterdir())) == planted
+
+
+def test_the_environment_is_what_it_was(
+    tmp_path: Path, key: HmacKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """onnx2tf tells the whole program to use another Keras; it holds for the conversion only."""
+    safeload.dump(dense(), tmp_path / "a.onnx", format="onnx", signer=key)
+    for setting in (None, "0"):
+        if setting is None:
+            monkeypatch.delenv("TF_USE_LEGACY_KERAS", raising=False)
+        else:
+            monkeypatch.setenv("TF_USE_LEGACY_KERAS", setting)
+        before = dict(os.environ)
+        safeload.convert(
+            tmp_path / "a.onnx", tmp_path / f"b{setting}", to="tensorflow", signer=key, keyring=key
+        )
+        assert dict(os.environ) == before
+
+
+def test_another_onnx2tf_is_refused(tmp_path: Path, key: HmacKey, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that has its images from elsewhere would open or download them."""
+    from importlib import import_module
+
+    safeload.dump(dense(), tmp_path / "a.onnx", format="onnx", signer=key)
+    monkeypatch.delattr(import_module("onnx2tf.onnx2tf"), "download_test_image_data")
+    with pytest.raises(SerializationError, match="download_test_image_data"):
+        safeload.convert(tmp_path / "a.onnx", tmp_path / "b", to="tensorflow", signer=key, keyring=key)
+
+
+def test_a_folder_that_is_no_savedmodel_is_no_source(tmp_path: Path, key: HmacKey) -> None:
+    """Signed or not; the message does not say where the private copy lay."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for content in (None, b"", b"no model"):
+        if content is None:
+            (folder / "a").write_bytes(b"x")
+        else:
+            (folder / "saved_model.pb").write_bytes(content)
+        safeload.sign(folder, signer=key, overwrite=True)
+        with pytest.raises(DeserializationError, match="as a SavedModel") as caught:
+            safeload.convert(folder, tmp_path / "b.onnx", to="onnx", signer=key, keyring=key)
+        assert caught.value.where == str(folder)
+        assert "/dev/shm" not in caught.value.problem
+        assert "safeload-" not in caught.value.problem
+    assert not (tmp_path / "b.onnx").exists()
+
+
+def test_a_sample_that_a_savedmodel_does_not_take_is_refused(tmp_path: Path, key: HmacKey) -> None:
+    """Of another width: the source is named, with TensorFlow's words."""
+    safeload.dump(dense(), tmp_path / "a.onnx", format="onnx", signer=key)
+    safeload.convert(tmp_path / "a.onnx", tmp_path / "saved", to="tensorflow", signer=key, keyring=key)
+    with pytest.raises(SerializationError, match="the model that is converted does not run"):
+        safeload.convert(
+            tmp_path / "saved", tmp_path / "b.onnx", to="onnx", sample=ROWS[:, :2], signer=key, keyring=key
+        )
 
 
 with warnings.catch_warnings():

@@ -14,7 +14,7 @@ from importlib import metadata
 from typing import Any
 
 from safeload.errors import SerializationError
-from safeload.formats import onnx_converters, predictions
+from safeload.formats import comparison, onnx_converters, predictions
 from safeload.formats.base import OptionError
 from safeload.formats.onnx_converters import LOCALE, reason
 
@@ -51,7 +51,7 @@ def convert(obj: Any, sample: Any, tolerance: float, target_opset: int | None) -
     sample
         Rows to compare on, in the types that the model will be given; a Keras model can do without.
     tolerance
-        See :func:`safeload.formats.predictions.compare`.
+        See :func:`safeload.formats.comparison.compare`.
     target_opset
         The version of ONNX's operators; None means one that the converter knows well.
 
@@ -82,25 +82,24 @@ def _from_estimator(obj: Any, sample: Any, tolerance: float, target_opset: int |
     for way in _ways(sample):
         try:
             model = onnx_converters.by_skl2onnx(obj, way.inputs, target_opset, locale=way.locale)
-            largest = _checked(obj, model, sample, tolerance)
+            compared = _checked(obj, model, sample, tolerance)
         except SerializationError as error:
             refusal = error
             continue
-        remark = _remark("skl2onnx", obj, way.described, _length(sample), largest)
+        remark = _remark("skl2onnx", obj, way.described, compared)
         return Converted(model, remark)
     assert refusal is not None  # noqa: S101  there is at least one way
     raise refusal
 
 
-def _checked(obj: Any, model: Any, sample: Any, tolerance: float) -> float:
+def _checked(obj: Any, model: Any, sample: Any, tolerance: float) -> comparison.Comparison:
     try:
         session = _session(model)
-        predictions.outputs(session, sample)
     except Exception as error:
         raise SerializationError(
             f"the ONNX model of this {type(obj).__name__} does not run on the sample ({reason(error)})"
         ) from error
-    return predictions.compare(obj, session, sample, tolerance)
+    return comparison.compare(obj, session, sample, tolerance)
 
 
 def _session(model: Any) -> Any:
@@ -168,18 +167,13 @@ def _type(values: Any, shape: list[int | None], instead: dict[str, str]) -> Any:
     return getattr(data_types, instead.get(kind, name))(shape)
 
 
-def _length(sample: Any) -> int:
-    shape = getattr(sample, "shape", None)
-    return int(shape[0]) if shape else len(sample)
-
-
-def _remark(converter: str, obj: Any, described: str, rows: int, largest: float) -> str:
+def _remark(converter: str, obj: Any, described: str, compared: comparison.Comparison) -> str:
     # Where it is imported from, and not the file that it happens to be written in.
     public = re.split(r"\._|\.src\b", type(obj).__module__)[0]
     kind = f"{public}.{type(obj).__qualname__}"
     return (
         f"Converted by {converter} {metadata.version(converter)} from {kind}{described}; "
-        f"predictions on {rows} rows differ by {largest:.2g} at most."
+        f"predictions {compared.described()}."
     )
 
 
@@ -205,10 +199,8 @@ def _from_keras(model: Any, sample: Any, tolerance: float, target_opset: int | N
         for name, one in zip(names, inputs, strict=True)
     ]
     converted = onnx_converters.by_tf2onnx(model, signature, target_opset)
-    largest = _checked(model, converted, rows, tolerance)
-    several = list(rows.values()) if isinstance(rows, dict) else rows
-    first = several[0] if isinstance(several, list | tuple) else several
-    return Converted(converted, _remark("tf2onnx", model, "", _length(first), largest))
+    compared = _checked(model, converted, rows, tolerance)
+    return Converted(converted, _remark("tf2onnx", model, "", compared))
 
 
 def _random_rows(inputs: list[Any]) -> Any:

@@ -7,12 +7,13 @@ neither beside the model nor in the current folder. See ``onnx_model.py`` for wh
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import IO, Any
 
-from safeload.errors import LimitExceeded, SerializationError, brief
-from safeload.formats import onnx_conversion, onnx_model
+from safeload.errors import FormatNotAllowed, LimitExceeded, SerializationError, brief
+from safeload.formats import onnx_conversion, onnx_external, onnx_model, versions
 from safeload.formats.base import OptionError, Written, refuse_options
+from safeload.formats.onnx_external import External
 from safeload.limits import Limits
 from safeload.storage.blob import Blob
 from safeload.storage.reader import read
@@ -21,10 +22,9 @@ from safeload.verification import Verified
 _CPU = ("CPUExecutionProvider",)
 _FORMS = ("session", "model", "bytes")
 _TOLERANCE = 1e-5
-# Protobuf has no larger messages.
-_MAX_BYTES = (1 << 31) - 1
+# Shapes lie in tensors as weights do, and the runtime looks at these before it has the files.
+_SMALL_BYTES = 1 << 16
 _SIGN_HINT = "Sign the file where it lies, with those that hold its data: safeload.sign(path)."
-
 _SESSION_HINT = "Load it as a session, which takes its data from the files."
 
 
@@ -76,10 +76,13 @@ class OnnxFormat:
         ----------
         options
             `as_`: ``"session"``, the default, for an ``onnxruntime.InferenceSession``; ``"model"`` for a
-            ``ModelProto`` with all data in it; ``"bytes"``. `providers`: what the session runs on.
+            ``ModelProto`` with all data in it; ``"bytes"`` for a model that is one file. `providers`: what
+            the session runs on.
 
         Raises
         ------
+        FormatNotAllowed
+            Bytes are asked for, and its data lie in other files; or onnxruntime is too old for those.
         MalformedError, FormatNotAllowed, LimitExceeded
             See ``onnx_model.py``.
         """
@@ -90,26 +93,31 @@ class OnnxFormat:
             raise OptionError(f"as_ is one of {', '.join(_FORMS)}")
         if isinstance(providers, str):
             raise OptionError('providers is a list of names, such as ["CPUExecutionProvider"]')
-        data = verified.blob.data
-        model = onnx_model.parse(data)
-        signed = verified.statement is not None
+        data, files, signed = verified.blob.data, verified.files, verified.statement is not None
+        model = onnx_model.parse(data, limits, signed=signed)
         if not signed:
             # What the runtime sees is written anew from what is checked, without anything that only it knows.
             model.DiscardUnknownFields()
             data = model.SerializeToString()
-        found = onnx_model.externals(model, limits)
+        contents = onnx_model.look(model, limits)
         if not signed:
-            onnx_model.require_standard(model, found, limits)
-        onnx_model.require_files(found, verified.files)
+            onnx_model.require_standard(model, contents)
+        found = contents.externals
+        onnx_external.require_files(found, files)
         if form == "bytes":
-            return data
+            return _alone(data, found)
         if form == "model":
-            size = len(data) + sum(one.size for one in found)
-            if size > _MAX_BYTES:
+            if not _fits(data, found):
                 raise LimitExceeded("with all data in it the model would have over 2 GiB", hint=_SESSION_HINT)
-            onnx_model.take_in(found, verified.files)
+            onnx_external.take_in(found, files)
             return model
-        return _session(data, verified.files, list(providers), signed=signed)
+        small = [one for one in found if one.size <= _SMALL_BYTES]
+        if small and _fits(data, small):
+            onnx_external.take_in(small, files)
+            data = model.SerializeToString()
+            left = onnx_external.locations(one for one in found if one.size > _SMALL_BYTES)
+            files = {location: files[location] for location in left}
+        return _session(data, files, list(providers), signed=signed)
 
     def globals_of(self, data: bytes, limits: Limits) -> tuple[str, ...]:
         """Return nothing: a model refers to no type of Python's. What would not be loaded is refused."""
@@ -118,7 +126,23 @@ class OnnxFormat:
 
     def files_of(self, data: bytes, limits: Limits) -> tuple[str, ...]:
         """Return the files in which external data lie."""
-        return onnx_model.locations(onnx_model.externals(onnx_model.parse(data), limits))
+        contents = onnx_model.look(onnx_model.parse(data, limits), limits)
+        return onnx_external.locations(contents.externals)
+
+
+def _alone(data: bytes, found: tuple[External, ...]) -> bytes:
+    """Return the bytes of a model, unless others would have to look for its data where they happen to be."""
+    if found:
+        raise FormatNotAllowed(
+            "its data lie in other files, which its bytes alone do not hold",
+            hint='as_="model" has them in it.',
+        )
+    return data
+
+
+def _fits(data: bytes, found: Iterable[External]) -> bool:
+    """Tell whether protobuf can hold a model with its data in it."""
+    return len(data) + sum(one.size for one in found) <= onnx_model.MAX_BYTES
 
 
 def _session(data: bytes, files: Mapping[str, Blob], providers: list[Any], *, signed: bool) -> Any:
@@ -128,6 +152,7 @@ def _session(data: bytes, files: Mapping[str, Blob], providers: list[Any], *, si
     # Otherwise bytes that are a model to protobuf may be one of onnxruntime's own format to the runtime.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     if files:
+        versions.require_safe("onnxruntime", onnxruntime.__version__)
         # Without them the runtime would look for files of these names in the current folder.
         views = [file.view for file in files.values()]
         options.add_external_initializers_from_files_in_memory(
@@ -145,10 +170,10 @@ def _own(obj: Any) -> tuple[bytes, tuple[str, ...]]:
         return _from_path(os.fspath(obj), limits)
     if isinstance(obj, bytes | bytearray | memoryview):
         data = bytes(obj)
-        model = onnx_model.parse(data)
+        model = onnx_model.parse(data, limits)
     else:
         model, data = obj, _serialized(obj)
-    if onnx_model.externals(model, limits):
+    if onnx_model.look(model, limits).externals:
         raise SerializationError(
             "some of its data lie in other files, and where these are cannot be told from here",
             hint="Give the path of its .onnx file, or sign that file where it lies: safeload.sign(path).",
@@ -159,28 +184,28 @@ def _own(obj: Any) -> tuple[bytes, tuple[str, ...]]:
 
 def _from_path(path: str, limits: Limits) -> tuple[bytes, tuple[str, ...]]:
     data = _read(path)
-    model = onnx_model.parse(data.data)
-    found = onnx_model.externals(model, limits)
+    model = onnx_model.parse(data.data, limits)
+    found = onnx_model.look(model, limits).externals
     if not found:
         _check(model)
         return data.data, ()
     files: dict[str, Blob] = {}
-    for location in onnx_model.locations(found):
+    for location in onnx_external.locations(found):
         # The reader guards the last part of a path; a folder in between could be a link.
         if "/" in location:
             raise SerializationError("its external data lie in folders below its own", hint=_SIGN_HINT)
         files[location] = _read(os.path.join(os.path.dirname(path), location))
-        if data.size + sum(one.size for one in files.values()) > _MAX_BYTES:
+        if data.size + sum(one.size for one in files.values()) > onnx_model.MAX_BYTES:
             raise SerializationError("with all data in one file it would have over 2 GiB", hint=_SIGN_HINT)
-    onnx_model.require_files(found, files)
-    onnx_model.take_in(found, files)
+    onnx_external.require_files(found, files)
+    onnx_external.take_in(found, files)
     _check(model)
     return _serialized(model), ("Its external data were taken into the file.",)
 
 
 def _read(path: str) -> Blob:
     try:
-        return read(path, limit=_MAX_BYTES)
+        return read(path, limit=onnx_model.MAX_BYTES)
     except LimitExceeded as error:
         raise SerializationError(error.problem, where=path, hint=_SIGN_HINT) from None
 

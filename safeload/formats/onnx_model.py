@@ -3,12 +3,10 @@
 A runtime trusts what it is given: it reads files that the model names, from the folder that the process
 happens to be in, and it does so while the model is being loaded. What is refused here, signed or not:
 
+- more parts than the limits admit, counted before an object is made of each;
 - data in another file for anything but an initializer of the main graph. These are the only ones that
   onnxruntime takes from memory instead; for all others it would open the file;
-- a file named by a path that leads out of the model's folder (CVE-2022-25882, CVE-2024-27318), and one that
-  stands for an address in memory;
-- entries that readers understand in different ways: unknown, repeated, or not in their one spelling
-  (CVE-2026-34445), and data both here and there;
+- data in another file that are not described as ``onnx_external.py`` has it, and data both here and there;
 - a node ``EPContext``, for which execution providers read a file that its attributes name.
 
 What nobody signed may moreover refer to no file at all, and hold ONNX's own operators only.
@@ -16,79 +14,103 @@ What nobody signed may moreover refer to no file at all, and hold ONNX's own ope
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from safeload.errors import FormatNotAllowed, InvalidName, LimitExceeded, MalformedError, brief
+from safeload.errors import FormatNotAllowed, LimitExceeded, MalformedError, brief
+from safeload.formats import onnx_external, protobuf_fields
+from safeload.formats.onnx_external import External
 from safeload.limits import Limits
-from safeload.storage.blob import Blob
-from safeload.subjects import check_path
 
 # The operators that the standard defines; an unsigned model has no others.
 STANDARD_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
+# Protobuf has no larger messages.
+MAX_BYTES = (1 << 31) - 1
 
-_KEYS = {"location", "offset", "length", "checksum"}
-_FIELDS_OF_EXTERNAL = {
-    "dims",
-    "data_type",
-    "name",
-    "doc_string",
-    "external_data",
-    "data_location",
-    "metadata_props",
-}
 # Messages in which neither a node nor a tensor can stand.
 _LEAVES = frozenset({"ValueInfoProto", "StringStringEntryProto", "TensorAnnotation", "TensorProto"})
-_MAX_DIGITS = 18
 # By this key onnxruntime can be told, by an environment variable, to take settings from the model.
 _RUNTIME_SETTINGS = "ort_config"
+# To whoever signs them, models may have more parts: a language model has hundreds of thousands.
+_SIGNED = 10
 
 
 @dataclass(frozen=True, slots=True)
-class External:
-    """An initializer of the main graph whose data lie in another file.
+class Contents:
+    """What a model holds that is to be admitted or not.
 
     Parameters
     ----------
-    tensor
-        The initializer.
-    location
-        The file, relative to the model's folder; see :func:`safeload.subjects.check_path`.
-    offset, size
-        Where in the file, in bytes.
+    externals
+        The initializers whose data lie in other files.
+    foreign
+        The first domain of a node that is not ONNX's own, if there is one.
+    sparse
+        Whether there are sparse tensors.
     """
 
-    tensor: Any
-    location: str
-    offset: int
-    size: int
+    externals: tuple[External, ...]
+    foreign: str | None
+    sparse: bool
 
 
-def parse(data: bytes) -> Any:
+def parse(data: bytes, limits: Limits, *, signed: bool = True) -> Any:
     """Return the ``ModelProto`` of a file's bytes.
+
+    Parameters
+    ----------
+    data
+        The bytes.
+    limits
+        Its `members` are how many parts (nodes, tensors, attributes and so on) a model may have that nobody
+        signed; others may have ten times as many.
+    signed
+        Whether it is signed, or about to be.
 
     Raises
     ------
     MalformedError
         It is none.
+    LimitExceeded
+        It has more parts, or over 2 GiB.
     """
     import onnx
     from google.protobuf.message import DecodeError
 
+    if len(data) > MAX_BYTES:
+        raise LimitExceeded("it has over 2 GiB, which protobuf does not read")
+    # An object takes 60 to 200 bytes for the two that a message can have.
+    most = limits.members * (_SIGNED if signed else 1)
+    protobuf_fields.require_few(data, _below(), onnx.ModelProto.DESCRIPTOR.full_name, most)
     try:
         model = onnx.ModelProto.FromString(data)
     except DecodeError as error:
-        # Protobuf itself follows about 30 graphs within each other.
         raise MalformedError(f"it is no ONNX model ({brief(error)})") from None
     if not model.HasField("graph"):
         raise MalformedError("it is no ONNX model: it holds no graph")
     return model
 
 
-def externals(model: Any, limits: Limits) -> tuple[External, ...]:
-    """Return the initializers whose data lie in other files, after all that could name one was checked.
+@cache
+def _below() -> protobuf_fields.Below:
+    """Return the kinds of messages in a model, as this version of ONNX has them."""
+    import onnx
+
+    below: dict[str, dict[int, str]] = {}
+    waiting = [onnx.ModelProto.DESCRIPTOR]
+    while waiting:
+        kind = waiting.pop()
+        if kind.full_name not in below:
+            inner = [field for field in kind.fields if field.message_type is not None]
+            below[kind.full_name] = {field.number: field.message_type.full_name for field in inner}
+            waiting += [field.message_type for field in inner]
+    return below
+
+
+def look(model: Any, limits: Limits) -> Contents:
+    """Return what a model holds, after all that could name a file was checked.
 
     Raises
     ------
@@ -100,42 +122,24 @@ def externals(model: Any, limits: Limits) -> tuple[External, ...]:
         Its graphs are nested too deep.
     """
     found = []
+    foreign, sparse = None, False
     for place, message in _walk(model, limits):
         kind = message.DESCRIPTOR.name
-        if kind == "NodeProto" and message.op_type == "EPContext":
-            raise FormatNotAllowed("it holds a node EPContext, for which a provider reads another file")
-        if kind != "TensorProto" or not _is_external(message):
-            continue
-        if place != "initializer":
-            raise MalformedError("external data are admitted for the initializers of the main graph only")
-        found.append(_external(message))
-    return tuple(found)
+        if kind == "NodeProto":
+            if message.op_type == "EPContext":
+                raise FormatNotAllowed("it holds a node EPContext, for which a provider reads another file")
+            if foreign is None and message.domain not in STANDARD_DOMAINS:
+                foreign = message.domain
+        elif kind == "SparseTensorProto":
+            sparse = True
+        elif kind == "TensorProto" and onnx_external.is_external(message):
+            if place != "initializer":
+                raise MalformedError("external data are admitted for the initializers of the main graph only")
+            found.append(onnx_external.external(message))
+    return Contents(tuple(found), foreign, sparse)
 
 
-def locations(found: Iterable[External]) -> tuple[str, ...]:
-    """Return the files that external data lie in, each once, sorted."""
-    return tuple(sorted({one.location for one in found}))
-
-
-def require_files(found: Iterable[External], files: Mapping[str, Blob]) -> None:
-    """Raise MalformedError unless the files are exactly those that hold external data, and long enough."""
-    listed = tuple(found)
-    if set(locations(listed)) != set(files):
-        raise MalformedError("the files that belong to it are not those in which its external data lie")
-    for one in listed:
-        if one.offset + one.size > files[one.location].size:
-            raise MalformedError(f"its external data reach beyond the end of {one.location}")
-
-
-def take_in(found: Iterable[External], files: Mapping[str, Blob]) -> None:
-    """Put external data into the model itself."""
-    for one in found:
-        one.tensor.raw_data = bytes(files[one.location].view[one.offset : one.offset + one.size])
-        del one.tensor.external_data[:]
-        one.tensor.ClearField("data_location")
-
-
-def require_standard(model: Any, found: Iterable[External], limits: Limits) -> None:
+def require_standard(model: Any, contents: Contents) -> None:
     """Refuse what a model must not hold if nobody signed it.
 
     Raises
@@ -145,12 +149,10 @@ def require_standard(model: Any, found: Iterable[External], limits: Limits) -> N
         stand for any amount of memory), or settings of the runtime.
     MalformedError
         ONNX's own checker refuses it.
-    LimitExceeded
-        Its graphs are nested too deep.
     """
     import onnx
 
-    if any(True for _ in found):
+    if contents.externals:
         # The checker below would look for the files in the current folder.
         raise FormatNotAllowed("an unsigned ONNX model refers to no other files")
     for name in ("functions", "training_info"):
@@ -158,14 +160,10 @@ def require_standard(model: Any, found: Iterable[External], limits: Limits) -> N
             raise FormatNotAllowed(f"an unsigned ONNX model has no {name}")
     if any(entry.key == _RUNTIME_SETTINGS for entry in model.metadata_props):
         raise FormatNotAllowed("an unsigned ONNX model holds no settings of the runtime")
-    for opset in model.opset_import:
-        _require_domain(opset.domain)
-    for _, message in _walk(model, limits):
-        kind = message.DESCRIPTOR.name
-        if kind == "NodeProto":
-            _require_domain(message.domain)
-        elif kind == "SparseTensorProto":
-            raise FormatNotAllowed("an unsigned ONNX model has no sparse tensors")
+    for domain in (*(opset.domain for opset in model.opset_import), contents.foreign or ""):
+        _require_domain(domain)
+    if contents.sparse:
+        raise FormatNotAllowed("an unsigned ONNX model has no sparse tensors")
     try:
         check(model)
     except onnx.checker.ValidationError as error:
@@ -195,11 +193,18 @@ def _require_domain(domain: str) -> None:
 def _walk(model: Any, limits: Limits) -> Iterator[tuple[str, Any]]:
     """Yield the messages in a model, each with its place: "graph", "initializer" of that graph, or elsewhere.
 
-    It looks at all fields that there are, so that a tensor in a field that is new to it is seen too.
+    It looks at all fields that there are, so that a tensor in a field that is new to it is seen too. Python
+    objects are made only of the messages around the one that is looked at.
     """
-    waiting: list[tuple[str, Any, int]] = [("model", model, 0)]
-    while waiting:
-        place, message, depth = waiting.pop()
+    yield "model", model
+    around: list[tuple[int, Iterator[tuple[str, Any]]]] = [(0, _inner("model", model))]
+    while around:
+        depth, inner = around[-1]
+        entered = next(inner, None)
+        if entered is None:
+            around.pop()
+            continue
+        place, message = entered
         yield place, message
         name = message.DESCRIPTOR.name
         if name in _LEAVES:
@@ -207,72 +212,19 @@ def _walk(model: Any, limits: Limits) -> Iterator[tuple[str, Any]]:
         depth += name == "GraphProto"
         if depth > limits.nesting:
             raise LimitExceeded(f"its graphs are nested deeper than {limits.nesting}")
-        for field, value in message.ListFields():
-            if field.message_type is None:
-                continue
-            if place == "model" and field.name == "graph":
-                below = "graph"
-            elif place == "graph" and field.name == "initializer":
-                below = "initializer"
-            else:
-                below = "elsewhere"
-            several = [value] if hasattr(value, "DESCRIPTOR") else value
-            waiting.extend((below, part, depth) for part in several)
+        around.append((depth, _inner(place, message)))
 
 
-def _is_external(tensor: Any) -> bool:
-    external = tensor.data_location == tensor.EXTERNAL
-    if not external and len(tensor.external_data):
-        raise MalformedError("a tensor names another file, and says that its data do not lie in one")
-    return bool(external)
-
-
-def _external(tensor: Any) -> External:
-    entries: dict[str, str] = {}
-    for entry in tensor.external_data:
-        if entry.key not in _KEYS or entry.key in entries:
-            raise MalformedError(
-                f"its external data have an entry {brief(entry.key)!r} that is unknown, or twice"
-            )
-        entries[entry.key] = entry.value
-    if {field.name for field, _ in tensor.ListFields()} - _FIELDS_OF_EXTERNAL:
-        raise MalformedError("a tensor has data both in the model and in another file")
-    size = _size(tensor)
-    if "length" in entries and _number(entries["length"]) != size:
-        raise MalformedError("the length of external data is not that of the tensor")
-    return External(tensor, _location(entries.get("location", "")), _number(entries.get("offset", "0")), size)
-
-
-def _location(location: str) -> str:
-    try:
-        check_path(location)
-    except InvalidName as error:
-        raise MalformedError(f"its external data lead out of its folder ({error.problem})") from None
-    # onnxruntime's own sign for "at this address in memory" is a path with asterisks.
-    if "*" in location:
-        raise MalformedError("its external data lead out of its folder (an asterisk is no part of a path)")
-    return location
-
-
-def _number(text: str) -> int:
-    plain = text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
-    if not plain or text != str(int(text)):
-        raise MalformedError("offset or length of external data is not a plain number")
-    return int(text)
-
-
-def _size(tensor: Any) -> int:
-    """Return how many bytes a tensor has, by its shape and type."""
-    import onnx
-
-    try:
-        name = onnx.TensorProto.DataType.Name(tensor.data_type)
-        bits = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize * 8
-    except (KeyError, ValueError):
-        name, bits = "UNDEFINED", 0
-    if name in ("UNDEFINED", "STRING") or any(extent < 0 for extent in tensor.dims):
-        raise MalformedError("external data are of a type, or a shape, that they cannot have")
-    for narrow, width in (("INT2", 2), ("INT4", 4), ("FLOAT4", 4)):
-        if narrow in name:
-            bits = width
-    return (math.prod(int(extent) for extent in tensor.dims) * bits + 7) // 8
+def _inner(place: str, message: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the messages that stand in one, with their places."""
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        if place == "model" and field.name == "graph":
+            below = "graph"
+        elif place == "graph" and field.name == "initializer":
+            below = "initializer"
+        else:
+            below = "elsewhere"
+        for part in [value] if hasattr(value, "DESCRIPTOR") else value:
+            yield below, part

@@ -1,12 +1,7 @@
-"""What a model makes of a sample, and how far what two of them make of it lies apart.
-
-It is asked of a model that was made from another one, such as an ONNX model of an estimator: does it say the
-same? Labels must be equal; numbers may differ by a tolerance, which is absolute below 1 and relative above.
-"""
+"""What a model makes of a sample: an estimator, a session of ONNX, or whatever can be called with it."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,9 +9,10 @@ from safeload.errors import SerializationError
 
 Outputs = dict[str, Any]
 
+_NO_MODEL = "a {} neither predicts nor transforms new data"
+
 # Of several, an ONNX model holds one beside the labels; skl2onnx chooses in this order.
-_SCORES = ("predict_proba", "decision_function", "transform")
-_EXACT_KINDS = "biuUSO"
+SCORES = ("predict_proba", "decision_function", "transform")
 
 
 def outputs(model: Any, sample: Any) -> Outputs:
@@ -39,60 +35,16 @@ def outputs(model: Any, sample: Any) -> Outputs:
     if hasattr(model, "get_inputs") and hasattr(model, "run"):
         names = [output.name for output in model.get_outputs()]
         return _named(dict(zip(names, model.run(None, _feed(model, sample)), strict=True)))
-    # A Keras model has a predict as well, which prints and cuts the sample into batches.
-    if hasattr(model, "fit") and not is_keras(model):
+    if is_estimator(model):
         return _named({name: getattr(model, name)(sample) for name in methods(model)})
+    if not callable(model):
+        raise SerializationError(_NO_MODEL.format(type(model).__name__))
     result = model(sample)
     if isinstance(result, Mapping):
         # TensorFlow, too, lists the entries of a mapping by their names.
         return _named(dict(sorted(result.items())))
     several = result if isinstance(result, list | tuple) else [result]
     return _named({str(index): value for index, value in enumerate(several)})
-
-
-def largest_difference(left: Outputs, right: Outputs) -> float:
-    """Return the largest difference; infinite where labels or shapes are not equal.
-
-    Parameters
-    ----------
-    left
-        What is compared.
-    right
-        What it is compared with, and measured by: a number counts as ``|a - b| / max(1, |b|)``. Outputs are
-        matched by name if their names are the same, and otherwise in their order, as far as both have them.
-    """
-    names = zip(right, right, strict=True) if set(left) == set(right) else zip(left, right, strict=False)
-    return max((_difference(left[own], right[other]) for own, other in names), default=math.inf)
-
-
-def compare(source: Any, target: Any, sample: Any, tolerance: float) -> float:
-    """Return by how much a model's outputs differ from those of the model that it was made of.
-
-    Parameters
-    ----------
-    source, target
-        Models as :func:`outputs` takes them; `target` was made of `source`.
-    sample
-        Rows for both.
-    tolerance
-        The largest difference that is accepted.
-
-    Raises
-    ------
-    SerializationError
-        It is larger, or labels differ.
-    """
-    largest = largest_difference(outputs(target, sample), outputs(source, sample))
-    # Written so that what is not a number is refused too.
-    if not largest <= tolerance:
-        if math.isinf(largest):
-            raise SerializationError("predictions on the sample differ in labels or shapes")
-        raise SerializationError(
-            f"predictions on the sample differ by {largest:.2g} at most; {tolerance:g} is accepted",
-            hint="Pass a sample of float32 data, which is what most converted models compute with, or a "
-            "larger tolerance=.",
-        )
-    return largest
 
 
 def methods(model: Any) -> tuple[str, ...]:
@@ -104,9 +56,9 @@ def methods(model: Any) -> tuple[str, ...]:
         It has none of them.
     """
     found = ["predict"] if hasattr(model, "predict") else []
-    found += [name for name in _SCORES if hasattr(model, name)][:1]
+    found += [name for name in SCORES if hasattr(model, name)][:1]
     if not found:
-        raise SerializationError(f"a {type(model).__name__} neither predicts nor transforms new data")
+        raise SerializationError(_NO_MODEL.format(type(model).__name__))
     return tuple(found)
 
 
@@ -148,6 +100,12 @@ def _dtype(described: str) -> Any:
     return np.dtype({"float": "float32", "double": "float64", "string": "object"}.get(name, name))
 
 
+def is_estimator(model: Any) -> bool:
+    """Tell whether an object is asked by the methods of scikit-learn's estimators."""
+    # A Keras model has a predict as well, which prints and cuts the sample into batches.
+    return hasattr(model, "fit") and not is_keras(model)
+
+
 def is_keras(model: Any) -> bool:
     """Tell whether an object is a Keras model, or another layer of Keras."""
     return any(base.__module__.split(".")[0] == "keras" for base in type(model).__mro__)
@@ -168,37 +126,3 @@ def _array(value: Any) -> Any:
         # The runtime's form of probabilities that are named by their classes.
         return np.asarray([list(row.values()) for row in value])
     return np.asarray(value)
-
-
-def _difference(left: Any, right: Any) -> float:
-    import numpy as np
-
-    left, right = _aligned(left, right), _aligned(right, left)
-    if left.shape != right.shape:
-        return math.inf
-    if not left.size:
-        return 0.0
-    if left.dtype.kind in _EXACT_KINDS and right.dtype.kind in _EXACT_KINDS:
-        return 0.0 if np.array_equal(left.astype(object), right.astype(object)) else math.inf
-    if left.dtype.kind in "OUS" or right.dtype.kind in "OUS":
-        return math.inf
-    left, right = left.astype(np.float64), right.astype(np.float64)
-    same = (left == right) | (np.isnan(left) & np.isnan(right))
-    with np.errstate(invalid="ignore", over="ignore"):
-        apart = np.where(same, 0.0, np.abs(left - right) / np.maximum(1.0, np.abs(right)))
-    # What is infinite or not a number on one side only.
-    return float(np.max(np.where(np.isnan(apart), math.inf, apart)))
-
-
-def _aligned(values: Any, other: Any) -> Any:
-    """Return an output in the other's shape where the two are ways to write the same.
-
-    A column may be a row of numbers; and the decision between two classes one number or two.
-    """
-    import numpy as np
-
-    if values.ndim == 1 and other.ndim == 2 and other.shape == (len(values), 2):
-        return np.column_stack([-values, values])
-    if values.ndim == 2 and values.shape[1] == 1 and other.ndim == 1:
-        return values[:, 0]
-    return values

@@ -17,11 +17,20 @@ _NEEDED: dict[str, tuple[tuple[tuple[int, ...], ...], str]] = {
     "torch": (((2, 6),), "CVE-2025-32434"),
     # safe_mode could be made to run code or to read other files; see extra `keras` in pyproject.toml.
     "keras": (((3, 12, 4), (3, 13), (3, 15, 1)), "CVE-2026-1669 among others"),
+    # Of a model with data in other files only.
+    "onnxruntime": (((1, 24),), "it opens the files that a model names itself"),
 }
 
 
-def require_safe(package: str) -> None:
+def require_safe(package: str, installed: str | None = None) -> None:
     """Refuse to use an installed package whose version has a known hole.
+
+    Parameters
+    ----------
+    package
+        The package.
+    installed
+        Its version, as it says itself, where it is installed under several names; None looks it up.
 
     Raises
     ------
@@ -31,7 +40,7 @@ def require_safe(package: str) -> None:
         It is not installed.
     """
     accepted, advisory = _NEEDED[package]
-    installed = metadata.version(package)
+    installed = installed or metadata.version(package)
     if not _admits(accepted, _numbers(installed)):
         raise FormatNotAllowed(
             f"{package} {installed} is installed, which is not safe to read files with ({advisory})",

@@ -10,13 +10,11 @@ The field numbers are those of ``onnx.proto``, version 1.17.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from safeload.errors import LimitExceeded, MalformedError
+from safeload.formats.protobuf_fields import fields
 from safeload.scanning.report import Finding, Report, Verdict
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-_MAX_VARINT_BYTES = 10
 _MAX_DEPTH = 64
 _MAX_FIELDS = 2_000_000
 _SHOWN = 1_000
@@ -62,7 +60,7 @@ def read(data: bytes) -> Report:
             raise LimitExceeded("its graphs are nested deeper than is followed")
         texts: dict[int, str] = {}
         below = []
-        for number, value, at, stop in _fields(data, start, end):
+        for number, value, at, stop in fields(data, start, end):
             budget -= 1
             if budget < 0:
                 raise LimitExceeded(f"it has more than {_MAX_FIELDS} fields")
@@ -110,40 +108,3 @@ def _judged(location: str) -> tuple[Verdict, str]:
     if _ABSOLUTE.match(location) or ".." in re.split(r"[/\\]", location):
         return "dangerous", f"reads a file outside of its folder: {location}"
     return "data", f"reads another file: {location}"
-
-
-def _fields(data: bytes, pos: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """Yield number and value of each field of a message; of bytes, instead of a value, where they are.
-
-    Yields
-    ------
-    number, value, start, end
-        `start` is -1 for a number.
-    """
-    while pos < end:
-        key, pos = _varint(data, pos, end)
-        number, wire = key >> 3, key & 7
-        value, start, stop = 0, -1, -1
-        if wire == _VARINT:
-            value, pos = _varint(data, pos, end)
-        elif wire == _BYTES:
-            length, start = _varint(data, pos, end)
-            pos = stop = start + length
-        elif wire in (_FIXED64, _FIXED32):
-            pos += 8 if wire == _FIXED64 else 4
-        else:
-            raise MalformedError("it is no protobuf message")
-        if not number or pos > end:
-            raise MalformedError("it is no protobuf message")
-        yield number, value, start, stop
-
-
-def _varint(data: bytes, pos: int, end: int) -> tuple[int, int]:
-    value = shift = 0
-    for at in range(pos, min(end, pos + _MAX_VARINT_BYTES)):
-        byte = data[at]
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at + 1
-        shift += 7
-    raise MalformedError("it is no protobuf message")
