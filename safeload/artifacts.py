@@ -332,15 +332,17 @@ def sign(
     if not overwrite:
         refuse_present(location)
     blob = read(location, limit=rules.limits.artifact_bytes, algorithm=rules.digest_algorithm)
-    chosen = format or magic.identify(blob.view)
+    # Taken once: of a large file it is a copy.
+    data = blob.data
+    chosen = format or magic.identify(data)
     if format is None and chosen == "skops":
-        chosen = magic.identify_archive(blob.data)
+        chosen = magic.identify_archive(data)
     if chosen is None:
         raise MalformedError(
             "its format cannot be told by its first bytes", where=location, hint="Name it: format=…"
         )
-    referred = formats.globals_of(chosen, blob.data, rules.limits, where=location)
-    beside = formats.files_of(chosen, blob.data, rules.limits, where=location)
+    referred = formats.globals_of(chosen, data, rules.limits, where=location)
+    beside = formats.files_of(chosen, data, rules.limits, where=location)
     files = _files(location, blob.size, beside, rules)
     signed = Statement(
         name=name,

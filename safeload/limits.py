@@ -29,7 +29,7 @@ class Limits:
     schema_bytes
         Size of a structured description within an artifact (skops' ``schema.json``), unfolded, in bytes.
     members
-        Entries of an archive.
+        Entries of an archive, tensors or parts of a model, columns of a table, files of a folder.
     nesting
         Depth of nested containers in structured text.
 
