@@ -119,7 +119,7 @@ def by_tf2onnx(model: Any, signature: list[Any], target_opset: int | None) -> An
         import tf2onnx
     except ImportError as error:
         problem = f"Keras models are converted by tf2onnx, which cannot be imported ({reason(error)})"
-        raise SerializationError(problem, hint="pip install tf2onnx") from error
+        raise SerializationError(problem, hint="Install it: pip install tf2onnx.") from error
 
     # tf2onnx's own way for Keras models knows those of Keras 2 only.
     @tensorflow.function(input_signature=signature)  # type: ignore[untyped-decorator, unused-ignore]
