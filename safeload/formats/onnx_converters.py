@@ -54,7 +54,8 @@ def by_skl2onnx(
             # The converter does not have one of the options.
             continue
         except Exception as error:
-            raise SerializationError(_refusal(obj, error), hint=_hint()) from error
+            hint = _hint()
+            raise SerializationError(_refusal(obj, error), hint=hint) from error
     raise SerializationError(f"a {type(obj).__name__} cannot be converted to ONNX")
 
 
@@ -87,7 +88,7 @@ def _refusal(obj: Any, error: Exception) -> str:
 
 def _hint() -> str | None:
     lacking = onnx_registry.boosters() and not find_spec("onnxmltools")
-    return 'For boosters: pip install "safeload[boosters]"' if lacking else None
+    return 'For boosters: pip install "safeload[boosters]".' if lacking else None
 
 
 def reason(error: BaseException) -> str:
