@@ -7,10 +7,11 @@ by onnx2tf, and back by tf2onnx.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import import_module, metadata
+from importlib import metadata
 from typing import Any
 
 from safeload.errors import DeserializationError, SerializationError, brief
@@ -51,9 +52,10 @@ def from_onnx(model: Any, folder: str) -> str:
     with _ONE_AT_A_TIME, _environment_kept():
         # Keras 3 cannot do what onnx2tf asks for; TensorFlow reads it when Keras is first used.
         os.environ["TF_USE_LEGACY_KERAS"] = "1"
-        onnx2tf = _imported("onnx2tf", "converting to TensorFlow", _ONNX2TF_HINT)
+        with _importing("onnx2tf", "converting to TensorFlow", _ONNX2TF_HINT):
+            import onnx2tf
         try:
-            with _own_images(import_module("onnx2tf.onnx2tf")):
+            with _own_images(sys.modules["onnx2tf.onnx2tf"]):
                 onnx2tf.convert(
                     onnx_graph=model,
                     output_folder_path=folder,
@@ -90,7 +92,8 @@ def callable_of(folder: str, *, where: str) -> Callable[[Any], dict[str, Any]]:
     SerializationError
         TensorFlow is not installed.
     """
-    tensorflow = _imported("tensorflow", "reading a SavedModel", "Install it: pip install tensorflow.")
+    with _importing("tensorflow", "reading a SavedModel", "Install it: pip install tensorflow."):
+        import tensorflow
     with _reading(folder, where):
         loaded = tensorflow.saved_model.load(folder)
         signature = loaded.signatures.get(_SIGNATURE)
@@ -120,7 +123,8 @@ def to_onnx(folder: str, target_opset: int | None = None, *, where: str) -> tupl
     SerializationError
         It cannot be converted, or tf2onnx is not installed.
     """
-    tf2onnx = _imported("tf2onnx", "converting a SavedModel", "Install both: pip install tf2onnx tensorflow.")
+    with _importing("tf2onnx", "converting a SavedModel", "Install both: pip install tf2onnx tensorflow."):
+        import tf2onnx
     with _reading(folder, where):
         # A function around the signature would not do: constants of the SavedModel would become its inputs.
         graph, takes, gives, tables, renamed = tf2onnx.tf_loader.from_saved_model(
@@ -148,9 +152,11 @@ def to_onnx(folder: str, target_opset: int | None = None, *, where: str) -> tupl
     return model, f"Converted by tf2onnx {metadata.version('tf2onnx')} from a SavedModel."
 
 
-def _imported(name: str, purpose: str, hint: str) -> Any:
+@contextmanager
+def _importing(name: str, purpose: str, hint: str) -> Iterator[None]:
+    """Wrap what importing a package raises."""
     try:
-        return import_module(name)
+        yield
     except Exception as error:  # Of packages that do not fit each other anything may come.
         raise SerializationError(
             f"{purpose} needs {name}, which cannot be imported ({type(error).__name__}: {brief(error)})",
