@@ -51,6 +51,7 @@ def convert(
     signer: SigningKey | None = None,
     keyring: KeyringSource | None = None,
     policy: PolicySource | None = None,
+    overwrite: bool = False,
 ) -> Statement:
     """Load a signed artifact, and store it anew in another format.
 
@@ -75,6 +76,8 @@ def convert(
         When the new artifact is refused; never later than the source.
     signer, keyring, policy
         As for :func:`safeload.dump` and :func:`safeload.load`.
+    overwrite
+        Replace an artifact that is there. A folder is never replaced.
 
     Returns
     -------
@@ -86,7 +89,8 @@ def convert(
     SerializationError
         It cannot be stored in that format, or does not predict the same there.
     AlreadyExists
-        There is something at the target's place where a folder is to be made.
+        There is something at the target's place, a sidecar perhaps, and `overwrite` is false or a folder is
+        to be made.
     SafeloadError
         As :func:`safeload.load` and :func:`safeload.dump`.
 
@@ -95,6 +99,9 @@ def convert(
     >>> safeload.convert("churn.joblib", "churn.onnx", to="onnx", sample=X_test)  # doctest: +SKIP
     """
     rules, destination = resolve(policy), os.fspath(target)
+    if not overwrite:
+        # Often the source of the source: what was trained cannot be made of what it was converted to.
+        refuse_taken(location_of(destination))
     with _opened(os.fspath(path), keyring, rules) as origin:
         signed = origin.statement
         given = Given(
@@ -142,6 +149,12 @@ class _Artifact:
     def prepared(self, to: str, sample: Any, tolerance: float, where: str) -> formats.Prepared:
         """Return how it will be written."""
         if self.statement.format == "onnx":
+            if to != "onnx":
+                raise FormatNotAllowed(
+                    f"an ONNX model cannot become {to}",
+                    where=where,
+                    hint='There are to="onnx" and to="tensorflow".',
+                )
             return formats.prepare(to, self.onnx(), {}, where=where)
         options = {"sample": sample, "tolerance": tolerance} if to == "onnx" else {}
         return formats.prepare(to, self.model(), options, where=where)

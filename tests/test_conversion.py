@@ -164,7 +164,13 @@ def test_it_expires_no_later_than_its_source(tmp_path: Path, key: HmacKey) -> No
     safeload.dump([1], tmp_path / "a", signer=key, expires=end)
     for asked, holds in ((None, end), (end + timedelta(1), end), (end - timedelta(1), end - timedelta(1))):
         signed = safeload.convert(
-            tmp_path / "a", tmp_path / "b", to="pickle", expires=asked, signer=key, keyring=key
+            tmp_path / "a",
+            tmp_path / "b",
+            to="pickle",
+            expires=asked,
+            overwrite=True,
+            signer=key,
+            keyring=key,
         )
         assert signed.expires == holds
 
@@ -286,3 +292,28 @@ def test_the_command_refuses_with_its_status(folder: Path, ring: Path) -> None:
     assert (status, document["error"]) == (1, "DigestMismatch")
     with pytest.raises(SignatureMissing):
         safeload.convert(folder, folder / "x", to="pickle", keyring=ring)
+
+
+def test_what_is_there_is_not_replaced_unless_that_is_said(source: Path, key: HmacKey) -> None:
+    """Least of all the model that an ONNX model was made of, which cannot be made of it again."""
+    onnx, before = source.with_name("churn.onnx"), source.read_bytes()
+    safeload.convert(source, onnx, to="onnx", sample=ROWS, signer=key, keyring=key)
+    for to in ("onnx", "joblib", "auto"):
+        with pytest.raises(AlreadyExists):
+            safeload.convert(onnx, source, to=to, signer=key, keyring=key)
+    for to in ("joblib", "pickle", "skops", "auto"):
+        with pytest.raises(FormatNotAllowed, match="cannot become"):
+            safeload.convert(onnx, source, to=to, overwrite=True, signer=key, keyring=key)
+    assert source.read_bytes() == before
+    assert safeload.load(source, keyring=key).predict(ROWS).shape == (50,)
+    again = safeload.convert(source, onnx, to="onnx", sample=ROWS, overwrite=True, signer=key, keyring=key)
+    assert again == safeload.verify(onnx, keyring=key)
+
+
+def test_the_command_replaces_nothing_unless_that_is_said(folder: Path) -> None:
+    """Without --overwrite it is refused, with it done."""
+    safeload.dump([1], folder / "a.joblib")
+    assert run("convert", folder / "a.joblib", "--to", "pickle")[0] == 0
+    status, document = run_json("convert", folder / "a.joblib", "--to", "pickle")
+    assert (status, document["error"]) == (1, "AlreadyExists")
+    assert run("convert", folder / "a.joblib", "--to", "pickle", "--overwrite")[0] == 0

@@ -37,6 +37,9 @@ def convert(
     expires: Annotated[
         str | None, typer.Option(metavar="TIME", help="When loaders refuse it (ISO 8601).")
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an artifact that is there.")
+    ] = False,
     keyring: KeyringOption = None,
     policy: PolicyOption = None,
     json: JsonOption = False,
@@ -63,6 +66,7 @@ def convert(
             sample=rows,
             tolerance=tolerance,
             expires=ends,
+            overwrite=overwrite,
             keyring=keyring,
             policy=policy,
         )
