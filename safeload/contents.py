@@ -15,6 +15,7 @@ from safeload.scanning.report import VERDICTS, Finding, Verdict
 
 _NPY = b"\x93NUMPY"
 _SCHEMA = b"schema.json"
+_TABLES = ("parquet", "arrow")
 
 
 def examine(
@@ -43,6 +44,8 @@ def examine(
             return _archive(data, limits, known, own_state)
         if data.startswith(_NPY):
             return _not_looked_into("an array in numpy's own format", data)
+        if magic.identify(data) in _TABLES:
+            return _not_looked_into("a table of Parquet or Arrow", data)
         if magic.is_safetensors(data):
             return _safetensors(data, limits, known, own_state)
         if magic.is_onnx(data):

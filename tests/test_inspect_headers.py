@@ -154,3 +154,11 @@ def test_skops_types_are_those_of_its_own_audit() -> None:
     assert contents.examine(data, LIMITS, known, known).verdict == "unknown types"
     assert look(data[:-30]).verdict == "malformed"
     assert look(b"PK\x03\x04").verdict == "unknown types"  # Of another kind, or none.
+
+
+@pytest.mark.parametrize("start", [b"PAR1", b"ARROW1\0\0"])
+def test_tables_are_not_taken_for_pickles(start: bytes) -> None:
+    """They are not looked into, which is said; they are not malformed."""
+    report = look(start + bytes(100) + start)
+    assert report.verdict == "unknown types"
+    assert "table" in report.findings[0].reason
