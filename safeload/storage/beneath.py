@@ -15,20 +15,10 @@ import stat
 
 from safeload.errors import MalformedError
 from safeload.storage.blob import FolderId
+from safeload.storage.descriptors import FOLDER, FOLDER_BELOW, READ_FILE
 
 _MAX_LINKS = 16
 _HAS_DIR_FD = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
-# O_NONBLOCK: opening a FIFO returns at once instead of waiting for a writer; on a regular file it has
-# no effect.
-_FILE_FLAGS = (
-    os.O_RDONLY
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_NONBLOCK", 0)
-    | getattr(os, "O_NOCTTY", 0)
-    | getattr(os, "O_BINARY", 0)
-)
-_FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_DIRECTORY", 0)
 
 
 def folder_id(status: os.stat_result) -> FolderId:
@@ -73,7 +63,7 @@ def open_below(parent: str, relative: str) -> tuple[int, os.stat_result, FolderI
         raise MalformedError("this is not the path of a file below a folder", where=path)
     if not _HAS_DIR_FD:
         return _open_by_path(parent or os.curdir, parts, path)
-    folder = os.open(parent or os.curdir, _FOLDER_FLAGS)
+    folder = os.open(parent or os.curdir, FOLDER)
     try:
         identity = folder_id(os.fstat(folder))
         descriptor = _walk(folder, parts, path)
@@ -90,7 +80,7 @@ def _walk(folder: int, parts: list[str], path: str) -> int:
     try:
         while True:
             part = pending.pop(0)
-            flags = _FILE_FLAGS if not pending else _FOLDER_FLAGS | os.O_NOFOLLOW
+            flags = READ_FILE if not pending else FOLDER_BELOW
             try:
                 opened = os.open(part, flags, dir_fd=current)
             except OSError as error:
@@ -131,7 +121,7 @@ def _open_by_path(parent: str, parts: list[str], path: str) -> tuple[int, os.sta
         before = os.lstat(os.path.join(parent, *parts[:number]))
         if stat.S_ISLNK(before.st_mode):
             raise MalformedError("symbolic links are not followed on this platform", where=path)
-    descriptor = os.open(path, _FILE_FLAGS)
+    descriptor = os.open(path, READ_FILE)
     status = _require_regular(descriptor, path)
     if not os.path.samestat(before, status):
         os.close(descriptor)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 
 from safeload.errors import StorageError
+from safeload.storage.descriptors import FOLDER
 from safeload.storage.reader import wrapped
 
 try:
@@ -42,7 +43,7 @@ def locked(folder: str) -> Iterator[None]:
         return
     try:
         # Each turn opens the folder anew, so that threads of one process exclude each other too.
-        descriptor = os.open(folder or os.curdir, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(folder or os.curdir, FOLDER)
     except OSError as error:
         raise wrapped(error, folder) from error
     try:

@@ -16,17 +16,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from safeload.errors import StorageError
+from safeload.storage.descriptors import NEW_FILE, write_all
 from safeload.storage.reader import wrapped
 
 _IN_MEMORY = "/dev/shm"  # noqa: S108  a folder of this user's own is made in it
-_CREATE = (
-    os.O_WRONLY
-    | os.O_CREAT
-    | os.O_EXCL
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_BINARY", 0)
-)
 # What must be left in memory for everybody else, in bytes.
 _SPARE = 64 << 20
 
@@ -80,7 +73,7 @@ class PrivateFolder:
         try:
             self._make(folders)
             # Nothing can be there already: nobody else writes here, and no path comes twice.
-            descriptor = os.open(path, _CREATE, 0o400)
+            descriptor = os.open(path, NEW_FILE, 0o400)
         except OSError as error:
             raise wrapped(error, relative) from error
         try:
@@ -99,9 +92,11 @@ class PrivateFolder:
 
     def write(self, relative: str, data: bytes | memoryview) -> str:
         """Put a file in it and return its path."""
-        view = memoryview(data)
         with self.create(relative) as descriptor:
-            write_all(descriptor, view, relative)
+            try:
+                write_all(descriptor, memoryview(data))
+            except OSError as error:
+                raise wrapped(error, relative) from error
         return os.path.join(self.path, *relative.split("/"))
 
     def delete(self) -> None:
@@ -126,15 +121,6 @@ def _require_safe(place: str) -> None:
             where=place,
             hint="Name a folder of your own in TMPDIR.",
         )
-
-
-def write_all(descriptor: int, data: memoryview, where: str) -> None:
-    """Write all of `data` to an open file."""
-    try:
-        while len(data):
-            data = data[os.write(descriptor, data) :]
-    except OSError as error:
-        raise StorageError(f"the operating system refused: {error.strerror}", where=where) from error
 
 
 def _place(size: int) -> str | None:

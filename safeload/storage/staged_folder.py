@@ -18,6 +18,7 @@ from typing import IO
 from safeload.errors import AlreadyExists, SafeloadError, StorageError
 from safeload.sidecar import SUFFIX
 from safeload.storage.beneath import folder_id
+from safeload.storage.descriptors import FOLDER, FOLDER_BELOW, NEW_FILE, READ_FILE, write_all
 from safeload.storage.lock import locked
 from safeload.storage.reader import wrapped
 from safeload.storage.replacement import refuse_present
@@ -25,10 +26,6 @@ from safeload.storage.writer import stage
 
 _MAX_STEM = 40
 _PIECE_BYTES = 1 << 20
-_CLOSED = getattr(os, "O_CLOEXEC", 0)
-_FOLDER = os.O_RDONLY | _CLOSED | getattr(os, "O_DIRECTORY", 0)
-_BELOW = _FOLDER | getattr(os, "O_NOFOLLOW", 0)
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _CLOSED | getattr(os, "O_NOFOLLOW", 0)
 
 
 def put_folder(source: str, files: Iterable[str], target: str, sidecar: bytes) -> None:
@@ -57,11 +54,11 @@ def put_folder(source: str, files: Iterable[str], target: str, sidecar: bytes) -
     with ExitStack() as stack, locked(parent):
         try:
             refuse_taken(target)
-            above = os.open(parent or os.curdir, _FOLDER)
+            above = os.open(parent or os.curdir, FOLDER)
             stack.callback(os.close, above)
             os.mkdir(temporary, dir_fd=above)
             stack.callback(shutil.rmtree, temporary, ignore_errors=True, dir_fd=above)
-            folder = os.open(temporary, _BELOW, dir_fd=above)
+            folder = os.open(temporary, FOLDER_BELOW, dir_fd=above)
             stack.callback(os.close, folder)
             for path in files:
                 _copy(os.path.join(source, *path.split("/")), path.split("/"), folder)
@@ -108,15 +105,13 @@ def _copy(source: str, parts: list[str], folder: int) -> None:
         for part in folders:
             with suppress(FileExistsError):
                 os.mkdir(part, dir_fd=folder)
-            folder = os.open(part, _BELOW, dir_fd=folder)
+            folder = os.open(part, FOLDER_BELOW, dir_fd=folder)
             stack.callback(os.close, folder)
-        target = os.open(name, _NEW_FILE, 0o666, dir_fd=folder)
+        target = os.open(name, NEW_FILE, 0o666, dir_fd=folder)
         stack.callback(os.close, target)
-        origin = os.open(source, os.O_RDONLY | _CLOSED)
+        origin = os.open(source, READ_FILE)
         stack.callback(os.close, origin)
         while piece := os.read(origin, _PIECE_BYTES):
-            view = memoryview(piece)
-            while view:
-                view = view[os.write(target, view) :]
+            write_all(target, memoryview(piece))
         os.fsync(target)
         os.fsync(folder)

@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 
 from safeload.digests import Digest, DigestAlgorithm, hasher, processors
 from safeload.errors import LimitExceeded, MalformedError, StorageError
 from safeload.storage.beneath import folder_id, open_below
 from safeload.storage.blob import FolderId, file_version
-from safeload.storage.private_folder import write_all
+from safeload.storage.descriptors import FOLDER, FOLDER_BELOW, write_all
 from safeload.storage.reader import wrapped
 from safeload.subjects import File, check_path
 
 _PIECE_BYTES = 1 << 20
 # From here on one file is worth several threads, where there are fewer files than threads.
 _LARGE_BYTES = 64 << 20
-_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_DIRECTORY", 0)
 
 # Gives the descriptor of a new file for a path, which then receives a copy.
 Create = Callable[[str], AbstractContextManager[int]]
@@ -53,7 +52,7 @@ def listing(folder: str, *, files: int, depth: int) -> tuple[dict[str, int], Fol
         raise StorageError("folders cannot be read safely on this system", where=folder)
     found = _Listing(folder, files)
     try:
-        descriptor = os.open(folder, _FLAGS)
+        descriptor = os.open(folder, FOLDER)
     except (OSError, ValueError) as error:
         raise wrapped(error, folder) from error
     try:
@@ -78,7 +77,7 @@ class _Listing:
         try:
             for name, status in self._present(folder):
                 if stat.S_ISDIR(status.st_mode):
-                    below = os.open(name, _FLAGS | getattr(os, "O_NOFOLLOW", 0), dir_fd=folder)
+                    below = os.open(name, FOLDER_BELOW, dir_fd=folder)
                     try:
                         self.add(below, f"{prefix}{name}/", depth - 1)
                     finally:
@@ -164,14 +163,10 @@ def hash_files(
                 if progress is not None:
                     progress(found[-1].size)
         except BaseException:
-            _cancel(results)
+            for result in results:
+                result.cancel()
             raise
     return sorted(found)
-
-
-def _cancel(results: Iterable[object]) -> None:
-    for result in results:
-        result.cancel()  # type: ignore[attr-defined]
 
 
 def _hash(
@@ -201,7 +196,7 @@ def _hash(
                     raise _changed(where)
                 state.update(view[:count])
                 if copy >= 0:
-                    write_all(copy, view[:count], where)
+                    write_all(copy, view[:count])
         if size != status.st_size or file_version(os.fstat(descriptor)) != file_version(status):
             raise _changed(where)
         return File(path, Digest(algorithm, state.hexdigest()), size)

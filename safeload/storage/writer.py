@@ -16,17 +16,10 @@ from typing import IO, cast
 
 from safeload.digests import Digest, DigestAlgorithm
 from safeload.errors import SafeloadError
+from safeload.storage.descriptors import FOLDER, NEW_FILE, write_all
 from safeload.storage.hashing_file import HashingFile
 from safeload.storage.reader import wrapped
 
-_CREATE = (
-    os.O_WRONLY
-    | os.O_CREAT
-    | os.O_EXCL
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_BINARY", 0)
-)
 # What file systems without hard links answer.
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 # Long names are cut so that the temporary name stays within what file systems allow (255 bytes).
@@ -46,8 +39,7 @@ class _Descriptor:
             # It must not be written to whichever file is given the same descriptor next.
             raise ValueError("the file is closed")
         with _errors_about(self._path):
-            while len(data):
-                data = data[os.write(self._descriptor, data) :]
+            write_all(self._descriptor, data)
 
     def close(self) -> None:
         """Close the file for good."""
@@ -130,7 +122,7 @@ def stage(
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".{name[:_MAX_STEM]}.{secrets.token_hex(8)}.tmp")
     with _errors_about(path):
-        descriptor = os.open(temporary, _CREATE, mode)
+        descriptor = os.open(temporary, NEW_FILE, mode)
     raw = _Descriptor(descriptor, path)
     try:
         try:
@@ -176,7 +168,7 @@ def sync_folder(folder: str) -> None:
     """Make the names in a folder survive a power cut."""
     if os.name == "nt":
         return  # A folder cannot be opened there; NTFS journals the rename itself.
-    descriptor = os.open(folder or os.curdir, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(folder or os.curdir, FOLDER)
     try:
         os.fsync(descriptor)
     finally:
