@@ -1,6 +1,6 @@
 """Tests beside packages that are too large, or ask for other versions, for one environment.
 
-``nox -s torch`` and the like make an environment and run its files of ``tests_other/`` in it. Versions are
+``nox -s torch`` and the like make an environment and run its files of ``tests/stacks/`` in it. Versions are
 pinned, so that what fails is ours.
 """
 
@@ -18,11 +18,12 @@ TESTS = ("pytest>=8", "hypothesis>=6.100")
 
 def run(session: nox.Session, *files: str) -> None:
     """Run those of the files that there are; a session without any fails."""
-    there = [file for file in (f"tests_other/{name}" for name in files) if Path(file).exists()]
+    there = [file for file in (f"tests/stacks/{name}" for name in files) if Path(file).exists()]
     if not there:
         session.error("there is no file of tests for it")
     # Its own folder for what tests write: other runs clear up in the shared one meanwhile.
     folder = Path(session.create_tmp()).resolve() / "pytest"
+    session.env["SAFELOAD_STACK"] = session.name
     session.run("pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={folder}", *there, *session.posargs)
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from support import places
 
 from safeload import HmacKey, Keyring
+
+if TYPE_CHECKING:
+    from support.places import Place
 
 
 @pytest.fixture(autouse=True)
@@ -48,13 +51,17 @@ def ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def s3_endpoint() -> Iterator[str]:
     """Run an S3 server for this session, and return its address."""
+    from support import places
+
     with places.s3_server() as endpoint:
         yield endpoint
 
 
 @pytest.fixture(params=["folder", "memory", "s3"])
-def place(request: pytest.FixtureRequest, keyring: Keyring, tmp_path: Path) -> places.Place:
+def place(request: pytest.FixtureRequest, keyring: Keyring, tmp_path: Path) -> Place:
     """Return an empty place for a store, of each kind in turn."""
+    from support import places
+
     if request.param == "folder":
         return places.FolderPlace(keyring, tmp_path / "state", tmp_path / "store")
     if request.param == "memory":

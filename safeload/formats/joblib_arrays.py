@@ -1,7 +1,7 @@
 """joblib's pickler, subclassed: large arrays' bytes on their own, everything else within the pickle.
 
 The only module that touches joblib's inner parts. What it relies on, each held by
-``tests/test_joblib_internals.py``: ``NumpyPickler`` is the standard library's Python pickler, made as
+``test_joblib_internals.py``: ``NumpyPickler`` is the standard library's Python pickler, made as
 ``NumpyPickler(file, protocol)``; a ``NumpyArrayWrapper`` is pickled before an array's bytes; and those begin
 with a byte that tells how many bytes of padding follow it, or, where there are objects, with a pickle of
 protocol 5.

@@ -6,7 +6,7 @@ what joblib writes (``joblib_arrays.py``), with those arrays' bytes on their own
 they can be looked at where they lie. Which of the two it is shows on the way: the first is held back until it
 is sure.
 
-What it relies on, each held by ``tests/test_joblib_internals.py``: ``joblib.load`` reads a plain pickle of
+What it relies on, each held by ``test_joblib_internals.py``: ``joblib.load`` reads a plain pickle of
 protocol 5, and ``numpy_pickle_utils._write_fileobject`` wraps a file in a compressor.
 """
 

@@ -1,6 +1,6 @@
 """Harnesses for fuzzing: each module has ``SEEDS``, and ``one(data)``, which states a property of any bytes.
 
-``python -m tests.fuzz NAME --runs N`` runs one under atheris (extra ``fuzz``); ``tests/test_fuzz.py`` replays
+``python -m tests.fuzz NAME --runs N`` runs one under atheris (extra ``fuzz``); ``test_fuzz.py`` replays
 seeds and regressions and mutates them in every test run. What was found stands in ``regressions/NAME/``, as
 hexadecimal text with the reason above it.
 """

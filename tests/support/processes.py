@@ -8,12 +8,12 @@ import socket
 import subprocess
 import sys
 from base64 import b64encode
-from pathlib import Path
 from typing import Any
 
 from safeload import HmacKey
+from support.paths import TESTS
 
-_TESTS = str(Path(__file__).parent.parent)
+_TESTS = str(TESTS)
 
 
 def start(module: str, *arguments: object, key: HmacKey) -> subprocess.Popen[str]:

@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.paths import ROOT
 
 from safeload import HmacKey, Keyring
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 from support.attacks import marker_pickle
+from support.paths import TESTS
 
 from safeload import HmacKey, Keyring, Store
 from safeload.integrations.hetida import ids
@@ -24,7 +25,7 @@ from safeload.integrations.hetida.ids import Name, Namespace, Source
 PROCESSES, REQUESTS, AT_ONCE, NAMES, TAGS = 4, 2000, 12, 8, 3
 SECONDS = 150
 
-_TESTS = str(Path(__file__).parent)
+_TESTS = str(TESTS)
 
 
 def name_of(number: int) -> str:

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.paths import ROOT
 
 from safeload import Policy, PolicyError, presets
 from safeload.policy import allowlist
 
-ROOT = Path(__file__).parent.parent
 # What the tools need of xgboost and lightgbm is not installed for the tests.
 GROUPS = ("standard_library", "numpy_arrays", "scipy_objects", "pandas_objects", "sklearn_objects")
 FAMILIES = {

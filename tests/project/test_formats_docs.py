@@ -9,10 +9,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from support.paths import ROOT
 
 from safeload import HmacKey, Keyring, formats
 
-ROOT = Path(__file__).parent.parent
 DOCS = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
 
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 from support.hetida_standin import Filtered, configure, hand_on, stand_in
+from support.paths import ROOT
 
 from safeload import HmacKey, Keyring, Store
 from safeload.integrations.hetida import AdapterPolicy, errors
 from safeload.integrations.hetida.errors import CODES, WiringError, failure
 
-DOCS = (Path(__file__).parent.parent / "docs" / "hetida.md").read_text(encoding="utf-8")
+DOCS = (ROOT / "docs" / "hetida.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str) -> list[str]:

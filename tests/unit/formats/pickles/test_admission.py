@@ -15,41 +15,20 @@ import pytest
 from support import estimators
 from support.attacks import marker_pickle
 from support.auditing import no_unpickler_runs
+from support.signed_pickles import load, signed
 
 import safeload
 from safeload import (
     HmacKey,
     Keyring,
-    Limits,
     MalformedError,
     Policy,
     PolicyError,
     Store,
     UntrustedType,
-    signing,
-    statement,
 )
-from safeload.digests import digest_of
-from safeload.statement import Statement
 
 NUMPY = ["preset:numpy"]
-
-
-def signed(data: bytes, key: HmacKey, names: tuple[str, ...] | None, format: str = "joblib") -> Any:
-    """Return an artifact with a right signature over any bytes and any list."""
-    described = Statement(
-        name="x",
-        digest=digest_of("blake3", data),
-        size=len(data),
-        format=format,
-        created=signing.now(),
-        globals=names,
-    )
-    return data, signing.seal(statement.encode(described), key, Limits(), where="x")
-
-
-def load(pair: Any, key: HmacKey, **options: Any) -> Any:
-    return safeload.loads(*pair, name="x", keyring=key, **options)
 
 
 def test_what_the_statement_does_not_list_is_refused(key: HmacKey, tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from support import bombs
+from support.paths import ROOT, TESTS
 
 SECONDS = 1.0
 GROWTH = 64 * bombs.MIB
@@ -18,13 +18,12 @@ GROWTH = 64 * bombs.MIB
 @pytest.fixture(scope="module")
 def results() -> dict[str, dict[str, float]]:
     """Return what looking into each bomb gave, in a process of its own."""
-    tests = Path(__file__).parent
     ran = subprocess.run(
         [sys.executable, "-m", "support.bombs"],
         capture_output=True,
         check=True,
-        cwd=tests,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tests.parent), str(tests)])},
+        cwd=TESTS,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(TESTS)])},
     )
     answer: dict[str, dict[str, float]] = json.loads(ran.stdout)
     return answer

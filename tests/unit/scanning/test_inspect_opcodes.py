@@ -8,10 +8,10 @@ import pickle
 import pickletools
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
+from support.paths import TESTS
 
 from safeload import Limits
 from safeload.scanning import instructions, scan
@@ -170,14 +170,13 @@ DISAGREEMENTS = [
 
 
 def loaded(pickles: list[bytes]) -> list[list[str | None]]:
-    tests = Path(__file__).parent
     ran = subprocess.run(
         [sys.executable, "-m", "support.loaded"],
         input=json.dumps([data.hex() for data in pickles]),
         capture_output=True,
         text=True,
         check=True,
-        env={**os.environ, "PYTHONPATH": str(tests)},
+        env={**os.environ, "PYTHONPATH": str(TESTS)},
     )
     answer: list[list[str | None]] = json.loads(ran.stdout)
     return answer

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 from support.auditing import no_unpickler_runs
-from test_admission import load, signed
+from support.paths import ROOT, TESTS
+from support.signed_pickles import load, signed
 
 import safeload
 from safeload import HmacKey, MalformedError, UntrustedType
@@ -266,7 +267,7 @@ def test_texts_of_any_length_are_admitted_in_joblib_files(key: HmacKey) -> None:
 EXTENSION = """
 import copyreg, pickle, sys
 import safeload
-from test_admission import load, signed
+from support.signed_pickles import load, signed
 
 copyreg.add_extension("os", "mkdir", 7)
 pickle.loads(b"\\x80\\x02\\x82\\x07.")
@@ -286,7 +287,7 @@ assert copyreg._extension_cache == {}
 def test_a_number_that_stands_for_a_name_is_held_like_the_name(format: str, tmp_path: Path) -> None:
     """Also when the process has looked it up before, which unpicklers remember."""
     marker = tmp_path / "marker"
-    paths = os.pathsep.join([os.path.dirname(__file__), os.path.dirname(os.path.dirname(safeload.__file__))])
+    paths = os.pathsep.join([str(TESTS), str(ROOT)])
     done = subprocess.run(
         [sys.executable, "-c", EXTENSION, str(marker), format],
         capture_output=True,
