@@ -15,7 +15,7 @@ import safeload
 from benchmarks import objects, peers
 from benchmarks.measure import Row, median_seconds, side_by_side
 from safeload import HmacKey, Keyring, Policy
-from safeload.digests import processors
+from safeload.attestation.digests import processors
 
 MEBIBYTES = 512
 

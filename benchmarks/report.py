@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from benchmarks.measure import Row
-from safeload.digests import processors
+from safeload.attestation.digests import processors
 
 DOCS = Path(__file__).parent.parent / "docs"
 _PACKAGES = (

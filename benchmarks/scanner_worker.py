@@ -81,7 +81,7 @@ def _safeload() -> Callable[[str], str]:
     import skops.io
 
     import safeload
-    import safeload.inspection
+    import safeload.api.inspection
 
     # What is imported before the processes are forked need not be imported in each.
     del joblib, skops

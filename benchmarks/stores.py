@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.measure import Row, side_by_side
 from safeload import HmacKey, Keyring, Store
-from safeload.keys import Entry
+from safeload.trust.keys import Entry
 
 FEW, MANY = 10, 10_000
 ROTATED = 5_000

@@ -86,10 +86,10 @@ def _row(name: str, model: Any, data: Any) -> Row:
 
 def _onnx(model: Any, data: Any) -> str:
     from safeload import SerializationError
-    from safeload.formats import onnx_conversion
+    from safeload.formats.onnx import conversion
 
     try:
-        remark = onnx_conversion.convert(model, data, TOLERANCE, None).remark
+        remark = conversion.convert(model, data, TOLERANCE, None).remark
     except SerializationError as error:
         return f"no: {_short(error.problem)}"
     return SINGLE if "in float32" in remark else YES

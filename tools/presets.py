@@ -164,24 +164,24 @@ def family(name: str) -> str:
 
 def merge(recordings: list[Path]) -> None:
     """Write the presets."""
-    from safeload import presets
+    from safeload import namelists
 
     documents = [json.loads(path.read_text(encoding="utf-8")) for path in recordings]
-    unlisted = set().union(*(entry["distributions"] for entry in documents)) - set(presets.runs_its_state())
+    unlisted = set().union(*(entry["distributions"] for entry in documents)) - set(namelists.runs_its_state())
     if unlisted:
         raise SystemExit(f"to be added to runs_its_state.txt first: {sorted(unlisted)}")
-    names = set(presets.known()).union(*(entry["names"] for entry in documents))
-    files: dict[str, list[str]] = {name: [] for name in presets.names()}
+    names = set(namelists.known()).union(*(entry["names"] for entry in documents))
+    files: dict[str, list[str]] = {name: [] for name in namelists.names()}
     for name in sorted(names):
-        reason = presets.refusal(name)
+        reason = namelists.refusal(name)
         if reason is not None:
             print(f"left out: {name} ({reason})")
             continue
         files[family(name)].append(name)
     kept = set().union(*files.values())
-    calls = set(presets.called()).union(*(entry["called"] for entry in documents)) & kept
+    calls = set(namelists.called()).union(*(entry["called"] for entry in documents)) & kept
     for name, lines in (*files.items(), ("called", sorted(calls))):
-        write(Path(presets.__file__).parent / f"{name}.txt", lines)
+        write(Path(namelists.__file__).parent / f"{name}.txt", lines)
 
 
 def write(path: Path, lines: list[str]) -> None:

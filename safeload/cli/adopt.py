@@ -46,8 +46,8 @@ def adopt(
     Nothing is deserialized. Your signature vouches for them: look at what they refer to, and make sure of
     where they come from, first. It can be stopped and started again.
     """
-    from safeload.policy import resolve
     from safeload.store import adoption
+    from safeload.trust.policy import resolve
 
     done: list[Candidate] = []
     try:

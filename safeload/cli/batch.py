@@ -10,13 +10,13 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from safeload.attestation.digests import processors
 from safeload.cli.stores import refused
-from safeload.digests import processors
 from safeload.errors import SafeloadError
 
 if TYPE_CHECKING:
-    from safeload.keys.keyring import Keyring
-    from safeload.policy import Policy
+    from safeload.trust.keys.keyring import Keyring
+    from safeload.trust.policy import Policy
 
 # Fewer files are done before other processes have started.
 _SHARED_FROM = 2_000
@@ -27,8 +27,8 @@ class _Verifier:
     """One process's keyring and policy."""
 
     def __init__(self, keyring: Path | None, policy: Path | None) -> None:
-        from safeload.keys import sources
-        from safeload.policy import resolve
+        from safeload.trust.keys import sources
+        from safeload.trust.policy import resolve
 
         self._rules: Policy | None = None
         # A policy that cannot be read refuses every file.
@@ -44,8 +44,8 @@ class _Verifier:
 
     def row(self, file: str, progress: Callable[[int], object] | None = None) -> dict[str, Any]:
         """Return what is said of a file or a model folder."""
-        from safeload import folders
-        from safeload.verified_reading import signed_artifact
+        from safeload.api import folders
+        from safeload.trust.reading import signed_artifact
 
         try:
             if self._refusal is not None:

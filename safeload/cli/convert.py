@@ -48,8 +48,8 @@ def convert(
 
     With --sample, predictions of both are compared first, and nothing is written if they differ.
     """
-    from safeload.conversion import TENSORFLOW
-    from safeload.conversion import convert as converted
+    from safeload.api.conversion import TENSORFLOW
+    from safeload.api.conversion import convert as converted
 
     ends = moment(expires, "--expires")
     suffix = "" if to == TENSORFLOW else f".{to}"
@@ -86,7 +86,7 @@ def convert(
 
 def _rows(path: Path) -> Any:
     """Return the rows of a sample, which is the caller's own and holds no objects."""
-    from safeload.formats import samples
+    from safeload.cli import samples
     from safeload.storage.reader import read
 
     try:

@@ -44,8 +44,8 @@ def keygen(
     json: JsonOption = False,
 ) -> None:
     """Make a key and write the keyring that holds it, readable by you only."""
-    from safeload.keys import Entry, HmacKey, Keyring, sources
-    from safeload.keys.asymmetric import PrivateKey
+    from safeload.trust.keys import Entry, HmacKey, Keyring, sources
+    from safeload.trust.keys.asymmetric import PrivateKey
 
     if env:
         if algorithm != "hmac" or out or public or rotate:
@@ -94,7 +94,7 @@ def keygen(
 
 
 def _generate(algorithm: Algorithm) -> Any:
-    from safeload.keys import EcdsaP256PrivateKey, EcdsaP384PrivateKey, Ed25519PrivateKey, HmacKey
+    from safeload.trust.keys import EcdsaP256PrivateKey, EcdsaP384PrivateKey, Ed25519PrivateKey, HmacKey
 
     kinds: dict[str, Any] = {
         "hmac": HmacKey,

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from safeload import folders
+from safeload.api import folders
 from safeload.cli.options import JsonOption, KeyringOption, PolicyOption, moment
 from safeload.cli.output import (
     REFUSED,

@@ -11,21 +11,14 @@ from typing import Annotated, Any
 
 import typer
 
-from safeload import folders, magic
+from safeload.api import folders
+from safeload.attestation.sidecar import SUFFIX
 from safeload.cli import batch
 from safeload.cli.options import JsonOption, KeyringOption, PolicyOption
-from safeload.cli.output import (
-    REFUSED,
-    console,
-    counting,
-    print_json,
-    progress,
-    safe,
-    table,
-)
+from safeload.cli.output import REFUSED, console, counting, print_json, progress, safe, table
 from safeload.cli.stores import StateOption, open_store, refused, row_of
 from safeload.errors import MalformedError, SafeloadError, SignatureMissing
-from safeload.sidecar import SUFFIX
+from safeload.parsers import magic
 from safeload.storage.reader import read_start, wrapped
 
 # What looks like an artifact although it has no sidecar, so that its absence is reported.
@@ -126,7 +119,7 @@ def _targets(paths: list[str], recursive: bool) -> _Targets:
 
 def _search(path: str, found: _Targets) -> None:
     """Add what is below a folder. Whatever cannot be looked at is refused, and not passed over."""
-    from safeload.store.locations import is_store
+    from safeload.store.backends.locate import is_store
 
     def unreadable(error: OSError) -> None:
         found.refused.append(wrapped(error, str(error.filename)))

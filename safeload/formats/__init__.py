@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
 
-from safeload import loading
+from safeload import guarding
+from safeload.attestation.subjects import check_path
 from safeload.errors import (
     DeserializationError,
     FormatNotAllowed,
@@ -28,8 +29,7 @@ from safeload.formats.registry import get as get
 from safeload.formats.registry import names as names
 from safeload.formats.registry import register as register
 from safeload.limits import Limits
-from safeload.subjects import check_path
-from safeload.verification import Verified
+from safeload.trust.gate import Verified
 
 AUTO = "auto"
 # The extra that brings what a format needs.
@@ -70,10 +70,10 @@ def prepare(name: str, obj: Any, options: dict[str, Any], *, where: str) -> Prep
         Options were given for a format that is still to be chosen.
     """
     if name == AUTO:
-        from safeload.formats import choice
+        from safeload.formats import auto
 
         refuse_options(AUTO, options)
-        return choice.choose(obj, where=where)
+        return auto.choose(obj, where=where)
     get(name)
     return Prepared(name, lambda file: dump(name, obj, file, options, where=where))
 
@@ -127,7 +127,7 @@ def load(verified: Verified, limits: Limits, options: dict[str, Any]) -> Any:
     chosen = get(verified.format)
     where = verified.blob.location
     try:
-        with loading.verified():
+        with guarding.verified_load():
             return chosen.load(verified, limits, options)
     except SafeloadError as error:
         error.where = error.where or where

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import IO, Any, Protocol, runtime_checkable
 
 from safeload.limits import Limits
-from safeload.verification import Verified
+from safeload.trust.gate import Verified
 
 
 @dataclass(frozen=True, slots=True)

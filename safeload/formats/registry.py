@@ -22,16 +22,16 @@ from safeload.formats.base import Format
 GROUP = "safeload.formats"
 
 _MODULES = {
-    "joblib": "safeload.formats.joblib_format",
-    "pickle": "safeload.formats.pickle_format",
-    "skops": "safeload.formats.skops_format",
-    "onnx": "safeload.formats.onnx_format",
-    "safetensors": "safeload.formats.safetensors_format",
-    "numpy": "safeload.formats.numpy_format",
-    "parquet": "safeload.formats.arrow_format:PARQUET",
-    "arrow": "safeload.formats.arrow_format:ARROW",
-    "torch": "safeload.formats.torch_format",
-    "keras": "safeload.formats.keras_format",
+    "joblib": "safeload.formats.pickles.joblib_format",
+    "pickle": "safeload.formats.pickles.pickle_format",
+    "skops": "safeload.formats.skops.skops_format",
+    "onnx": "safeload.formats.onnx.onnx_format",
+    "safetensors": "safeload.formats.tensors.safetensors_format",
+    "numpy": "safeload.formats.tensors.numpy_format",
+    "parquet": "safeload.formats.tables.arrow_format:PARQUET",
+    "arrow": "safeload.formats.tables.arrow_format:ARROW",
+    "torch": "safeload.formats.tensors.torch_format",
+    "keras": "safeload.formats.tensors.keras_format",
 }
 # Names that mean something else where a format's name may stand.
 _RESERVED = frozenset({"auto", "folder", "tensorflow"})

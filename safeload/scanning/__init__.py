@@ -10,9 +10,9 @@ import io
 import zipfile
 from dataclasses import dataclass
 
-from safeload import magic
-from safeload.formats.compression import decompress
 from safeload.limits import Limits
+from safeload.parsers import magic
+from safeload.parsers.compression import decompress
 from safeload.scanning.ledger import Halt, Ledger
 from safeload.scanning.machine import Machine
 from safeload.scanning.names import STANDARD

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from safeload import presets
+from safeload import namelists
 from safeload.scanning import arrays, spelling, states
 from safeload.scanning.dtypes import Corrupting, Unknown
 from safeload.scanning.ledger import Halt
@@ -89,7 +89,7 @@ def _is_no_text(part: Made | Reference) -> bool:
         return False
     # Presets name classes and functions; a name such as os.sep, which is text, is not among them. What they
     # make is no text either, but for those that make whatever they are asked for.
-    return (named.name in presets.known() or named.name in _NO_TEXT) and (
+    return (named.name in namelists.known() or named.name in _NO_TEXT) and (
         named is part or named.name not in _ANYTHING
     )
 
@@ -145,7 +145,7 @@ def _call(machine: Machine, how: str, what: Any, arguments: Any, shown: str | No
     else:
         ledger.left_out += 1
     result: Any = None
-    if kind is Reference and how in _CALLS and what.name in presets.known() - presets.called():
+    if kind is Reference and how in _CALLS and what.name in namelists.known() - namelists.called():
         # Libraries refer to it, or make it without its constructor; none of them calls it.
         ledger.find("unknown types", f"calls {what.name}, which no library's dump does", machine.at)
     if kind is Made and class_of(what) != GETATTR:

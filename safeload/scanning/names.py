@@ -10,8 +10,8 @@ from __future__ import annotations
 import _compat_pickle
 import re
 
-from safeload import presets
-from safeload.scanning import danger
+from safeload import namelists
+from safeload.namelists import danger
 from safeload.scanning.report import Verdict
 
 # What a data file may name without anything being said of it, where the caller gives no list.
@@ -95,7 +95,7 @@ def judge(module: str, name: str, known: frozenset[str], own_state: frozenset[st
     reason = _danger(module, name, full)
     if reason is not None:
         return "dangerous", f"names {full}, {reason}"
-    if full in own_state or presets.why_it_runs(full) is not None:
+    if full in own_state or namelists.why_it_runs(full) is not None:
         return "unknown types", f"names {full}, which runs what stands in its state"
     if full in known:
         return "known types", f"names {full}"

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 
 from safeload.errors import LimitExceeded, MalformedError
-from safeload.formats.protobuf_fields import fields
+from safeload.parsers.protobuf import fields
 from safeload.scanning.report import Finding, Report, Verdict
 
 _MAX_DEPTH = 64

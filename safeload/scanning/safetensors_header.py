@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from safeload.formats.safetensors_header import parse
+from safeload.parsers.safetensors import parse
 from safeload.scanning.report import ArrayFound, Report
 
 _MAX_HEADER_BYTES = 8 << 20

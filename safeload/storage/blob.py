@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from safeload.digests import Digest, DigestAlgorithm, digest_of
+from safeload.attestation.digests import Digest, DigestAlgorithm, digest_of
 from safeload.storage.memory import PrivateMemory
 from safeload.storage.sealed import SealedMemory
 

@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from safeload.digests import Digest, DigestAlgorithm, Hasher, hasher
+from safeload.attestation.digests import Digest, DigestAlgorithm, Hasher, hasher
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor

@@ -66,7 +66,7 @@ class PrivateFolder:
         Parameters
         ----------
         relative
-            A path that :func:`safeload.subjects.check_path` has admitted.
+            A path that :func:`safeload.attestation.subjects.check_path` has admitted.
         """
         *folders, name = relative.split("/")
         path = os.path.join(self.path, *folders, name)

@@ -10,15 +10,8 @@ import errno
 import os
 from collections.abc import Callable
 
-from safeload.digests import Digest, DigestAlgorithm, hasher
-from safeload.errors import (
-    InvalidName,
-    LimitExceeded,
-    MalformedError,
-    NotFound,
-    SafeloadError,
-    StorageError,
-)
+from safeload.attestation.digests import Digest, DigestAlgorithm, hasher
+from safeload.errors import InvalidName, LimitExceeded, MalformedError, NotFound, SafeloadError, StorageError
 from safeload.storage.beneath import open_below, open_beneath
 from safeload.storage.blob import Blob, FolderId, Memory, file_version
 from safeload.storage.memory import PrivateMemory

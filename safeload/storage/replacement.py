@@ -15,7 +15,7 @@ synced before, followed by a sync of the folder:
 
 So a process that is stopped after any instruction, or a machine that loses power, leaves one of four states
 of which each loads. A reader that reads the sidecar first and the artifact after it can straddle a step: it
-may hold ``a`` and ``B``. It then reads both again, as long as they keep changing (``artifacts.py``); each
+may hold ``a`` and ``B``. It then reads both again, as long as they keep changing (``api/artifacts.py``); each
 attempt passes the whole gate.
 
 Where nothing was there before, the sidecar goes first: until the artifact appears there is, as before,
@@ -35,8 +35,8 @@ import os
 import stat
 from collections.abc import Callable
 
+from safeload.attestation.sidecar import SUFFIX, transitional
 from safeload.errors import AlreadyExists, SafeloadError, StorageError
-from safeload.sidecar import SUFFIX, transitional
 from safeload.storage.blob import FileVersion, file_version
 from safeload.storage.lock import locked
 from safeload.storage.reader import read, wrapped

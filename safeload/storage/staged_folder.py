@@ -15,8 +15,8 @@ from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from typing import IO
 
+from safeload.attestation.sidecar import SUFFIX
 from safeload.errors import AlreadyExists, SafeloadError, StorageError
-from safeload.sidecar import SUFFIX
 from safeload.storage.beneath import folder_id
 from safeload.storage.descriptors import FOLDER, FOLDER_BELOW, NEW_FILE, READ_FILE, write_all
 from safeload.storage.lock import locked

@@ -10,7 +10,7 @@ import os
 from collections import deque
 from collections.abc import Callable
 
-from safeload.digests import Hasher, processors
+from safeload.attestation.digests import Hasher, processors
 from safeload.errors import MalformedError
 from safeload.storage.memory import PrivateMemory
 from safeload.storage.sealed import SealedMemory

@@ -12,13 +12,13 @@ import stat
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 
-from safeload.digests import Digest, DigestAlgorithm, hasher, processors
+from safeload.attestation.digests import Digest, DigestAlgorithm, hasher, processors
+from safeload.attestation.subjects import File, check_path
 from safeload.errors import LimitExceeded, MalformedError, StorageError
 from safeload.storage.beneath import folder_id, open_below
 from safeload.storage.blob import FolderId, file_version
 from safeload.storage.descriptors import FOLDER, FOLDER_BELOW, write_all
 from safeload.storage.reader import wrapped
-from safeload.subjects import File, check_path
 
 _PIECE_BYTES = 1 << 20
 # From here on one file is worth several threads, where there are fewer files than threads.

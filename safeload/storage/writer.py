@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from typing import IO, cast
 
-from safeload.digests import Digest, DigestAlgorithm
+from safeload.attestation.digests import Digest, DigestAlgorithm
 from safeload.errors import SafeloadError
 from safeload.storage.descriptors import FOLDER, NEW_FILE, write_all
 from safeload.storage.hashing_file import HashingFile

@@ -17,10 +17,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from safeload import magic
-from safeload.digests import Digest
+from safeload.attestation.digests import Digest
 from safeload.errors import DigestMismatch, MalformedError, NotFound, SafeloadError, StoreError, TagExists
 from safeload.limits import Limits
+from safeload.parsers import magic
 from safeload.scanning import globals_of
 from safeload.storage.reader import read
 from safeload.store.names import Place, check_tag

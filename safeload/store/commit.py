@@ -17,16 +17,17 @@ import time
 
 import msgspec
 
-from safeload import pointer, signing, statement
+from safeload.attestation import pointer, statement
+from safeload.attestation.pointer import MAX_SEQUENCE, Pointer
+from safeload.attestation.statement import Statement
 from safeload.errors import NotFound, SafeloadError, StorageError, StoreError
-from safeload.keys.base import SigningKey
-from safeload.pointer import MAX_SEQUENCE, Pointer
-from safeload.statement import Statement
 from safeload.store import listing
-from safeload.store.backend import Conflict, Version
+from safeload.store.backends.base import Conflict, Version
 from safeload.store.context import Context
 from safeload.store.names import Place
 from safeload.store.records import read_pointer, read_statement
+from safeload.trust import signing
+from safeload.trust.keys.base import SigningKey
 
 _ATTEMPTS = 200
 

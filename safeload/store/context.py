@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from safeload.errors import KeyringError, UnknownKey
-from safeload.keys.keyring import Keyring
-from safeload.policy import Policy
-from safeload.store.backend import Backend
-from safeload.store.state import State
+from safeload.store.backends.base import Backend
+from safeload.store.rollback import State
+from safeload.trust.keys.keyring import Keyring
+from safeload.trust.policy import Policy
 
 _Result = TypeVar("_Result")
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from safeload.attestation.pointer import Pointer
+from safeload.attestation.statement import Statement
 from safeload.errors import NotFound, SafeloadError
-from safeload.keys.base import KeyId
-from safeload.pointer import Pointer
-from safeload.statement import Statement
 from safeload.store import names as _names
 from safeload.store import reading
-from safeload.store.backend import Backend
+from safeload.store.backends.base import Backend
 from safeload.store.context import Context
 from safeload.store.names import LATEST, Place
 from safeload.store.records import read_statement
+from safeload.trust.keys.base import KeyId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

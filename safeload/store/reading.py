@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from safeload import verification
+from safeload.attestation.pointer import Pointer
 from safeload.errors import NotFound, RollbackDetected, StorageError
-from safeload.pointer import Pointer
-from safeload.policy import Policy
 from safeload.storage.blob import Blob
 from safeload.store import names
-from safeload.store.backend import Backend
+from safeload.store.backends.base import Backend
 from safeload.store.context import Context, with_keys_of_now
 from safeload.store.names import LATEST, Place
 from safeload.store.records import Record, read_pointer, read_statement
-from safeload.verification import Expectation, Verified
-from safeload.verified_reading import read_as_signed
+from safeload.trust import gate
+from safeload.trust.gate import Expectation, Verified
+from safeload.trust.policy import Policy
+from safeload.trust.reading import read_as_signed
 
 # How often references are followed anew while writers replace what they lead to.
 _ATTEMPTS = 20
@@ -110,7 +110,7 @@ def _verified(context: Context, place: Place, tag: str, fresh: Freshness) -> Ver
                 compare(found, record, f"{backend.location}: {place.name} {wanted}")
             blob = _artifact(backend, record, rules)
             expected = Expectation(name=place.name, tag=wanted)
-            return verification.verify(blob, record.sidecar, expected, ring, rules)
+            return gate.verify(blob, record.sidecar, expected, ring, rules)
         except (NotFound, RollbackDetected):
             seen = (found, record.sidecar if record is not None else None)
             if seen == before or attempt == _ATTEMPTS - 1:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from safeload.attestation.pointer import Pointer
+from safeload.attestation.statement import Statement
 from safeload.errors import LimitExceeded, MalformedError, NotFound
-from safeload.expectation import Expectation
-from safeload.keys.base import KeyId
-from safeload.pointer import Pointer
-from safeload.policy import Policy
-from safeload.statement import Statement
-from safeload.store.backend import Backend, Version
+from safeload.store.backends.base import Backend, Version
 from safeload.store.context import Context, with_keys_of_now
 from safeload.store.names import Place
-from safeload.verified_records import verify_pointer, verify_statement
+from safeload.trust.expectation import Expectation
+from safeload.trust.keys.base import KeyId
+from safeload.trust.policy import Policy
+from safeload.trust.verified_records import verify_pointer, verify_statement
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from safeload import sidecar, signing
+from safeload.attestation import sidecar
 from safeload.errors import KeyringError, NotFound, SafeloadError, StoreError
-from safeload.keys.base import SigningKey
 from safeload.store import listing
-from safeload.store.backend import Conflict
+from safeload.store.backends.base import Conflict
 from safeload.store.context import Context
 from safeload.store.names import LATEST, Place
 from safeload.store.records import PointerRecord, Record, read_pointer, read_statement
+from safeload.trust import signing
+from safeload.trust.keys.base import SigningKey
 
 _ATTEMPTS = 20
 

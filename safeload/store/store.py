@@ -9,27 +9,28 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import IO, Any, Literal
 
-from safeload import artifacts, formats
-from safeload.artifacts import PolicySource
+from safeload import formats
+from safeload.api import artifacts
+from safeload.api.artifacts import PolicySource
+from safeload.attestation.statement import Statement
 from safeload.errors import NotFound, StoreError
-from safeload.keys import sources
-from safeload.keys.base import SigningKey
-from safeload.keys.keyring import Keyring
-from safeload.keys.sources import KeyringSource
-from safeload.policy import resolve as resolve_policy
-from safeload.statement import Statement
 from safeload.store import listing, reading, rotation, writing
-from safeload.store.backend import Backend
+from safeload.store.backends.base import Backend
+from safeload.store.backends.locate import backend_of
 from safeload.store.commit import Commit
 from safeload.store.context import Context
 from safeload.store.listing import Check
-from safeload.store.locations import backend_of
 from safeload.store.names import LATEST, Place, check_tag
 from safeload.store.reading import Freshness
 from safeload.store.records import read_pointer, read_statement
+from safeload.store.rollback import State
 from safeload.store.rotation import Rotated
-from safeload.store.state import State
 from safeload.store.writing import Content
+from safeload.trust.keys import sources
+from safeload.trust.keys.base import SigningKey
+from safeload.trust.keys.keyring import Keyring
+from safeload.trust.keys.sources import KeyringSource
+from safeload.trust.policy import resolve as resolve_policy
 
 
 class Store:

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Any
 
-from safeload import signing
+from safeload.attestation.statement import Statement
 from safeload.errors import StorageError, TagExists
 from safeload.formats import Written
-from safeload.keys.base import SigningKey
-from safeload.statement import Statement
-from safeload.store.backend import Conflict
+from safeload.store.backends.base import Conflict
 from safeload.store.commit import Commit, sidecar_version
 from safeload.store.context import Context
 from safeload.store.names import Place
+from safeload.trust import signing
+from safeload.trust.keys.base import SigningKey
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,11 +22,7 @@ from support.skops_loading import load, refused
 from support.skops_schemas import file_of, mapping, node, text
 
 import safeload
-from safeload import (
-    HmacKey,
-    PolicyError,
-    UntrustedType,
-)
+from safeload import HmacKey, PolicyError, UntrustedType
 
 TREE = "sklearn.tree._tree.Tree"
 

@@ -12,9 +12,9 @@ import sys
 from collections.abc import Callable
 
 import safeload
-from safeload import HmacKey, Keyring, presets
+from safeload import HmacKey, Keyring, namelists
 
-ALLOW = [f"preset:{name}" for name in presets.names()]
+ALLOW = [f"preset:{name}" for name in namelists.names()]
 POLICY = safeload.Policy(allow=ALLOW, trusted=ALLOW, environment="ignore")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import safeload
-import safeload.verified_reading
+import safeload.trust.reading
 from safeload import (
     DigestMismatch,
     HmacKey,
@@ -20,8 +20,8 @@ from safeload import (
     Policy,
     SignatureMissing,
     UnknownKey,
-    sidecar,
 )
+from safeload.attestation import sidecar
 
 NAME = "churn.joblib"
 
@@ -99,14 +99,14 @@ def test_a_large_file_that_keeps_changing_is_not_read_again_and_again(
     with path.open("r+b") as file:
         file.seek(500_000)
         file.write(b"x")
-    monkeypatch.setattr(safeload.verified_reading, "_RETRY_BYTES", 3_000_000)
-    real = safeload.verified_reading.read
+    monkeypatch.setattr(safeload.trust.reading, "_RETRY_BYTES", 3_000_000)
+    real = safeload.trust.reading.read
 
     def read(location: str, **named: Any) -> Any:
         os.utime(path)
         return real(location, **named)
 
-    monkeypatch.setattr(safeload.verified_reading, "read", read)
+    monkeypatch.setattr(safeload.trust.reading, "read", read)
     reads.clear()
     with pytest.raises(DigestMismatch):
         safeload.load(path, keyring=keyring)
@@ -166,13 +166,13 @@ def test_signing_does_not_replace_a_sidecar_made_meanwhile(
     path, beside = tmp_path / NAME, tmp_path / f"{NAME}.sig"
     safeload.dump("x", path, signer=key)
     beside.unlink()
-    real = safeload.artifacts.put_sidecar
+    real = safeload.api.artifacts.put_sidecar
 
     def late(*arguments: Any, **named: Any) -> None:
         beside.write_bytes(b"the other's")
         real(*arguments, **named)
 
-    monkeypatch.setattr(safeload.artifacts, "put_sidecar", late)
+    monkeypatch.setattr(safeload.api.artifacts, "put_sidecar", late)
     with pytest.raises(safeload.AlreadyExists):
         safeload.sign(path, signer=key)
     assert beside.read_bytes() == b"the other's"

@@ -13,8 +13,10 @@ from onnx import helper, numpy_helper
 from support import onnx_models as models
 
 import safeload
-from safeload import HmacKey, Limits, MalformedError, Policy, contents, formats
-from safeload.formats import onnx_model, protobuf_fields
+from safeload import HmacKey, Limits, MalformedError, Policy, formats
+from safeload.formats.onnx import model as onnx_model
+from safeload.parsers import protobuf
+from safeload.scanning import contents
 
 # What counts is what it costs beyond the program, and not what the one that started it has used.
 _COST = """
@@ -139,7 +141,7 @@ def test_what_protobuf_cannot_hold_is_refused_at_once(monkeypatch: pytest.Monkey
 def test_numbers_of_one_field_in_a_row_are_one_field() -> None:
     """The last, as protobuf has it where a field has one value; a run may not end in the middle."""
     data = b"\x08\x01\x08\x96\x01\x08\x02\x10\x05\x08\x03\x0d1234\x0d5678\x1a\x02\x08\x09"
-    assert list(protobuf_fields.fields(data, 0, len(data))) == [
+    assert list(protobuf.fields(data, 0, len(data))) == [
         (1, 2, -1, -1),
         (2, 5, -1, -1),
         (1, 3, -1, -1),
@@ -155,7 +157,7 @@ def test_numbers_of_one_field_in_a_row_are_one_field() -> None:
         b"\x00\x01",
     ):
         with pytest.raises(MalformedError):
-            list(protobuf_fields.fields(cut, 0, len(cut)))
+            list(protobuf.fields(cut, 0, len(cut)))
 
 
 def test_messages_within_each_other_are_followed_as_far_as_protobuf_does() -> None:
@@ -164,8 +166,8 @@ def test_messages_within_each_other_are_followed_as_far_as_protobuf_does() -> No
     for _ in range(20_000):
         data = _field(1, data)
     with pytest.raises(MalformedError, match="nested"):
-        protobuf_fields.require_few(data, {"own": {1: "own"}}, "own", 10**6)
-    protobuf_fields.require_few(data, {"own": {}}, "own", 1)
+        protobuf.require_few(data, {"own": {1: "own"}}, "own", 10**6)
+    protobuf.require_few(data, {"own": {}}, "own", 1)
 
 
 def test_a_forest_of_many_leaves_is_looked_into() -> None:

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from support.forgery import payload_of, sidecar_of
 
 import safeload
-from safeload import HmacKey, Keyring, SafeloadError, envelope
+from safeload import HmacKey, Keyring, SafeloadError
+from safeload.attestation import envelope
 
 _NAME = "churn.joblib"
 _ARTIFACT = pickle.dumps(["value"])

@@ -9,8 +9,8 @@ import math
 from datetime import UTC, datetime
 
 from safeload import HmacKey, Keyring, SafeloadError
-from safeload.keys import jwk
-from safeload.keys.keyring import Entry
+from safeload.trust.keys import jwk
+from safeload.trust.keys.keyring import Entry
 
 _MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 _SECOND = 1.0

@@ -12,7 +12,7 @@ import scipy.sparse
 from support.archives import archive_of, members_of, nested_bomb
 
 from safeload import Limits, SafeloadError
-from safeload.formats import skops_archive
+from safeload.formats.skops import archive as skops_archive
 
 _LIMITS = Limits(decompressed_bytes=1 << 22, ratio_floor_bytes=1 << 20, members=100)
 _MEMBERS = members_of([1, {"a": 2.5}])

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 from support.forgery import payload_of
 
-from safeload import SafeloadError, statement
+from safeload import SafeloadError
+from safeload.attestation import statement
 
 _EXPIRES = datetime(2100, 1, 1, tzinfo=UTC)
 

@@ -30,7 +30,7 @@ from safeload import (
     SubjectMismatch,
     UnknownKey,
 )
-from safeload.statement import FOLDER
+from safeload.attestation.statement import FOLDER
 
 # So many alterations of each way for a kind; where there are fewer, all are made.
 SAMPLE = 1_500

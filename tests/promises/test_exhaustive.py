@@ -18,14 +18,7 @@ from support.auditing import no_unpickler_runs, watching
 from support.objects import pipeline
 
 import safeload
-from safeload import (
-    EcdsaP256PrivateKey,
-    Ed25519PrivateKey,
-    HmacKey,
-    Keyring,
-    SafeloadError,
-    formats,
-)
+from safeload import EcdsaP256PrivateKey, Ed25519PrivateKey, HmacKey, Keyring, SafeloadError, formats
 
 NAME = "churn.joblib"
 
@@ -214,7 +207,7 @@ def test_every_bit_of_an_asymmetric_signature_and_its_key_id_counts(
     deserialized.clear()
 
     start = sidecar.index(b'"signatures":')
-    signature = safeload.envelope.parse(sidecar.rstrip(b"\n")).signatures[0].sig
+    signature = safeload.attestation.envelope.parse(sidecar.rstrip(b"\n")).signatures[0].sig
     text = b64encode(signature)
     assert sidecar.count(text) == 1
     altered = [sidecar[:start] + tail for tail in bit_flips(sidecar[start:])]

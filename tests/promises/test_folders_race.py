@@ -13,7 +13,8 @@ import pytest
 from support.every_format import contents_of, sidecar_of
 
 import safeload
-from safeload import DigestMismatch, HmacKey, MalformedError, NotFound, StorageError, folder_signing, folders
+from safeload import DigestMismatch, HmacKey, MalformedError, NotFound, StorageError
+from safeload.api import folder_signing, folders
 from safeload.storage import beneath, private_folder, replacement, tree
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="folders need the descriptors of POSIX")

@@ -38,11 +38,11 @@ from safeload import (
     SignatureMissing,
     SubjectMismatch,
     formats,
-    verification,
-    verified_reading,
 )
 from safeload.storage.blob import Blob
-from safeload.verification import Expectation, Verified
+from safeload.trust import gate as verification
+from safeload.trust import reading
+from safeload.trust.gate import Expectation, Verified
 
 NAME = "churn.joblib"
 
@@ -54,7 +54,7 @@ def test_no_unauthenticated_byte_reaches_an_unpickler(
     path = tmp_path / NAME
     safeload.dump(pipeline(), path, signer=key)
     honest = path.read_bytes()
-    real_read, real_verify = verified_reading.read, verification.verify
+    real_read, real_verify = reading.read, verification.verify
 
     def read_then_exchange(location: str, **named: Any) -> Blob:
         blob = real_read(location, **named)
@@ -67,7 +67,7 @@ def test_no_unauthenticated_byte_reaches_an_unpickler(
         assert path.read_bytes() == b"hostile"
         return verified
 
-    monkeypatch.setattr(verified_reading, "read", read_then_exchange)
+    monkeypatch.setattr(reading, "read", read_then_exchange)
     monkeypatch.setattr(verification, "verify", verify_then_exchange)
     with watching("open") as opened:
         loaded = safeload.load(path, keyring=keyring)

@@ -30,7 +30,7 @@ from safeload import (
     SubjectMismatch,
     UnknownKey,
 )
-from safeload.digests import digest_of
+from safeload.attestation.digests import digest_of
 
 NAME = "churn.joblib"
 ARTIFACT = pickle.dumps(["value"])

@@ -29,7 +29,7 @@ from safeload import (
     SignatureInvalid,
     UnknownKey,
 )
-from safeload.envelope import EnvelopeSignature
+from safeload.attestation.envelope import EnvelopeSignature
 
 NAME = "churn.joblib"
 ARTIFACT = pickle.dumps("value")

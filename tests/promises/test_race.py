@@ -13,7 +13,9 @@ import pytest
 from support import processes, racing
 
 import safeload
-from safeload import HmacKey, artifacts, verified_reading
+from safeload import HmacKey
+from safeload.api import artifacts
+from safeload.trust import reading
 
 ATTACKS = 2_000
 LOADS = 4_000
@@ -148,7 +150,7 @@ def test_a_load_between_whose_reads_two_objects_alternate_does_not_fail(
     for value in ("one", "two"):
         safeload.dump(value, path, signer=key)
         pairs[value] = (path.read_bytes(), path.with_name(f"{path.name}.sig").read_bytes())
-    real, reads = verified_reading.read, 0
+    real, reads = reading.read, 0
 
     def read(location: str, **named: Any) -> Any:
         nonlocal reads
@@ -163,7 +165,7 @@ def test_a_load_between_whose_reads_two_objects_alternate_does_not_fail(
                 spare.replace(file)
         return real(location, **named)
 
-    monkeypatch.setattr(verified_reading, "read", read)
+    monkeypatch.setattr(reading, "read", read)
     assert safeload.load(path, keyring=key) in ("one", "two")
 
 

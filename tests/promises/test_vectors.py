@@ -12,19 +12,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from vectors import regenerate
 
 import safeload
-from safeload import (
-    EcdsaP256PrivateKey,
-    Ed25519PrivateKey,
-    SignatureInvalid,
-    envelope,
-    sidecar,
-    statement,
-    verification,
-)
-from safeload.envelope import pae
-from safeload.keys import jwk
+from safeload import EcdsaP256PrivateKey, Ed25519PrivateKey, SignatureInvalid
+from safeload.attestation import envelope, sidecar, statement
+from safeload.attestation.envelope import pae
 from safeload.storage.blob import Blob
-from safeload.verification import Expectation
+from safeload.trust import gate
+from safeload.trust.gate import Expectation
+from safeload.trust.keys import jwk
 
 KEYS: dict[str, Any] = dict(regenerate.keys())
 DETERMINISTIC = regenerate.deterministic()
@@ -173,7 +167,7 @@ def test_our_vector_passes_the_gate(vector: dict[str, Any]) -> None:
     ring = jwk.parse(json.dumps({"keys": [vector["key"]]}).encode())
     if vector["algorithm"] != "hmac-sha256":
         ring = ring.public()
-    verified = verification.verify(
+    verified = gate.verify(
         Blob(b64decode(vector["artifact"]), "artifact"),
         sidecar.encode(envelope.parse(vector["envelope"].encode())),
         Expectation(name="größe.joblib", tag="2026-11-23"),

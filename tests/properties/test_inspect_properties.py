@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from sklearn.ensemble import RandomForestClassifier
 from support import strategies
 
-from safeload import Limits, contents
-from safeload.scanning import scan
+from safeload import Limits
+from safeload.scanning import contents, scan
 from safeload.scanning.report import VERDICTS
 
 LIMITS = Limits()

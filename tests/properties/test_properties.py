@@ -22,17 +22,15 @@ from safeload import (
     MalformedError,
     SafeloadError,
     Statement,
-    envelope,
     formats,
-    magic,
-    sidecar,
-    statement,
 )
-from safeload.digests import Digest
-from safeload.envelope import Envelope, EnvelopeSignature
-from safeload.formats.compression import decompress
+from safeload.attestation import envelope, sidecar, statement
+from safeload.attestation.digests import Digest
+from safeload.attestation.envelope import Envelope, EnvelopeSignature
 from safeload.formats.equality import difference
 from safeload.limits import Limits
+from safeload.parsers import magic
+from safeload.parsers.compression import decompress
 
 MANY = settings(max_examples=200, deadline=None)
 LIMIT = 1 << 20

@@ -18,11 +18,13 @@ from support.safetensors_files import file_of, tensor
 from support.strategies import mutations, names, text
 
 import safeload
-from safeload import HmacKey, InvalidName, MalformedError, Policy, SafeloadError, Statement, magic, statement
-from safeload.digests import Digest, digest_of
+from safeload import HmacKey, InvalidName, MalformedError, Policy, SafeloadError, Statement
+from safeload.attestation import statement
+from safeload.attestation.digests import Digest, digest_of
+from safeload.attestation.statement import FOLDER, Source
+from safeload.attestation.subjects import File, check_path, digest_of_files, require_order
 from safeload.formats import registry
-from safeload.statement import FOLDER, Source
-from safeload.subjects import File, check_path, digest_of_files, require_order
+from safeload.parsers import magic
 
 MANY = settings(max_examples=300, deadline=None)
 KEY = HmacKey(bytes(range(32)))

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import safeload
-from safeload import HmacKey, SerializationError, envelope, statement
+from safeload import HmacKey, SerializationError
+from safeload.attestation import envelope, statement
 
 keras = pytest.importorskip("keras")
 pytest.importorskip("tf2onnx")

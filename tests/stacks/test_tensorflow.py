@@ -20,8 +20,9 @@ with warnings.catch_warnings():
     import tensorflow as tf
 
 import safeload
-from safeload import HmacKey, Limits, Policy, statement
-from safeload.formats import keras_format
+from safeload import HmacKey, Limits, Policy
+from safeload.attestation import statement
+from safeload.formats.tensors import keras_format
 from safeload.storage.private_folder import PrivateFolder
 
 # Keras and TensorFlow warn of each other and of NumPy.

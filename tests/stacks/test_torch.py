@@ -15,7 +15,7 @@ from support import attacks, forgery, processes
 
 import safeload
 from safeload import HmacKey, Limits, Policy
-from safeload.formats import torch_tensors
+from safeload.formats.tensors import torch_tensors
 
 NAN = float("nan")
 

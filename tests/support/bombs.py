@@ -57,7 +57,8 @@ BOMBS = {
 
 
 def _examined(data: bytes) -> dict[str, object]:
-    from safeload import Limits, contents
+    from safeload import Limits
+    from safeload.scanning import contents
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.process_time()
@@ -69,7 +70,8 @@ def _examined(data: bytes) -> dict[str, object]:
 
 def main() -> None:
     """Look into each bomb."""
-    from safeload import Limits, contents
+    from safeload import Limits
+    from safeload.scanning import contents
 
     contents.examine(b"N.", Limits())  # So that what is imported is not counted.
     results = {}

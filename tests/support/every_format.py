@@ -15,8 +15,8 @@ from typing import Any
 
 import safeload
 from safeload import Keyring, formats
-from safeload.keys import SigningKey
-from safeload.statement import FOLDER
+from safeload.attestation.statement import FOLDER
+from safeload.trust.keys import SigningKey
 
 # What a format needs; all others come with safeload.
 _NEEDS = {

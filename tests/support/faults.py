@@ -27,9 +27,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import safeload
-from safeload import digests
+from safeload.attestation import digests
 from safeload.errors import SafeloadError
-from safeload.formats import spool
+from safeload.formats.pickles import spool
 from safeload.storage import hashing_file
 
 # Everything of os that the storage layer calls, and that a path function calls for it.

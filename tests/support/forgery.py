@@ -6,11 +6,11 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from safeload import envelope, sidecar, statement
-from safeload.digests import digest_of
-from safeload.envelope import Envelope, EnvelopeSignature
-from safeload.keys import SigningKey
-from safeload.statement import PAYLOAD_TYPE, Statement
+from safeload.attestation import envelope, sidecar, statement
+from safeload.attestation.digests import digest_of
+from safeload.attestation.envelope import Envelope, EnvelopeSignature
+from safeload.attestation.statement import PAYLOAD_TYPE, Statement
+from safeload.trust.keys import SigningKey
 
 
 def payload_of(artifact: bytes, name: str, **changes: Any) -> bytes:

@@ -10,12 +10,13 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 import safeload
-from safeload import HmacKey, verification
-from safeload.expectation import Expectation
-from safeload.keys.keyring import Keyring
-from safeload.policy import Policy
+from safeload import HmacKey
+from safeload.attestation.subjects import File
 from safeload.storage.blob import Blob
-from safeload.subjects import File
+from safeload.trust import gate
+from safeload.trust.expectation import Expectation
+from safeload.trust.keys.keyring import Keyring
+from safeload.trust.policy import Policy
 from support import forgery
 
 UNSIGNED = Policy(unsigned_formats=frozenset({"onnx"}))
@@ -142,11 +143,11 @@ def signed(
     blobs = {path: Blob(content, path) for path, content in (files or {}).items()}
     listed = tuple(File(path, blob.digest("blake3"), blob.size) for path, blob in sorted(blobs.items()))
     payload = forgery.payload_of(data, "m", format="onnx", files=listed)
-    authentic = verification.authenticate(
+    authentic = gate.authenticate(
         forgery.sidecar_of(payload, key), Expectation(name="m"), Keyring.of(key), Policy(), where="m"
     )
-    verified = verification.admit(Blob(data, "m"), authentic, blobs)
-    return safeload.artifacts.make_object(verified, Policy(), options)
+    verified = gate.admit(Blob(data, "m"), authentic, blobs)
+    return safeload.api.artifacts.make_object(verified, Policy(), options)
 
 
 def unsigned(model: onnx.ModelProto | bytes, **options: Any) -> Any:

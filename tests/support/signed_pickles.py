@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import safeload
-from safeload import HmacKey, signing, statement
-from safeload.digests import digest_of
+from safeload import HmacKey
+from safeload.attestation import statement
+from safeload.attestation.digests import digest_of
+from safeload.attestation.statement import Statement
 from safeload.limits import Limits
-from safeload.statement import Statement
+from safeload.trust import signing
 
 
 def signed(data: bytes, key: HmacKey, names: tuple[str, ...] | None, format: str = "joblib") -> Any:

@@ -25,13 +25,12 @@ from safeload import (
     Environment,
     HmacKey,
     Keyring,
-    envelope,
-    statement,
 )
-from safeload.digests import digest_of
-from safeload.envelope import Envelope, EnvelopeSignature
-from safeload.keys import SigningKey, jwk
-from safeload.statement import PAYLOAD_TYPE, Statement
+from safeload.attestation import envelope, statement
+from safeload.attestation.digests import digest_of
+from safeload.attestation.envelope import Envelope, EnvelopeSignature
+from safeload.attestation.statement import PAYLOAD_TYPE, Statement
+from safeload.trust.keys import SigningKey, jwk
 
 FOLDER = Path(__file__).parent
 ARTIFACT = b"the bytes of an artifact"

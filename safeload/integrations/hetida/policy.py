@@ -23,9 +23,9 @@ from types import MappingProxyType
 from typing import Any
 
 from safeload import formats as _formats
-from safeload.configured import configured_path
 from safeload.errors import InvalidName, KeyringError, NotFound, PolicyError
-from safeload.settings import read_settings, refuse_unknown
+from safeload.storage.configured import configured_path
+from safeload.storage.settings import read_settings, refuse_unknown
 from safeload.store import Store, names
 from safeload.store.context import inside
 

@@ -25,8 +25,9 @@ from safeload import (
     SafeloadError,
     SerializationError,
     SignatureMissing,
-    conversion,
 )
+from safeload.api import conversion
+from safeload.formats.onnx import saved_model
 
 ROWS = load_breast_cancer(return_X_y=True)[0][:50].astype(np.float32)
 
@@ -197,7 +198,6 @@ def test_a_folder_that_is_there_is_not_replaced(
     source: Path, key: HmacKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor is a sidecar that lies where the new one would."""
-    from safeload.formats import tensorflow_folder
 
     onnx = source.with_name("churn.onnx")
     safeload.convert(source, onnx, to="onnx", sample=ROWS, signer=key, keyring=key)
@@ -208,7 +208,7 @@ def test_a_folder_that_is_there_is_not_replaced(
         Path(folder, "assets", "words").write_bytes(b"one two")
         return "Made for a test."
 
-    monkeypatch.setattr(tensorflow_folder, "from_onnx", made)
+    monkeypatch.setattr(saved_model, "from_onnx", made)
     target = source.with_name("saved")
     for taken in (target, source.with_name("saved.sig")):
         taken.write_bytes(b"")
@@ -230,13 +230,12 @@ def test_what_was_altered_on_its_way_into_place_does_not_verify(
     source: Path, key: HmacKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A folder is signed as it was made in private, and not as it is found in its place."""
-    from safeload.formats import tensorflow_folder
     from safeload.storage import staged_folder
 
     onnx, target = source.with_name("churn.onnx"), source.with_name("saved")
     safeload.convert(source, onnx, to="onnx", sample=ROWS, signer=key, keyring=key)
     monkeypatch.setattr(
-        tensorflow_folder,
+        saved_model,
         "from_onnx",
         lambda model, folder: str(Path(folder, "saved_model.pb").write_bytes(b"model")),
     )

@@ -28,12 +28,12 @@ from safeload import (
     SafeloadError,
     StorageError,
     formats,
-    verified_reading,
 )
-from safeload.digests import digest_of
+from safeload.attestation.digests import digest_of
+from safeload.attestation.subjects import File
 from safeload.formats import registry
 from safeload.storage.sealed import AVAILABLE
-from safeload.subjects import File
+from safeload.trust import reading
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="links and FIFOs are those of POSIX")
 
@@ -214,7 +214,7 @@ def test_a_file_that_is_exchanged_after_it_was_read_changes_nothing(
     model: Path, key: HmacKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each is read once, into memory of its own, and that is what is verified and used."""
-    real, exchanged = verified_reading.read_below, []
+    real, exchanged = reading.read_below, []
 
     def read_then_exchange(folder: str, relative: str, **named: Any) -> Any:
         blob = real(folder, relative, **named)
@@ -222,7 +222,7 @@ def test_a_file_that_is_exchanged_after_it_was_read_changes_nothing(
         exchanged.append(relative)
         return blob
 
-    monkeypatch.setattr(verified_reading, "read_below", read_then_exchange)
+    monkeypatch.setattr(reading, "read_below", read_then_exchange)
     assert safeload.load(model, keyring=key) == FILES
     assert sorted(exchanged) == sorted(FILES)
     monkeypatch.undo()
@@ -265,17 +265,17 @@ def test_files_that_never_fit_are_not_read_again_and_again(
     model: Path, key: HmacKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever touches the sidecar all the time makes a loader read no more than its bound, files included."""
-    monkeypatch.setattr(verified_reading, "_RETRY_BYTES", 250)
+    monkeypatch.setattr(reading, "_RETRY_BYTES", 250)
     (model.parent / "part.bin").write_bytes(b"x" * 100)
     sidecar, reads = sidecar_of(model), []
-    real = verified_reading.read_below
+    real = reading.read_below
 
     def read_below(*arguments: Any, **named: Any) -> Any:
         sidecar.write_bytes(sidecar.read_bytes())
         reads.append(arguments[1])
         return real(*arguments, **named)
 
-    monkeypatch.setattr(verified_reading, "read_below", read_below)
+    monkeypatch.setattr(reading, "read_below", read_below)
     with pytest.raises(DigestMismatch):
         safeload.load(model, keyring=key)
     assert 2 <= reads.count("part.bin") <= 3

@@ -28,7 +28,7 @@ from safeload import (
     SubjectMismatch,
     UnknownKey,
 )
-from safeload.keys import Entry
+from safeload.trust.keys import Entry
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="folders need the descriptors of POSIX")
 

@@ -25,9 +25,9 @@ from safeload import (
     SignatureInvalid,
     SubjectMismatch,
     UnknownKey,
-    statement,
 )
-from safeload.keys import Entry
+from safeload.attestation import statement
+from safeload.trust.keys import Entry
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="folders need the descriptors of POSIX")
 

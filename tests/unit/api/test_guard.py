@@ -116,21 +116,21 @@ def test_other_threads_and_tasks_are_not_let_through(key: HmacKey, tmp_path: Pat
     """While one is inside a verified load."""
     code = """
 import asyncio, datetime, threading
-from safeload import loading
+from safeload import guarding
 data = pickle.dumps(datetime.date(2026, 1, 1))
 found = []
 async def other():
     await asyncio.sleep(0.01)
     found.append(tell(lambda: pickle.loads(data)))
 async def inside():
-    with loading.verified():
+    with guarding.verified_load():
         await asyncio.sleep(0.05)
         found.append(tell(lambda: pickle.loads(data)))
 async def main():
     await asyncio.gather(inside(), other())
 with safeload.guard():
     asyncio.run(main())
-    with loading.verified():
+    with guarding.verified_load():
         thread = threading.Thread(target=lambda: found.append(tell(lambda: pickle.loads(data))))
         thread.start()
         thread.join()

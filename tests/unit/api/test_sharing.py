@@ -125,6 +125,6 @@ def test_a_shared_small_artifact_of_another_format(key: HmacKey, tmp_path: Path)
 
 def test_systems_without_sealed_memory_say_so(path: Path, key: HmacKey, monkeypatch: Any) -> None:
     """With what to do instead."""
-    monkeypatch.setattr("safeload.sharing.AVAILABLE", False)
+    monkeypatch.setattr("safeload.api.sharing.AVAILABLE", False)
     with pytest.raises(StorageError, match="each process"):
         safeload.share(path, keyring=key)

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from safeload import MalformedError, envelope, sidecar
-from safeload.envelope import MAX_SIGNATURES, Envelope, EnvelopeSignature
+from safeload import MalformedError
+from safeload.attestation import envelope, sidecar
+from safeload.attestation.envelope import MAX_SIGNATURES, Envelope, EnvelopeSignature
 
 # In base64 it has every character that is spelled otherwise elsewhere, padding, and spare bits.
 PAYLOAD = b"\xfb\xff\xbe" * 3 + b"!"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from safeload import MalformedError, envelope, sidecar
-from safeload.envelope import Envelope, EnvelopeSignature
+from safeload import MalformedError
+from safeload.attestation import envelope, sidecar
+from safeload.attestation.envelope import Envelope, EnvelopeSignature
 
 ONE, OTHER, THIRD = (
     Envelope(b"payload %d" % number, "type", (EnvelopeSignature("0" * 64, b"signature"),))

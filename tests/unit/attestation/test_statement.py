@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from safeload import Environment, MalformedError, Statement, statement
-from safeload.digests import Digest
+from safeload import Environment, MalformedError, Statement
+from safeload.attestation import statement
+from safeload.attestation.digests import Digest
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 HEX = "0123456789abcdef" * 4

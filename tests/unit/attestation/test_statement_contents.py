@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from safeload import InvalidName, MalformedError, Statement, statement
-from safeload.digests import Digest
+from safeload import InvalidName, MalformedError, Statement
+from safeload.attestation import statement
+from safeload.attestation.digests import Digest
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 HEX = "0123456789abcdef" * 4

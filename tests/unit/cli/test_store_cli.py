@@ -11,7 +11,7 @@ from support.commands import run, run_json
 
 import safeload
 from safeload import HmacKey, Keyring, Store
-from safeload.keys import Entry
+from safeload.trust.keys import Entry
 
 
 @pytest.fixture

@@ -66,8 +66,10 @@ CHOSEN = {
 def chosen(obj: Any, key: HmacKey) -> tuple[Statement, Any]:
     """Return the statement and what is loaded."""
     artifact, sidecar = safeload.dumps(obj, format="auto", signer=key)
-    (envelope,) = safeload.sidecar.parse(sidecar, limit=1 << 20)
-    return safeload.statement.parse(envelope.payload), safeload.loads(artifact, sidecar, keyring=key)
+    (envelope,) = safeload.attestation.sidecar.parse(sidecar, limit=1 << 20)
+    return safeload.attestation.statement.parse(envelope.payload), safeload.loads(
+        artifact, sidecar, keyring=key
+    )
 
 
 @pytest.mark.parametrize("name", CHOSEN)

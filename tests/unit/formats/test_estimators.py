@@ -13,9 +13,10 @@ from support import estimators
 from support.auditing import watching
 
 import safeload
-from safeload import HmacKey, envelope, statement
-from safeload.formats import array_wrapper, joblib_arrays, joblib_pickler
+from safeload import HmacKey
+from safeload.attestation import envelope, statement
 from safeload.formats.equality import difference
+from safeload.formats.pickles import array_wrapper, joblib_arrays, picklers
 
 # Of scikit-learn 1.9's 208, all but two that take other data fit. Leaves room for other versions.
 FLOOR = 190
@@ -73,7 +74,7 @@ def test_every_estimator_survives(format: str, key: HmacKey, capsys: pytest.Capt
 def _sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the estimators, which are small, be written in both ways."""
     if request.param != "as it is":
-        monkeypatch.setattr(joblib_pickler, "_LARGE_BYTES", 1)
+        monkeypatch.setattr(picklers, "_LARGE_BYTES", 1)
         monkeypatch.setattr(joblib_arrays, "_OWN_BYTES", 1)
 
 

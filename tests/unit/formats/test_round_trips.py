@@ -16,9 +16,9 @@ import scipy.sparse
 
 import safeload
 from safeload import DeserializationError, HmacKey, SerializationError
-from safeload.artifacts import IN_MEMORY_NAME
-from safeload.formats import joblib_arrays, joblib_pickler
+from safeload.api.artifacts import IN_MEMORY_NAME
 from safeload.formats.equality import difference
+from safeload.formats.pickles import joblib_arrays, picklers
 
 COMPRESSIONS = [0, 3, True, ("zlib", 1), ("gzip", 9), ("bz2", 1), ("xz", 1), ("lzma", 1), ("lz4", 1), "lz4"]
 
@@ -129,7 +129,7 @@ def test_memory_maps_come_back_as_arrays(key: HmacKey, tmp_path: Path) -> None:
 def _sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let small objects be written in both ways."""
     if request.param != "as it is":
-        monkeypatch.setattr(joblib_pickler, "_LARGE_BYTES", 1)
+        monkeypatch.setattr(picklers, "_LARGE_BYTES", 1)
         monkeypatch.setattr(joblib_arrays, "_OWN_BYTES", 1)
 
 

@@ -19,18 +19,9 @@ import joblib
 import pytest
 
 import safeload
-from safeload import (
-    FormatNotAllowed,
-    HmacKey,
-    LimitExceeded,
-    Limits,
-    MalformedError,
-    Policy,
-    SafeloadError,
-    magic,
-)
-from safeload.formats import compression
-from safeload.formats.compression import decompress
+from safeload import FormatNotAllowed, HmacKey, LimitExceeded, Limits, MalformedError, Policy, SafeloadError
+from safeload.parsers import compression, magic
+from safeload.parsers.compression import decompress
 
 _MIB = 1 << 20
 

@@ -17,7 +17,7 @@ from support.zips import Part, build, wide
 
 import safeload
 from safeload import MalformedError, SafeloadError
-from safeload.formats import zip_layout
+from safeload.parsers import zip_layout
 
 SCHEMA = json.dumps(
     {

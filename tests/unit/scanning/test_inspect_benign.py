@@ -19,8 +19,8 @@ from joblib.numpy_pickle import NumpyUnpickler
 from support import estimators
 
 from safeload import Limits
-from safeload.formats.compression import decompress
-from safeload.magic import compressor
+from safeload.parsers.compression import decompress
+from safeload.parsers.magic import compressor
 from safeload.scanning import Report, scan
 
 LIMITS = Limits()

@@ -10,8 +10,9 @@ import skops.io
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
-from safeload import Limits, contents, magic
-from safeload.scanning import Report
+from safeload import Limits
+from safeload.parsers import magic
+from safeload.scanning import Report, contents
 
 LIMITS = Limits()
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from sklearn.tree import DecisionTreeClassifier
 
-from safeload import Limits, contents
-from safeload.scanning import Report, scan
+from safeload import Limits
+from safeload.scanning import Report, contents, scan
 
 LIMITS = Limits()
 MARKER = b"\x8c\x06marker"
@@ -103,8 +103,8 @@ def test_compression_hides_nothing(module: str, name: str, method: str) -> None:
     """The names stand out of each of joblib's compressors too."""
     data = dumped([np.arange(3), "x" * 100], compress=(method, 1))
     assert look(data).compressor == method
-    from safeload.formats.compression import decompress
-    from safeload.magic import compressor
+    from safeload.parsers.compression import decompress
+    from safeload.parsers.magic import compressor
 
     unfolded = bytes(decompress(data, compressor(data) or "", LIMITS))
     file = io.BytesIO()

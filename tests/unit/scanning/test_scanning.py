@@ -21,8 +21,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from safeload import Limits, SafeloadError
-from safeload.formats.compression import decompress
-from safeload.magic import compressor
+from safeload.parsers.compression import decompress
+from safeload.parsers.magic import compressor
 from safeload.scanning import globals_of
 
 LIMITS = Limits()

@@ -10,7 +10,7 @@ from support.places import Place
 
 import safeload
 from safeload import Ed25519PrivateKey, HmacKey, Keyring, KeyringError, SignatureInvalid, UnknownKey
-from safeload.keys import Entry
+from safeload.trust.keys import Entry
 
 
 def both(old: Keyring) -> tuple[HmacKey, Keyring]:

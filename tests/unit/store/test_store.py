@@ -10,14 +10,7 @@ import pytest
 from support.places import Place
 
 import safeload
-from safeload import (
-    InvalidName,
-    NotFound,
-    SerializationError,
-    Store,
-    StoreError,
-    TagExists,
-)
+from safeload import InvalidName, NotFound, SerializationError, Store, StoreError, TagExists
 
 
 def test_an_object_comes_back_by_tag_and_as_latest(place: Place) -> None:

@@ -6,9 +6,7 @@ import pytest
 from support.places import Place
 
 import safeload
-from safeload import (
-    SignatureInvalid,
-)
+from safeload import SignatureInvalid
 
 
 def test_a_plain_sidecar_does_not_stand_in_for_a_tag(place: Place) -> None:

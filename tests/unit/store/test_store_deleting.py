@@ -5,10 +5,7 @@ from __future__ import annotations
 import pytest
 from support.places import Place
 
-from safeload import (
-    NotFound,
-    StoreError,
-)
+from safeload import NotFound, StoreError
 
 
 def test_deleting_the_latest_moves_latest_to_the_newest_that_remains(place: Place) -> None:

@@ -18,7 +18,7 @@ from safeload import (
     Policy,
     UnknownKey,
 )
-from safeload.keys import Entry
+from safeload.trust.keys import Entry
 
 
 def test_an_expired_object_is_refused(place: Place) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from safeload import Entry, HmacKey, Keyring, Store, UnknownKey
-from safeload.store.folder import FolderBackend
+from safeload.store.backends.folder import FolderBackend
 
 Arm = Callable[[Callable[[], None]], None]
 

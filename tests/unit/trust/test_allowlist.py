@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from safeload import Policy, PolicyError
-from safeload.policy import allowlist
+from safeload.trust.policy import allowlist
 
 NO_NAMES = [
     *(

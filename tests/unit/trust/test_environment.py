@@ -25,8 +25,8 @@ from safeload import (
     Policy,
     SignatureInvalid,
     SubjectMismatch,
-    environment,
 )
+from safeload.trust import environment
 
 HERE = platform.python_version()
 MAJOR, MINOR, _ = platform.python_version_tuple()

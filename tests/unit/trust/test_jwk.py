@@ -23,7 +23,7 @@ from safeload import (
     Keyring,
     KeyringError,
 )
-from safeload.keys import jwk
+from safeload.trust.keys import jwk
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 HMAC = HmacKey(bytes(range(32)))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.strategies import json_values, mutations
 
 from safeload import EcdsaP256PrivateKey, Ed25519PrivateKey, Entry, HmacKey, Keyring, SafeloadError
-from safeload.keys import jwk
+from safeload.trust.keys import jwk
 
 RING = (
     Keyring.of(Ed25519PrivateKey.generate())

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from safeload import EcdsaP256PrivateKey, Ed25519PrivateKey, Keyring, KeyringError
-from safeload.keys import jwk
+from safeload.trust.keys import jwk
 
 OCT = {"kty": "oct", "k": urlsafe_b64encode(bytes(range(32))).decode().rstrip("=")}
 OTHER = {"kty": "oct", "k": urlsafe_b64encode(bytes(range(1, 33))).decode().rstrip("=")}

@@ -24,7 +24,7 @@ from rich.traceback import Traceback
 
 import safeload
 from safeload import Ed25519PrivateKey, Entry, HmacKey, Keyring, SignatureInvalid
-from safeload.keys import load_private_pem, sources
+from safeload.trust.keys import load_private_pem, sources
 
 PACKAGE = os.path.dirname(safeload.__file__) + os.sep
 # Printable, so that it is found in base64, in hexadecimal, and as it is.

@@ -22,8 +22,8 @@ from safeload import (
     KeyringError,
     SignatureInvalid,
 )
-from safeload.keys import SigningKey, VerifyingKey
-from safeload.keys.base import parse_key_id
+from safeload.trust.keys import SigningKey, VerifyingKey
+from safeload.trust.keys.base import parse_key_id
 
 SECRET = bytes(range(32))
 MESSAGE = b"a message"

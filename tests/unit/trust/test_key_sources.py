@@ -22,7 +22,7 @@ from safeload import (
     SafeloadError,
     UnknownKey,
 )
-from safeload.keys import sources
+from safeload.trust.keys import sources
 
 ARGUMENT, IN_FILE, IN_TEXT, IN_FOLDER = (HmacKey(bytes(range(start, start + 32))) for start in range(4))
 

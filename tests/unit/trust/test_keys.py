@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 import safeload
 from safeload import HmacKey, KeyringError, SignatureInvalid
-from safeload.keys import (
+from safeload.trust.keys import (
     EcdsaP256PrivateKey,
     EcdsaP384PrivateKey,
     Ed25519PrivateKey,

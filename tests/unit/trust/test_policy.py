@@ -21,7 +21,7 @@ from safeload import (
     Policy,
     PolicyError,
 )
-from safeload.policy import resolve
+from safeload.trust.policy import resolve
 
 WHOLE = """
 formats = ["joblib", "skops"]

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from support.paths import ROOT
 
-from safeload import Policy, PolicyError, presets
-from safeload.policy import allowlist
+from safeload import Policy, PolicyError, namelists
+from safeload.trust.policy import allowlist
 
 # What the tools need of xgboost and lightgbm is not installed for the tests.
 GROUPS = ("standard_library", "numpy_arrays", "scipy_objects", "pandas_objects", "sklearn_objects")
@@ -34,7 +34,7 @@ def tool() -> Iterator[Any]:
     """Return the module that records names."""
     sys.path.insert(0, str(ROOT / "tools"))
     # The command has the name of the package's module, whose place it must not take.
-    loaded = importlib.util.spec_from_file_location("preset_tool", ROOT / "tools" / "presets.py")
+    loaded = importlib.util.spec_from_file_location("preset_tool", ROOT / "tools" / "namelists.py")
     assert loaded is not None
     assert loaded.loader is not None
     module = importlib.util.module_from_spec(loaded)
@@ -67,42 +67,42 @@ def test_the_names_that_todays_dumps_need_are_in_the_presets(
 ) -> None:
     """All but those that the review refused, and of these exactly the ones that it is known to refuse."""
     assert recording["dumped"] > 900
-    missing = {name for name in recording["names"] - presets.known() if presets.refusal(name) is None}
+    missing = {name for name in recording["names"] - namelists.known() if namelists.refusal(name) is None}
     assert not missing
-    refused = recording["names"] - presets.known()
+    refused = recording["names"] - namelists.known()
     assert {name for name in refused if not name.startswith(("scipy.stats.", "dateutil.tz."))} <= {
         *("_codecs.encode", "builtins.getattr", "numpy.vectorize"),
     }
     with capsys.disabled():
         print(f"\n  {recording['dumped']} dumps refer to {len(recording['names'])} names", end="")
-        print(f", of which {len(refused)} are refused; the presets hold {len(presets.known())}", end="")
+        print(f", of which {len(refused)} are refused; the presets hold {len(namelists.known())}", end="")
 
 
 def test_the_names_that_todays_dumps_call_are_listed_as_called(recording: dict[str, Any]) -> None:
     """So that whoever sees a call of another name knows that no library wrote it."""
-    assert {name for name in recording["called"] if presets.refusal(name) is None} <= presets.called()
-    assert presets.called() < presets.known()
+    assert {name for name in recording["called"] if namelists.refusal(name) is None} <= namelists.called()
+    assert namelists.called() < namelists.known()
     # A class that is only ever made without its constructor is not called; nor is a scorer.
     for name in (
         *("sklearn.pipeline.Pipeline", "sklearn.metrics._scorer._Scorer", "numpy.mean"),
         *("sklearn.neighbors._ball_tree.BallTree", "xgboost.core.Booster", "pandas.core.frame.DataFrame"),
     ):
-        assert name in presets.known()
-        assert name not in presets.called()
+        assert name in namelists.known()
+        assert name not in namelists.called()
 
 
 def test_each_name_is_that_of_one_thing_of_its_own_library() -> None:
     """Whole, in order, of the family that the preset is called after, and in one file only."""
     seen: set[str] = set()
-    for preset in presets.names():
-        own = presets.own(preset)
+    for preset in namelists.names():
+        own = namelists.own(preset)
         assert own
         assert not own & seen
         seen |= own
         for name in own:
             assert re.fullmatch(r"\w+(\.\w+)+", name)
             assert name.split(".")[0] in FAMILIES.get(preset, {preset})
-    assert seen == presets.known()
+    assert seen == namelists.known()
 
 
 def resolve(name: str) -> Any:
@@ -127,8 +127,8 @@ SINGLETONS = {"builtins.Ellipsis", "builtins.NotImplemented", "pandas.NA", "pand
 def test_what_the_names_stand_for_is_a_class_or_function_of_the_family() -> None:
     """Not a module, not an object, not something that the library took from elsewhere."""
     resolved = 0
-    for preset in presets.names():
-        for name in presets.own(preset):
+    for preset in namelists.names():
+        for name in namelists.own(preset):
             found = resolve(name)
             if found is None:
                 continue
@@ -140,17 +140,17 @@ def test_what_the_names_stand_for_is_a_class_or_function_of_the_family() -> None
                 continue  # It has no module.
             home = found.__module__.split(".")[0]
             assert home in FAMILIES.get(preset, {preset}) | {"numpy", "cython_runtime"}, name
-            assert presets.refusal(f"{found.__module__}.{found.__qualname__}") is None, name
+            assert namelists.refusal(f"{found.__module__}.{found.__qualname__}") is None, name
     assert resolved > 700
 
 
 def test_no_preset_names_what_no_list_may_name() -> None:
     """Nor do the data files of reasons overlap."""
-    for name in presets.known():
-        assert presets.refusal(name) is None
-    assert set(presets.native_parsers()) & presets.known()
-    assert not set(presets.never()) & set(presets.runs_its_state())
-    for name, reason in (presets.never() | presets.runs_its_state() | presets.native_parsers()).items():
+    for name in namelists.known():
+        assert namelists.refusal(name) is None
+    assert set(namelists.native_parsers()) & namelists.known()
+    assert not set(namelists.never()) & set(namelists.runs_its_state())
+    for name, reason in (namelists.never() | namelists.runs_its_state() | namelists.native_parsers()).items():
         assert name
         assert len(reason) > 20
 
@@ -182,8 +182,8 @@ DANGEROUS = [
 @pytest.mark.parametrize("name", DANGEROUS)
 def test_what_reaches_what_was_not_named_is_never_allowed(name: str, tmp_path: Path) -> None:
     """By the constructor, by a file, and beside a preset; the message says why."""
-    assert presets.refusal(name) is not None
-    assert name not in presets.known()
+    assert namelists.refusal(name) is not None
+    assert name not in namelists.known()
     for names in ([name], ["preset:sklearn", name]):
         with pytest.raises(PolicyError, match="cannot be on an allowlist"):
             Policy(allow=frozenset(names))
@@ -194,7 +194,7 @@ def test_what_reaches_what_was_not_named_is_never_allowed(name: str, tmp_path: P
         Policy.load(path)
 
 
-@pytest.mark.parametrize("name", sorted(presets.runs_its_state()))
+@pytest.mark.parametrize("name", sorted(namelists.runs_its_state()))
 def test_a_type_that_runs_its_state_is_on_no_list(name: str) -> None:
     """Not for pickles, and not for unsigned skops files either, whatever the call says."""
     for make in (
@@ -219,8 +219,8 @@ def test_every_distribution_of_scipy_is_on_the_list() -> None:
         found += cls.__subclasses__()
     listed = [f"{cls.__module__}.{cls.__qualname__}" for cls in found if cls.__module__.startswith("scipy.")]
     assert len(listed) > 120
-    assert set(listed) <= set(presets.runs_its_state())
-    assert f"{type(scipy.stats.uniform).__module__}.uniform_gen" in presets.runs_its_state()
+    assert set(listed) <= set(namelists.runs_its_state())
+    assert f"{type(scipy.stats.uniform).__module__}.uniform_gen" in namelists.runs_its_state()
 
 
 def test_the_reason_holds_a_distribution_runs_a_text_of_its_state(tmp_path: Path) -> None:
@@ -239,17 +239,19 @@ pickle.loads(pickle.dumps(norm))
 def test_a_preset_in_a_policy_stands_for_its_names(tmp_path: Path) -> None:
     """With those of the libraries below it; in a file as in the constructor; beside names of one's own."""
     policy = Policy(allow=frozenset({"preset:sklearn", "mine.Model"}))
-    assert policy.allow == presets.preset("sklearn") | {"mine.Model"}
-    assert presets.own("python") | presets.own("numpy") | presets.own("scipy") < presets.preset("sklearn")
-    assert not presets.own("pandas") & presets.preset("sklearn")
+    assert policy.allow == namelists.preset("sklearn") | {"mine.Model"}
+    assert namelists.own("python") | namelists.own("numpy") | namelists.own("scipy") < namelists.preset(
+        "sklearn"
+    )
+    assert not namelists.own("pandas") & namelists.preset("sklearn")
     path = tmp_path / "policy.toml"
     path.write_text('allow = ["preset:sklearn", "mine.Model"]\ntrusted = ["preset:xgboost"]')
     path.chmod(0o600)
     assert Policy.load(path).allow == policy.allow
-    assert Policy.load(path).trusted == presets.preset("xgboost")
+    assert Policy.load(path).trusted == namelists.preset("xgboost")
     assert Policy().allow is None
     assert Policy(allow=frozenset()).allow == frozenset()
-    assert Policy().allowlist_for(["preset:numpy"]) == presets.preset("numpy")
+    assert Policy().allowlist_for(["preset:numpy"]) == namelists.preset("numpy")
 
 
 @pytest.mark.parametrize(
@@ -309,13 +311,13 @@ def test_a_damaged_preset_is_an_error(case: str, tmp_path: Path, monkeypatch: py
     for name in ("never", "runs_its_state"):
         (tmp_path / f"{name}.txt").write_bytes((ROOT / "safeload" / "presets" / f"{name}.txt").read_bytes())
     (tmp_path / "numpy.txt").write_bytes(DAMAGED[case])
-    monkeypatch.setattr(presets.resources, "files", lambda _: tmp_path)
+    monkeypatch.setattr(namelists.resources, "files", lambda _: tmp_path)
     with pytest.raises(PolicyError, match="damaged"):
-        presets.own.__wrapped__("numpy")
+        namelists.own.__wrapped__("numpy")
     (tmp_path / "scipy.txt").write_bytes(b"# fine\na.B\nc.D\n")
-    assert presets.own.__wrapped__("scipy") == {"a.B", "c.D"}
+    assert namelists.own.__wrapped__("scipy") == {"a.B", "c.D"}
     with pytest.raises(PolicyError, match="damaged"):
-        presets.own.__wrapped__("pandas")
+        namelists.own.__wrapped__("pandas")
 
 
 @pytest.mark.parametrize("text", [b"a.B\n", b"= why\n", b"= one\na.B\n= two\na.B\n", b"= why\nb\na\n"])
@@ -324,9 +326,9 @@ def test_a_damaged_list_of_reasons_is_an_error(
 ) -> None:
     """Without a reason, without names, with a name twice or out of order."""
     (tmp_path / "never.txt").write_bytes(text)
-    monkeypatch.setattr(presets.resources, "files", lambda _: tmp_path)
+    monkeypatch.setattr(namelists.resources, "files", lambda _: tmp_path)
     with pytest.raises(PolicyError, match="damaged"):
-        presets.never.__wrapped__()
+        namelists.never.__wrapped__()
 
 
 def test_the_calls_that_may_be_admitted_are_those_that_real_dumps_make() -> None:
@@ -338,5 +340,5 @@ def test_the_calls_that_may_be_admitted_are_those_that_real_dumps_make() -> None
     assert b"getattr" in data
     assert b"_unpickle" in data
     assert b"latin1" in pickle.dumps(b"\xff", 2)
-    assert {name for name, _ in presets.EXACT_CALLS} == {"builtins.getattr", "_codecs.encode"}
-    assert all(presets.refusal(name) for name, _ in presets.EXACT_CALLS)
+    assert {name for name, _ in namelists.EXACT_CALLS} == {"builtins.getattr", "_codecs.encode"}
+    assert all(namelists.refusal(name) for name, _ in namelists.EXACT_CALLS)

@@ -12,7 +12,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 
 import safeload
 from safeload import HmacKey, SerializationError
-from safeload.formats import comparison, predictions
+from safeload.formats.onnx import comparison, predictions
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.random((120, 4))

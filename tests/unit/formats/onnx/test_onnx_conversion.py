@@ -29,8 +29,9 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 
 import safeload
-from safeload import HmacKey, SerializationError, envelope, statement
-from safeload.formats import comparison, predictions
+from safeload import HmacKey, SerializationError
+from safeload.attestation import envelope, statement
+from safeload.formats.onnx import comparison, predictions
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.random((120, 4))

@@ -13,7 +13,7 @@ from support import onnx_models as models
 
 import safeload
 from safeload import FormatNotAllowed, HmacKey, Limits, MalformedError, SerializationError, formats
-from safeload.formats import onnx_format
+from safeload.formats.onnx import onnx_format
 
 FILES = {"w.bin": models.weights(1)}
 

@@ -18,15 +18,7 @@ from support.auditing import no_unpickler_runs
 from support.signed_pickles import load, signed
 
 import safeload
-from safeload import (
-    HmacKey,
-    Keyring,
-    MalformedError,
-    Policy,
-    PolicyError,
-    Store,
-    UntrustedType,
-)
+from safeload import HmacKey, Keyring, MalformedError, Policy, PolicyError, Store, UntrustedType
 
 NUMPY = ["preset:numpy"]
 

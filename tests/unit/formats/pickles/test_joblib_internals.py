@@ -12,7 +12,7 @@ import pytest
 from joblib import numpy_pickle, numpy_pickle_compat, numpy_pickle_utils
 
 from safeload import UntrustedType
-from safeload.formats.joblib_unpickler import ArrayUnpickler
+from safeload.formats.pickles.unpicklers import ArrayUnpickler
 
 
 def parameters(function: object) -> list[str]:

@@ -29,7 +29,7 @@ def path(key: HmacKey, tmp_path: Path) -> Path:
 def _memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """With sealed memory files, and as on systems without."""
     if request.param == "private":
-        monkeypatch.setattr("safeload.artifacts.SEALING", False)
+        monkeypatch.setattr("safeload.api.artifacts.SEALING", False)
     elif not AVAILABLE:
         pytest.skip("sealed memory files are Linux's (memfd_create); the other parameter runs everywhere")
 

@@ -15,7 +15,7 @@ from support import archives, processes
 
 import safeload
 from safeload import HmacKey, LimitExceeded, Limits, MalformedError, SafeloadError
-from safeload.formats import skops_archive
+from safeload.formats.skops import archive as skops_archive
 
 LIMITS = Limits()
 MIB = 1 << 20

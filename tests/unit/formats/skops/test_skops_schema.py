@@ -20,13 +20,7 @@ from support import skops_schemas as schemas
 from support.skops_loading import load, refused
 from support.skops_schemas import Node, file_of, listed, mapping, node, text, type_of, with_loader
 
-from safeload import (
-    LimitExceeded,
-    Limits,
-    Policy,
-    SafeloadError,
-    UntrustedType,
-)
+from safeload import LimitExceeded, Limits, Policy, SafeloadError, UntrustedType
 
 TREE = "sklearn.tree._tree.Tree"
 

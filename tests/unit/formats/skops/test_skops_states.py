@@ -15,10 +15,7 @@ from support import skops_schemas as schemas
 from support.skops_loading import load, npy, refused
 from support.skops_schemas import Node, changed, text, with_loader
 
-from safeload import (
-    MalformedError,
-    SignatureMissing,
-)
+from safeload import MalformedError, SignatureMissing
 
 TREE = "sklearn.tree._tree.Tree"
 

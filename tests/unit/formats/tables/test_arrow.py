@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import safeload
 from safeload import HmacKey
-from safeload.formats import frame_equality
+from safeload.formats.tables import frame_equality
 
 pa = pytest.importorskip("pyarrow")
 pytestmark = pytest.mark.parametrize("format", ["parquet", "arrow"])
@@ -257,7 +257,7 @@ def test_what_is_not_read_back_is_an_error_of_writing(
     def fails(*_: Any) -> Any:
         raise safeload.MalformedError("its notes are of another index")
 
-    monkeypatch.setattr("safeload.formats.frames.from_table", fails)
+    monkeypatch.setattr("safeload.formats.tables.frames.from_table", fails)
     with pytest.raises(safeload.SerializationError, match="another index"):
         safeload.dumps(of(1), format=format, name="x", signer=key)
 

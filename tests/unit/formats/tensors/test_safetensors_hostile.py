@@ -17,7 +17,7 @@ from support.safetensors_files import file_of, tensor
 
 import safeload
 from safeload import HmacKey, LimitExceeded, Limits, MalformedError, Policy, SafeloadError
-from safeload.formats.safetensors_header import parse
+from safeload.parsers.safetensors import parse
 
 UNSIGNED = Policy(unsigned_formats=frozenset({"safetensors"}))
 TWO = {"a": tensor(0, 8), "b": tensor(8, 16)}

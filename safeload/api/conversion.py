@@ -1,0 +1,265 @@
+"""From one format to another: verified, converted, compared, and signed with what it was made of.
+
+The new artifact's statement names the source by its signed name, format and digest, so that a model in
+production can be followed back to the one that was trained.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from typing import IO, Any
+
+from safeload import formats
+from safeload.api import artifacts, folder_signing
+from safeload.api.artifacts import PathLike, PolicySource
+from safeload.api.folders import VerifiedFolder, location_of, open_verified
+from safeload.api.signed_writing import Given, put, sidecar_of
+from safeload.attestation.digests import digest_of
+from safeload.attestation.statement import Source, Statement
+from safeload.errors import FormatNotAllowed
+from safeload.formats.onnx import comparison
+from safeload.storage.blob import Blob
+from safeload.storage.private_folder import PrivateFolder
+from safeload.storage.staged_folder import refuse_taken
+from safeload.trust import gate, signing
+from safeload.trust.expectation import Expectation
+from safeload.trust.gate import Verified
+from safeload.trust.keys.base import SigningKey
+from safeload.trust.keys.hmac_key import HmacKey
+from safeload.trust.keys.keyring import Keyring
+from safeload.trust.keys.sources import KeyringSource
+from safeload.trust.policy import Policy, resolve
+from safeload.trust.reading import signed_artifact
+
+TENSORFLOW = "tensorflow"
+_TRIAL = "trial"
+
+
+def convert(
+    path: PathLike,
+    target: PathLike,
+    *,
+    to: str,
+    sample: Any = None,
+    tolerance: float = 1e-5,
+    name: str | None = None,
+    metadata: dict[str, Any] | None = None,
+    expires: datetime | None = None,
+    signer: SigningKey | None = None,
+    keyring: KeyringSource | None = None,
+    policy: PolicySource | None = None,
+    overwrite: bool = False,
+) -> Statement:
+    """Load a signed artifact, and store it anew in another format.
+
+    Parameters
+    ----------
+    path
+        The source; an artifact, or the folder of a SavedModel. It must be signed.
+    target
+        Where the new artifact goes. A folder must not be there yet.
+    to
+        A format, ``"auto"``, or ``"tensorflow"``, which makes a SavedModel folder of an ONNX model.
+    sample
+        Rows of data on which the predictions of both are compared before the new one is written. Estimators
+        cannot become ONNX models without it.
+    tolerance
+        The largest difference of the predictions that is accepted, absolute below 1 and relative above.
+    name
+        Under which the new artifact is signed; None means its file's name.
+    metadata
+        To be signed along with what the source's statement has; None adds nothing.
+    expires
+        When the new artifact is refused; never later than the source.
+    signer, keyring, policy
+        As for :func:`safeload.dump` and :func:`safeload.load`.
+    overwrite
+        Replace an artifact that is there. A folder is never replaced.
+
+    Returns
+    -------
+    Statement
+        What was signed; its `source` is what it was made of.
+
+    Raises
+    ------
+    SerializationError
+        It cannot be stored in that format, or does not predict the same there.
+    AlreadyExists
+        There is something at the target's place, a sidecar perhaps, and `overwrite` is false or a folder is
+        to be made.
+    SafeloadError
+        As :func:`safeload.load` and :func:`safeload.dump`.
+
+    Examples
+    --------
+    >>> safeload.convert("churn.joblib", "churn.onnx", to="onnx", sample=X_test)  # doctest: +SKIP
+    """
+    rules, destination = resolve(policy), os.fspath(target)
+    if not overwrite:
+        # Often the source of the source: what was trained cannot be made of what it was converted to.
+        refuse_taken(location_of(destination))
+    with _opened(os.fspath(path), keyring, rules) as origin:
+        signed = origin.statement
+        given = Given(
+            name=name,
+            metadata={**signed.metadata, **(metadata or {})},
+            expires=min((end for end in (expires, signed.expires) if end is not None), default=None),
+            signer=signer,
+            keyring=keyring,
+            rules=rules,
+            source=Source(signed.name, signed.format, {signed.digest.algorithm: signed.digest.hex}),
+        )
+        if to == TENSORFLOW:
+            return _to_folder(origin, destination, sample, tolerance, given)
+        prepared = origin.prepared(to, sample, tolerance, destination)
+        if sample is not None:
+            prepared = _compared(prepared, origin, sample, tolerance, given, destination)
+        return put(prepared, destination, given)
+
+
+class _Artifact:
+    """A source that is one file."""
+
+    def __init__(self, verified: Verified, statement: Statement, rules: Policy) -> None:
+        self.statement = statement
+        self._verified = verified
+        self._rules = rules
+        self._made: Any = None
+
+    def model(self) -> Any:
+        """Return what can be asked for predictions; always the same, which the artifact's memory holds."""
+        if self._made is None:
+            self._made = artifacts.make_object(self._verified, self._rules)
+        return self._made
+
+    def onnx(self) -> Any:
+        """Return the ONNX model, with all its data in it."""
+        if self.statement.format != "onnx":
+            raise FormatNotAllowed(
+                f"only ONNX models become TensorFlow's, and this is {self.statement.format}",
+                where=self._verified.blob.location,
+                hint='Convert it with to="onnx" first.',
+            )
+        return artifacts.make_object(self._verified, self._rules, {"as_": "model"})
+
+    def prepared(self, to: str, sample: Any, tolerance: float, where: str) -> formats.Prepared:
+        """Return how it will be written."""
+        if self.statement.format == "onnx":
+            if to != "onnx":
+                raise FormatNotAllowed(
+                    f"an ONNX model cannot become {to}",
+                    where=where,
+                    hint='There are to="onnx" and to="tensorflow".',
+                )
+            return formats.prepare(to, self.onnx(), {}, where=where)
+        options = {"sample": sample, "tolerance": tolerance} if to == "onnx" else {}
+        return formats.prepare(to, self.model(), options, where=where)
+
+
+class _SavedModel:
+    """A source that is the folder of a SavedModel."""
+
+    def __init__(self, folder: VerifiedFolder, location: str) -> None:
+        self.statement = folder.statement
+        self._folder = folder
+        self._location = location
+
+    def model(self) -> Any:
+        """Return what can be asked for predictions."""
+        from safeload.formats.onnx import saved_model
+
+        return saved_model.callable_of(self._folder.path, where=self._location)
+
+    def onnx(self) -> Any:
+        """Return the ONNX model of it."""
+        raise FormatNotAllowed("it is TensorFlow's already", where=self.statement.name)
+
+    def prepared(self, to: str, sample: Any, tolerance: float, where: str) -> formats.Prepared:
+        """Return how it will be written, which can be as an ONNX model only."""
+        from safeload.formats.onnx import saved_model
+
+        if to != "onnx":
+            raise FormatNotAllowed(
+                f"a SavedModel cannot become {to}", where=where, hint='There is to="onnx".'
+            )
+        model, remark = saved_model.to_onnx(self._folder.path, where=self._location)
+        return _remarked(formats.prepare(to, model, {}, where=where), remark)
+
+
+@contextmanager
+def _opened(location: str, keyring: KeyringSource | None, rules: Policy) -> Iterator[_Artifact | _SavedModel]:
+    """Verify the source and give it."""
+    if os.path.isdir(location):
+        with open_verified(location, keyring=keyring, policy=rules) as folder:
+            yield _SavedModel(folder, location)
+        return
+    verified, statement = signed_artifact(location, None, keyring, rules)
+    yield _Artifact(verified, statement, rules)
+
+
+def _compared(
+    prepared: formats.Prepared,
+    origin: _Artifact | _SavedModel,
+    sample: Any,
+    tolerance: float,
+    given: Given,
+    where: str,
+) -> formats.Prepared:
+    """Write it to memory, load that, and see that it predicts what the source predicts."""
+    buffer = io.BytesIO()
+    written = prepared.write(buffer)
+    data = buffer.getvalue()
+    # Loaded in the one way there is, signed and verified, with a key that nobody else will ever have.
+    key = HmacKey.generate()
+    signed = signing.describe(
+        name=_TRIAL,
+        digest=digest_of(given.rules.digest_algorithm, data),
+        size=len(data),
+        format=prepared.format,
+        referred=written.globals,
+        metadata=None,
+        expires=None,
+    )
+    # Under the very policy, so that nothing is stored which that would refuse to load; but with one key.
+    trial = replace(given.rules, signatures=1, environment="ignore", origin=None)
+    sidecar, expected = sidecar_of(signed, key, trial.limits), Expectation(name=_TRIAL)
+    verified = gate.verify(Blob(data, where), sidecar, expected, Keyring.of(key), trial)
+    compared = comparison.compare(origin.model(), artifacts.make_object(verified, trial), sample, tolerance)
+    kept = formats.Prepared(prepared.format, lambda file: (file.write(data), written)[1])
+    return _remarked(kept, _remark(compared))
+
+
+def _to_folder(
+    origin: _Artifact | _SavedModel, destination: str, sample: Any, tolerance: float, given: Given
+) -> Statement:
+    from safeload.formats.onnx import saved_model
+
+    refuse_taken(location_of(destination))
+    model = origin.onnx()
+    made = PrivateFolder(model.ByteSize(), os.path.basename(destination))
+    try:
+        remarks = [saved_model.from_onnx(model, made.path)]
+        if sample is not None:
+            made_model = saved_model.callable_of(made.path, where=destination)
+            remarks.append(_remark(comparison.compare(origin.model(), made_model, sample, tolerance)))
+        return folder_signing.put(made.path, destination, given, tuple(remarks))
+    finally:
+        made.delete()
+
+
+def _remark(compared: comparison.Comparison) -> str:
+    return f"Predictions {compared.described(' from those of the source')}."
+
+
+def _remarked(prepared: formats.Prepared, remark: str) -> formats.Prepared:
+    def write(file: IO[bytes]) -> formats.Written:
+        written = prepared.write(file)
+        return formats.Written(written.globals, (*written.remarks, remark))
+
+    return formats.Prepared(prepared.format, write)

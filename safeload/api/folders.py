@@ -1,0 +1,205 @@
+"""Model folders: signed as a whole, verified as a whole, and handed out as a private copy.
+
+A SavedModel, a Hugging Face or an mlflow model is a folder. Its sidecar ``<folder>.sig`` lies beside it, and
+its statement has one subject for each file. A file that is missing, left over, renamed or altered refuses the
+folder, and so does a link that leads out of it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Self
+
+from safeload.attestation.statement import FOLDER, Statement
+from safeload.errors import DigestMismatch, FormatNotAllowed, LimitExceeded, SignatureMissing
+from safeload.limits import Limits
+from safeload.storage.blob import FolderId
+from safeload.storage.private_folder import PrivateFolder
+from safeload.storage.tree import hash_files, listing
+from safeload.trust import gate
+from safeload.trust import rules as checks
+from safeload.trust.expectation import Expectation
+from safeload.trust.keys import sources
+from safeload.trust.keys.base import KeyId
+from safeload.trust.keys.sources import KeyringSource
+from safeload.trust.policy import Policy, resolve
+from safeload.trust.reading import name_of, read_sidecar
+
+PathLike = str | os.PathLike[str]
+Progress = Callable[[int], object]
+
+
+class VerifiedFolder(os.PathLike[str]):
+    """A private copy of a folder that has verified; a context manager, and a path.
+
+    Made by :func:`open_verified`.
+
+    Attributes
+    ----------
+    path
+        Where it is. Files and folders in it are this user's alone, and the files can only be read.
+    statement
+        What was signed.
+    """
+
+    def __init__(self, copy: PrivateFolder, signed: Statement) -> None:
+        self._copy = copy
+        self.path = copy.path
+        self.statement = signed
+
+    def close(self) -> None:
+        """Delete the copy; what has been read or mapped from it stays."""
+        _open.discard(self)
+        self._copy.delete()
+
+    def __fspath__(self) -> str:
+        return self.path
+
+    def __str__(self) -> str:
+        return self.path
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+# A loader that was given the path may read it long after the object itself was dropped.
+_open: set[VerifiedFolder] = set()
+
+
+def open_verified(
+    path: PathLike,
+    *,
+    name: str | None = None,
+    keyring: KeyringSource | None = None,
+    policy: Policy | PathLike | None = None,
+    progress: Progress | None = None,
+) -> VerifiedFolder:
+    """Verify a signed folder, and return a private copy for loaders that take nothing but a path.
+
+    The original's path is not handed out: whoever can write the folder could exchange a file after it was
+    verified and before the loader reads it. Each file is read once, into the copy and into its digest, and
+    the copy is handed out only if all of them are what was signed.
+
+    It is made in memory where the system has a file system there with room enough, among the temporary files
+    otherwise. It is deleted by :meth:`VerifiedFolder.close`, at the end of a ``with``, or when the program
+    ends; a program that is killed leaves it behind, as ``safeload-…``.
+
+    Parameters
+    ----------
+    path
+        The folder; its sidecar is ``<path>.sig``.
+    name
+        Under which it must have been signed; None means the folder's name.
+    keyring, policy
+        As for :func:`safeload.load`.
+    progress
+        Is called with the number of bytes of each file that is done.
+
+    Raises
+    ------
+    VerificationError, PolicyError, MalformedError, NotFound, StorageError, NoKeyError, KeyringError
+        As :func:`safeload.load`. Nothing is left behind then.
+
+    Examples
+    --------
+    >>> with safeload.open_verified("saved_model/") as folder:  # doctest: +SKIP
+    ...     model = tf.saved_model.load(folder.path)
+    """
+    location, rules = location_of(path), resolve(policy)
+    authentic, sizes, identity = _listed(location, name, keyring, rules)
+    copy = PrivateFolder(sum(sizes.values()), os.path.basename(location))
+    try:
+        found = hash_files(location, sizes, authentic.algorithm, copy_to=copy.create, progress=progress)
+        signed, _ = gate.admit_folder(found, authentic, identity, where=location)
+    except BaseException:
+        copy.delete()
+        raise
+    opened = VerifiedFolder(copy, signed)
+    _open.add(opened)
+    return opened
+
+
+def verified(
+    location: str,
+    name: str | None,
+    keyring: KeyringSource | None,
+    rules: Policy,
+    progress: Progress | None = None,
+) -> tuple[Statement, tuple[KeyId, ...]]:
+    """Verify a folder where it lies, and return what was signed and by which keys.
+
+    It says what was there at that moment; see :func:`open_verified` for what can be loaded safely.
+    """
+    authentic, sizes, identity = _listed(location, name, keyring, rules)
+    found = hash_files(location, sizes, authentic.algorithm, progress=progress)
+    return gate.admit_folder(found, authentic, identity, where=location)
+
+
+def size_of(path: PathLike) -> int:
+    """Return how many bytes a folder's files have, for a progress bar; errors are those of :func:`sign`."""
+    return sum(files_in(location_of(path), Limits())[0].values())
+
+
+def location_of(path: PathLike) -> str:
+    """Return the path of a folder without what may stand at its end."""
+    location = os.fspath(path)
+    return location.rstrip("/" + (os.sep if os.altsep is None else os.sep + os.altsep)) or location
+
+
+def _listed(
+    location: str, name: str | None, keyring: KeyringSource | None, rules: Policy
+) -> tuple[gate.Authentic, dict[str, int], FolderId]:
+    """Return what the sidecar says, and the files that are there.
+
+    By their names and sizes they can be the signed ones, so that nothing is read of a folder that is refused
+    anyway.
+    """
+    signature = read_sidecar(location, rules.limits)
+    if signature is None:
+        raise SignatureMissing(
+            "there is no signature for it",
+            where=location,
+            hint="Get the sidecar (.sig) from who made it. If the folder is your own and you are sure of it, "
+            "`safeload sign` makes one.",
+        )
+    authentic = gate.authenticate(
+        signature.data,
+        Expectation(name=name_of(location) if name is None else name, format=FOLDER),
+        sources.resolve(keyring),
+        rules,
+        folder=signature.folder,
+        where=location,
+    )
+    sizes, identity = files_in(location, rules.limits)
+    _require_one(authentic, sizes, location)
+    return authentic, sizes, identity
+
+
+def _require_one(authentic: gate.Authentic, sizes: dict[str, int], location: str) -> None:
+    """Refuse the folder if its files are those of no statement, by their names and sizes."""
+    refusal: DigestMismatch | None = None
+    for signed, _ in authentic.claims:
+        try:
+            checks.compare_listing({file.path: file.size for file in signed.files}, sizes, where=location)
+        except DigestMismatch as error:
+            refusal = refusal or error
+        else:
+            return
+    assert refusal is not None  # noqa: S101  there is at least one claim
+    raise refusal
+
+
+def files_in(location: str, limits: Limits) -> tuple[dict[str, int], FolderId]:
+    """Return a folder's files with their sizes in bytes, and its identity, within the limits."""
+    sizes, identity = listing(location, files=limits.members, depth=limits.nesting)
+    if not sizes:
+        raise FormatNotAllowed("the folder has no files", where=location)
+    if sum(sizes.values()) > limits.artifact_bytes:
+        raise LimitExceeded(
+            f"its files have {sum(sizes.values())} bytes, {limits.artifact_bytes} are allowed", where=location
+        )
+    return sizes, identity

@@ -1,0 +1,132 @@
+"""What can be said of a file without running any of it: its bytes, what they hold, its sidecar.
+
+What a sidecar claims is shown only when it verifies; an unverified claim is worth nothing and reads as if it
+were.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from safeload import namelists
+from safeload.api.artifacts import PathLike, PolicySource
+from safeload.attestation import sidecar
+from safeload.attestation.statement import Statement
+from safeload.errors import SafeloadError
+from safeload.limits import Limits
+from safeload.parsers import magic
+from safeload.scanning import STANDARD, Report, contents
+from safeload.storage.blob import Blob
+from safeload.storage.reader import read
+from safeload.trust.keys.sources import KeyringSource
+from safeload.trust.policy import resolve
+from safeload.trust.reading import signed_artifact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """What is known of a file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    size
+        In bytes.
+    digest
+        BLAKE3, as ``b3sum`` prints it.
+    looks_like
+        The format that its first bytes tell, or None.
+    key_ids
+        The keys that the sidecar names, as hints; empty without a readable sidecar.
+    statement
+        The signed statement, if it verifies.
+    refusal
+        Why it does not verify, or None if it does.
+    report
+        What the bytes hold; None where that was not asked for.
+    """
+
+    path: str
+    size: int
+    digest: str
+    looks_like: str | None
+    key_ids: tuple[str, ...]
+    statement: Statement | None
+    refusal: SafeloadError | None
+    report: Report | None = None
+
+    @property
+    def verified(self) -> bool:
+        """Whether the file is what its sidecar says and the keyring accepts it."""
+        return self.statement is not None
+
+
+def inspect(
+    path: PathLike,
+    *,
+    keyring: KeyringSource | None = None,
+    policy: PolicySource | None = None,
+    report: bool = True,
+) -> Inspection:
+    """Look at a file and into it without deserializing it; nothing of it is run or imported.
+
+    The report's verdict is about what the file would do, whoever made it; `verified` is about who did.
+
+    Parameters
+    ----------
+    path
+        The file.
+    keyring, policy
+        As for :func:`safeload.load`.
+    report
+        Whether to look into it too.
+
+    Raises
+    ------
+    NotFound, MalformedError, LimitExceeded, StorageError
+        The file itself cannot be read.
+    """
+    location = os.fspath(path)
+    rules = resolve(policy)
+    try:
+        verified, statement = signed_artifact(location, None, keyring, rules)
+    except SafeloadError as refusal:
+        # Read once more, to be looked at and no longer to be trusted.
+        return _of(
+            read(location, limit=rules.limits.artifact_bytes),
+            _claimed_keys(location, rules.limits.sidecar_bytes),
+            None,
+            refusal,
+            rules.limits if report else None,
+        )
+    return _of(verified.blob, verified.keys, statement, None, rules.limits if report else None)
+
+
+def _of(
+    blob: Blob,
+    key_ids: tuple[str, ...],
+    statement: Statement | None,
+    refusal: SafeloadError | None,
+    limits: Limits | None,
+) -> Inspection:
+    return Inspection(
+        path=blob.location,
+        size=blob.size,
+        digest=str(blob.digest("blake3")),
+        looks_like=magic.identify(blob.view),
+        key_ids=key_ids,
+        statement=statement,
+        refusal=refusal,
+        report=None if limits is None else contents.examine(blob.data, limits, namelists.known() | STANDARD),
+    )
+
+
+def _claimed_keys(location: str, limit: int) -> tuple[str, ...]:
+    """Return the key ids that a sidecar names, none if there is no readable one."""
+    try:
+        first = sidecar.parse(read(location + sidecar.SUFFIX, limit=2 * limit).data, limit=limit)[0]
+    except SafeloadError:
+        return ()
+    return tuple(signature.keyid for signature in first.signatures)

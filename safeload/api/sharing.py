@@ -1,0 +1,118 @@
+"""One verified artifact for many processes: verified once, in memory once, altered by none (Linux)."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Self
+
+from safeload.api.artifacts import MapMode, PathLike, PolicySource, check_mode, make_object
+from safeload.attestation.statement import Statement
+from safeload.errors import StorageError
+from safeload.storage.sealed import AVAILABLE
+from safeload.trust import gate
+from safeload.trust.gate import Handover, Verified
+from safeload.trust.keys.sources import KeyringSource
+from safeload.trust.policy import resolve
+from safeload.trust.reading import verified_artifact
+
+
+class SharedArtifact:
+    """A verified artifact in a sealed memory file, which can be pickled to worker processes.
+
+    Made by :func:`share`; a context manager. Keep it until every worker has loaded it; what they have loaded
+    stays.
+
+    Attributes
+    ----------
+    statement
+        What was signed.
+    """
+
+    def __init__(self, verified: Verified) -> None:
+        self._verified = verified
+
+    @property
+    def statement(self) -> Statement | None:
+        """What was signed; None for a file that an allowlist admitted."""
+        return self._verified.statement
+
+    def load(self, *, mmap_mode: MapMode = "r", policy: PolicySource | None = None, **options: Any) -> Any:
+        """Make the object, in the time of an unpickle.
+
+        Parameters
+        ----------
+        mmap_mode
+            ``"r"``: large arrays of a joblib artifact cannot be written to, and all processes look into the
+            same memory. ``"c"``: what a process writes is its own. Other formats take no part in it.
+        policy, **options
+            As for :func:`safeload.load`.
+
+        Raises
+        ------
+        PolicyError, DeserializationError, TypeError, ValueError
+            As :func:`safeload.load`.
+        """
+        check_mode(mmap_mode)
+        if self._verified.format == "joblib":
+            options["mmap_mode"] = mmap_mode
+        return make_object(self._verified, resolve(policy), options)
+
+    def close(self) -> None:
+        """Let workers find it no longer; what they and this process have loaded stays."""
+        sealed = self._verified.blob.sealed
+        if sealed is not None:
+            sealed.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _taken_over, (gate.hand_over(self._verified),)
+
+
+def share(
+    path: PathLike,
+    *,
+    name: str | None = None,
+    keyring: KeyringSource | None = None,
+    policy: PolicySource | None = None,
+) -> SharedArtifact:
+    """Verify an artifact into memory that worker processes can map and nobody can alter.
+
+    Parameters and errors are those of :func:`safeload.load`.
+
+    Returns
+    -------
+    SharedArtifact
+        To be passed to the workers of joblib, multiprocessing or concurrent.futures.
+
+    Raises
+    ------
+    StorageError
+        The system has no sealed memory files; only Linux has. Or the artifact has further files.
+
+    Examples
+    --------
+    >>> shared = safeload.share("churn.joblib")  # doctest: +SKIP
+    >>> joblib.Parallel(8)(joblib.delayed(score)(shared, part) for part in parts)  # doctest: +SKIP
+    """
+    location = os.fspath(path)
+    if not AVAILABLE:
+        raise StorageError(
+            "this system has no sealed memory files", where=location, hint="Load it in each process."
+        )
+    verified = verified_artifact(location, name, None, keyring, resolve(policy), sealed=True)
+    if verified.files:
+        raise StorageError(
+            "it keeps a part of itself in further files, which are not shared",
+            where=location,
+            hint="Load it in each process, or store it anew in one file.",
+        )
+    return SharedArtifact(verified)
+
+
+def _taken_over(handover: Handover) -> SharedArtifact:
+    return SharedArtifact(gate.take_over(handover))

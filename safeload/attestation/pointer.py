@@ -1,0 +1,126 @@
+"""The signed pointer: which tag of a name is the latest, with a sequence number that only grows.
+
+Rules:
+
+1. The pointer is an in-toto Statement of its own predicate type, so that neither a pointer nor an artifact's
+   statement can stand in for the other. It has one spelling.
+2. ``sequence`` is the pointer's own and grows by one with each move. ``version`` and the digest are those of
+   the artifact's statement, so that an older statement, signed for the same tag before it was overwritten,
+   does not fit.
+3. A writer takes the highest sequence it knows of (the pointer's, its own memory's) and adds one. Numbers end
+   at 2**53 - 1. Only who holds the key can make a number, so a jump takes a signer; and as later writers go
+   on from the highest number, a jump does not lock them out: only a number at the very end would, and a
+   number over :data:`MAX_SEQUENCE` is refused by loaders and writers alike, as if it were not signed.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+
+from safeload.attestation.digests import Digest
+from safeload.attestation.statement import STATEMENT_TYPE
+from safeload.errors import MalformedError
+
+PREDICATE_TYPE = "urn:safeload:latest:1"
+MAX_SEQUENCE = 2**53 - 1 - 2**32
+
+_Sequence = Annotated[int, msgspec.Meta(ge=1, le=MAX_SEQUENCE)]
+
+
+class Pointer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a signer says about the latest tag of a name.
+
+    Parameters
+    ----------
+    name, tag
+        The name, and its latest tag.
+    sequence
+        Grows by one with each move.
+    version, digest
+        Sequence and digest of the artifact's statement.
+    created
+        When the pointer was signed, in UTC to the second.
+    """
+
+    name: str
+    tag: str
+    sequence: int
+    version: int
+    digest: Digest
+    created: datetime
+
+
+class _Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    digest: dict[str, str]
+
+
+class _Predicate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    tag: str
+    sequence: _Sequence
+    version: _Sequence
+    created: Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class _Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    type_: str = msgspec.field(name="_type")
+    subject: tuple[_Subject, ...]
+    predicateType: str
+    predicate: _Predicate
+
+
+_decoder = msgspec.json.Decoder(_Wire)
+_encoder = msgspec.json.Encoder()
+
+
+def encode(pointer: Pointer) -> bytes:
+    """Write a pointer in its one spelling."""
+    return _encoder.encode(
+        _Wire(
+            type_=STATEMENT_TYPE,
+            subject=(_Subject(pointer.name, {pointer.digest.algorithm: pointer.digest.hex}),),
+            predicateType=PREDICATE_TYPE,
+            predicate=_Predicate(
+                name=pointer.name,
+                tag=pointer.tag,
+                sequence=pointer.sequence,
+                version=pointer.version,
+                created=pointer.created,
+            ),
+        )
+    )
+
+
+def parse(payload: bytes) -> Pointer:
+    """Read a pointer; the inverse of :func:`encode`. Call it on verified bytes only.
+
+    Raises
+    ------
+    MalformedError
+        For anything that :func:`encode` would not have written.
+    """
+    try:
+        wire = _decoder.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedError(f"the pointer cannot be read ({type(error).__name__})") from None
+    if _encoder.encode(wire) != payload:
+        raise MalformedError("the pointer is not in its one accepted spelling")
+    if wire.type_ != STATEMENT_TYPE or wire.predicateType != PREDICATE_TYPE:
+        raise MalformedError("what was signed is not a pointer")
+    if len(wire.subject) != 1 or len(wire.subject[0].digest) != 1:
+        raise MalformedError("the pointer has not exactly one subject with one digest")
+    if wire.subject[0].name != wire.predicate.name:
+        raise MalformedError("the pointer gives its subject two names")
+    ((algorithm, hexdigest),) = wire.subject[0].digest.items()
+    return Pointer(
+        name=wire.predicate.name,
+        tag=wire.predicate.tag,
+        sequence=wire.predicate.sequence,
+        version=wire.predicate.version,
+        digest=Digest(algorithm, hexdigest),  # type: ignore[arg-type]  # Digest refuses all others
+        created=wire.predicate.created,
+    )

@@ -1,0 +1,321 @@
+"""The statement: what is signed about an artifact.
+
+An in-toto Statement v1 (https://github.com/in-toto/attestation) with one subject and safeload's own
+predicate. A statement has one spelling, as an envelope has; it is parsed only after a signature over its
+bytes has verified, which the gate in :mod:`safeload.trust.gate` sees to.
+
+Example of a payload::
+
+    {"_type":"https://in-toto.io/Statement/v1",
+     "subject":[{"name":"churn.joblib","digest":{"blake3":"6f0c…"}}],
+     "predicateType":"urn:safeload:artifact:1",
+     "predicate":{"name":"churn.joblib","tag":null,"sequence":null,"format":"joblib","size":2143,
+                  "created":"2026-11-23T09:00:00Z","expires":null,
+                  "environment":{"python":"3.11.7","packages":{"scikit-learn":"1.9.1"}},
+                  "globals":["sklearn.linear_model._logistic.LogisticRegression"],"metadata":{}}}
+
+Further subjects, each with its size in its annotations, are files that belong to the artifact, by their paths
+relative to its folder. A model folder is signed whole: its predicate has the format ``folder``, and all
+subjects are its files. `source` and `remarks` stand in a predicate only where there is something to say.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import msgspec
+
+from safeload.attestation.digests import Digest
+from safeload.attestation.subjects import File, check_path, digest_of_files, require_order
+from safeload.errors import InvalidName, MalformedError
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE = "urn:safeload:artifact:1"
+# The format of a statement about a folder, whose subjects are its files.
+FOLDER = "folder"
+
+_MAX_NAME_BYTES = 1024
+
+_Timestamp = Annotated[datetime, msgspec.Meta(tz=True)]
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where an object was stored: the Python version and those of the distributions it needs."""
+
+    python: str
+    packages: dict[str, str]
+
+
+class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The verified artifact that another was made of: its signed name, its format and its digest."""
+
+    name: str
+    format: str
+    digest: dict[str, str]
+
+
+class _Annotations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    size: _Count
+
+
+class _Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    name: str
+    digest: dict[str, str]
+    annotations: _Annotations | None = None
+
+
+class _Predicate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    name: str
+    tag: str | None
+    sequence: _Count | None
+    format: str
+    size: _Count
+    created: _Timestamp
+    expires: _Timestamp | None
+    environment: Environment | None
+    globals: tuple[str, ...] | None
+    metadata: dict[str, Any]
+    # What has a default is not written where it has that value, so that it is no second spelling.
+    source: Source | None = None
+    remarks: tuple[str, ...] = ()
+
+
+class _Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    type_: str = msgspec.field(name="_type")
+    subject: tuple[_Subject, ...]
+    predicateType: str
+    predicate: _Predicate
+
+
+class Statement(msgspec.Struct, frozen=True, kw_only=True):
+    """What a signer says about one artifact.
+
+    Parameters
+    ----------
+    name, tag
+        Under which the artifact may be loaded; for a plain path the file's name, and no tag.
+    file
+        The name of the file that holds it, which is the subject's name. None means the same as `name`.
+    digest, size
+        Of the artifact's bytes; size in bytes. Of a folder: of all its files; see
+        :func:`safeload.attestation.subjects.digest_of_files`.
+    format
+        How the bytes are to be read.
+    created, expires
+        In UTC, to the second. After `expires` the artifact is refused.
+    sequence
+        Position among the versions of a name in a store; None for a plain path.
+    environment
+        The packages that the object needs, or None where the artifact was signed unseen.
+    globals
+        The ``module.qualname`` of everything that the artifact refers to (for skops: the types that skops
+        does not trust by itself), sorted; None where the artifact was signed unseen.
+    metadata
+        Whatever the signer added; JSON.
+    files
+        Files that belong to the artifact and lie beside it, or all files of a folder; sorted by path.
+    source
+        What it was converted from.
+    remarks
+        How its format was chosen, or what was converted on the way and how that was checked.
+    """
+
+    name: str
+    tag: str | None = None
+    file: str | None = None
+    digest: Digest
+    size: int
+    format: str
+    created: datetime
+    expires: datetime | None = None
+    sequence: int | None = None
+    environment: Environment | None = None
+    globals: tuple[str, ...] | None = None
+    metadata: dict[str, Any] = {}
+    files: tuple[File, ...] = ()
+    source: Source | None = None
+    remarks: tuple[str, ...] = ()
+
+
+_decoder = msgspec.json.Decoder(_Wire)
+_encoder = msgspec.json.Encoder()
+
+
+def check_name(name: str, *, what: str = "name") -> str:
+    """Return `name` if it can stand in a statement.
+
+    Raises
+    ------
+    InvalidName
+        For an empty name, one over 1,024 bytes in UTF-8, and one with control characters or characters
+        that UTF-8 cannot express.
+    """
+    try:
+        size = len(name.encode("utf-8"))
+    except UnicodeEncodeError:
+        raise InvalidName(f"the {what} is not valid Unicode", where=ascii(name)) from None
+    if not 1 <= size <= _MAX_NAME_BYTES:
+        raise InvalidName(f"a {what} has 1 to {_MAX_NAME_BYTES} bytes, this one {size}")
+    if any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
+        raise InvalidName(f"the {what} has control characters", where=ascii(name))
+    return name
+
+
+def utc_seconds(moment: datetime) -> datetime:
+    """Return `moment` in UTC without fractions of a second, as statements carry it.
+
+    Raises
+    ------
+    ValueError
+        For a time without a time zone, which would mean something else on the next machine; and for one out
+        of range.
+    """
+    if moment.tzinfo is None:
+        raise ValueError("give a time with a time zone, for example datetime.now(UTC)")
+    try:
+        return moment.astimezone(UTC).replace(microsecond=0)
+    except OverflowError:
+        raise ValueError("this time is out of range in UTC") from None
+
+
+def encode(statement: Statement) -> bytes:
+    """Write a statement in its one spelling.
+
+    Raises
+    ------
+    InvalidName
+        See :func:`check_name` and :func:`safeload.attestation.subjects.check_path`.
+    TypeError, ValueError
+        When the metadata are not JSON, or not JSON that can be read back as it is.
+    """
+    check_name(statement.name)
+    if statement.tag is not None:
+        check_name(statement.tag, what="tag")
+    for file in statement.files:
+        check_path(file.path)
+    try:
+        payload = _encoded(statement)
+    except RecursionError:
+        raise ValueError("the metadata have no end") from None
+    # Better that the signer learns it than every loader.
+    try:
+        same = parse(payload) == statement
+    except MalformedError as error:
+        raise ValueError(f"the statement could not be read back: {error.problem}") from None
+    if not same:
+        raise ValueError("the metadata are not plain JSON, or a time is not in UTC to the second")
+    return payload
+
+
+def _encoded(statement: Statement) -> bytes:
+    own = _Subject(statement.file or statement.name, {statement.digest.algorithm: statement.digest.hex})
+    files = tuple(
+        _Subject(file.path, {file.digest.algorithm: file.digest.hex}, _Annotations(file.size))
+        for file in statement.files
+    )
+    return _encoder.encode(
+        _Wire(
+            type_=STATEMENT_TYPE,
+            subject=files if statement.format == FOLDER else (own, *files),
+            predicateType=PREDICATE_TYPE,
+            predicate=_Predicate(
+                name=statement.name,
+                tag=statement.tag,
+                sequence=statement.sequence,
+                format=statement.format,
+                size=statement.size,
+                created=statement.created,
+                expires=statement.expires,
+                environment=statement.environment,
+                globals=statement.globals,
+                metadata=statement.metadata,
+                source=statement.source,
+                remarks=statement.remarks,
+            ),
+        )
+    )
+
+
+def parse(payload: bytes) -> Statement:
+    """Read a statement; the inverse of :func:`encode`. Call it on verified bytes only.
+
+    Raises
+    ------
+    MalformedError
+        For anything that :func:`encode` would not have written.
+    """
+    try:
+        wire = _decoder.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedError(f"the statement cannot be read ({type(error).__name__})") from None
+    if _encoder.encode(wire) != payload:
+        raise MalformedError("the statement is not in its one accepted spelling")
+    if wire.type_ != STATEMENT_TYPE or wire.predicateType != PREDICATE_TYPE:
+        raise MalformedError("the statement is of a type that this version does not know")
+    predicate = wire.predicate
+    for moment in (predicate.created, predicate.expires):
+        if moment is not None and (moment.utcoffset() != timedelta(0) or moment.microsecond):
+            raise MalformedError("a time in the statement is not in UTC to the second")
+    own, files = _subjects(wire)
+    try:
+        check_name(predicate.name)
+        check_name(own.path, what="file name")
+        if predicate.tag is not None:
+            check_name(predicate.tag, what="tag")
+    except InvalidName as error:
+        raise MalformedError(error.problem) from None
+    if predicate.tag is None and own.path != predicate.name:
+        raise MalformedError("the statement gives its subject two names")
+    if predicate.format == FOLDER and own.size != predicate.size:
+        raise MalformedError("the statement gives its files two sizes")
+    return Statement(
+        name=predicate.name,
+        tag=predicate.tag,
+        file=None if own.path == predicate.name else own.path,
+        digest=own.digest,
+        size=predicate.size,
+        format=predicate.format,
+        created=predicate.created,
+        expires=predicate.expires,
+        sequence=predicate.sequence,
+        environment=predicate.environment,
+        globals=predicate.globals,
+        metadata=predicate.metadata,
+        files=files,
+        source=predicate.source,
+        remarks=predicate.remarks,
+    )
+
+
+def _subjects(wire: _Wire) -> tuple[File, tuple[File, ...]]:
+    """Return the artifact, or the folder as a whole, and the files."""
+    if any(len(subject.digest) != 1 for subject in wire.subject):
+        raise MalformedError("a subject of the statement has not exactly one digest")
+    if len({algorithm for subject in wire.subject for algorithm in subject.digest}) > 1:
+        raise MalformedError("the digests of the statement are by different algorithms")
+    folder = wire.predicate.format == FOLDER
+    further = wire.subject if folder else wire.subject[1:]
+    files = tuple(
+        File(subject.name, _digest(subject), subject.annotations.size)
+        for subject in further
+        if subject.annotations is not None
+    )
+    if len(files) != len(further):
+        raise MalformedError("a file of the statement has no size")
+    require_order(files)
+    if folder:
+        whole = File(wire.predicate.name, digest_of_files(files), sum(file.size for file in files))
+        return whole, files
+    if not wire.subject or wire.subject[0].annotations is not None:
+        raise MalformedError("the statement has not exactly one artifact")
+    own = wire.subject[0]
+    return File(own.name, _digest(own), wire.predicate.size), files
+
+
+def _digest(subject: _Subject) -> Digest:
+    ((algorithm, hexdigest),) = subject.digest.items()
+    return Digest(algorithm, hexdigest)  # type: ignore[arg-type]  # Digest refuses all others

@@ -1,0 +1,1 @@
+"""ONNX models: limits, external data, conversion with a comparison of predictions."""

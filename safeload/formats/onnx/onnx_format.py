@@ -1,0 +1,247 @@
+"""The format ``onnx``: models that ONNX's runtimes execute, with their weights inside or in signed files.
+
+The session is made from the verified bytes, and so are the weights in it: no file is opened on the way,
+neither beside the model nor in the current folder. See ``onnx_model.py`` for what is refused.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import IO, Any
+
+from safeload.errors import FormatNotAllowed, LimitExceeded, SerializationError, brief
+from safeload.formats import versions
+from safeload.formats.base import OptionError, Written, refuse_options
+from safeload.formats.onnx import conversion, external_data
+from safeload.formats.onnx import model as onnx_model
+from safeload.formats.onnx.external_data import External
+from safeload.limits import Limits
+from safeload.storage.blob import Blob
+from safeload.storage.reader import read
+from safeload.trust.gate import Verified
+
+_CPU = ("CPUExecutionProvider",)
+_FORMS = ("session", "model", "bytes")
+_TOLERANCE = 1e-5
+# Shapes lie in tensors as weights do, and the runtime looks at these before it has the files.
+_SMALL_BYTES = 1 << 16
+_SIGN_HINT = "Sign the file where it lies, with those that hold its data: safeload.sign(path)."
+_SESSION_HINT = "Load it as a session, which takes its data from the files."
+
+
+class OnnxFormat:
+    """See the module."""
+
+    name = "onnx"
+    requires: tuple[str, ...] | None = None
+
+    def dump(self, obj: Any, file: IO[bytes], options: dict[str, Any]) -> Written:
+        """Write a model.
+
+        Parameters
+        ----------
+        obj
+            A ``ModelProto``, the bytes of one, or the path of an ``.onnx`` file, whose external data are
+            taken in; or what is converted: a fitted estimator, or a Keras model.
+        options
+            For what is converted: `sample`, `tolerance` (1e-5) and `target_opset`; see
+            :func:`safeload.formats.onnx.conversion.convert`.
+
+        Raises
+        ------
+        SerializationError
+            It is not a valid model, has external data elsewhere, or cannot be converted so that it predicts
+            the same.
+        """
+        import onnx
+
+        given = dict(options)
+        chosen = {name: given.pop(name, None) for name in ("sample", "tolerance", "target_opset")}
+        refuse_options(self.name, given)
+        remarks: tuple[str, ...] = ()
+        if isinstance(obj, onnx.ModelProto | bytes | bytearray | memoryview | str | os.PathLike):
+            _require_none(chosen)
+            data, remarks = _own(obj)
+        else:
+            converted = conversion.convert(
+                obj, chosen["sample"], _tolerance(chosen["tolerance"]), _opset(chosen["target_opset"])
+            )
+            data, remarks = _serialized(converted.model), (converted.remark,)
+        file.write(data)
+        return Written(remarks=remarks)
+
+    def load(self, verified: Verified, limits: Limits, options: dict[str, Any]) -> Any:
+        """Make a session, or what ``as_=`` asks for.
+
+        Parameters
+        ----------
+        options
+            `as_`: ``"session"``, the default, for an ``onnxruntime.InferenceSession``; ``"model"`` for a
+            ``ModelProto`` with all data in it; ``"bytes"`` for a model that is one file. `providers`: what
+            the session runs on.
+
+        Raises
+        ------
+        FormatNotAllowed
+            Bytes are asked for, and its data lie in other files; or onnxruntime is too old for those.
+        MalformedError, FormatNotAllowed, LimitExceeded
+            See ``onnx_model.py``.
+        """
+        given = dict(options)
+        form, providers = given.pop("as_", "session"), given.pop("providers", _CPU)
+        refuse_options(self.name, given)
+        if form not in _FORMS:
+            raise OptionError(f"as_ is one of {', '.join(_FORMS)}")
+        if isinstance(providers, str):
+            raise OptionError('providers is a list of names, such as ["CPUExecutionProvider"]')
+        data, files, signed = verified.blob.data, verified.files, verified.statement is not None
+        model = onnx_model.parse(data, limits, signed=signed)
+        if not signed:
+            # What the runtime sees is written anew from what is checked, without anything that only it knows.
+            model.DiscardUnknownFields()
+            data = model.SerializeToString()
+        contents = onnx_model.look(model, limits)
+        if not signed:
+            onnx_model.require_standard(model, contents)
+        found = contents.externals
+        external_data.require_files(found, files)
+        if form == "bytes":
+            return _alone(data, found)
+        if form == "model":
+            if not _fits(data, found):
+                raise LimitExceeded("with all data in it the model would have over 2 GiB", hint=_SESSION_HINT)
+            external_data.take_in(found, files)
+            return model
+        small = [one for one in found if one.size <= _SMALL_BYTES]
+        if small and _fits(data, small):
+            external_data.take_in(small, files)
+            data = model.SerializeToString()
+            left = external_data.locations(one for one in found if one.size > _SMALL_BYTES)
+            files = {location: files[location] for location in left}
+        return _session(data, files, list(providers), signed=signed)
+
+    def globals_of(self, data: bytes, limits: Limits) -> tuple[str, ...]:
+        """Return nothing: a model refers to no type of Python's. What would not be loaded is refused."""
+        self.files_of(data, limits)
+        return ()
+
+    def files_of(self, data: bytes, limits: Limits) -> tuple[str, ...]:
+        """Return the files in which external data lie."""
+        contents = onnx_model.look(onnx_model.parse(data, limits), limits)
+        return external_data.locations(contents.externals)
+
+
+def _alone(data: bytes, found: tuple[External, ...]) -> bytes:
+    """Return the bytes of a model, unless others would have to look for its data where they happen to be."""
+    if found:
+        raise FormatNotAllowed(
+            "its data lie in other files, which its bytes alone do not hold",
+            hint='as_="model" has them in it.',
+        )
+    return data
+
+
+def _fits(data: bytes, found: Iterable[External]) -> bool:
+    """Tell whether protobuf can hold a model with its data in it."""
+    return len(data) + sum(one.size for one in found) <= onnx_model.MAX_BYTES
+
+
+def _session(data: bytes, files: Mapping[str, Blob], providers: list[Any], *, signed: bool) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    # Otherwise bytes that are a model to protobuf may be one of onnxruntime's own format to the runtime.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    if files:
+        versions.require_safe("onnxruntime", onnxruntime.__version__)
+        # Without them the runtime would look for files of these names in the current folder.
+        views = [file.view for file in files.values()]
+        options.add_external_initializers_from_files_in_memory(
+            list(files), views, [len(view) for view in views]
+        )
+    # Folding constants computes, while the model is loaded, what it says, of any size.
+    skipped = [] if signed else ["ConstantFolding"]
+    return onnxruntime.InferenceSession(data, options, providers=providers, disabled_optimizers=skipped)
+
+
+def _own(obj: Any) -> tuple[bytes, tuple[str, ...]]:
+    """Return the bytes of what is ONNX already, and what was done to them."""
+    limits = Limits()
+    if isinstance(obj, str | os.PathLike):
+        return _from_path(os.fspath(obj), limits)
+    if isinstance(obj, bytes | bytearray | memoryview):
+        data = bytes(obj)
+        model = onnx_model.parse(data, limits)
+    else:
+        model, data = obj, _serialized(obj)
+    if onnx_model.look(model, limits).externals:
+        raise SerializationError(
+            "some of its data lie in other files, and where these are cannot be told from here",
+            hint="Give the path of its .onnx file, or sign that file where it lies: safeload.sign(path).",
+        )
+    _check(model)
+    return data, ()
+
+
+def _from_path(path: str, limits: Limits) -> tuple[bytes, tuple[str, ...]]:
+    data = _read(path)
+    model = onnx_model.parse(data.data, limits)
+    found = onnx_model.look(model, limits).externals
+    if not found:
+        _check(model)
+        return data.data, ()
+    files: dict[str, Blob] = {}
+    for location in external_data.locations(found):
+        # The reader guards the last part of a path; a folder in between could be a link.
+        if "/" in location:
+            raise SerializationError("its external data lie in folders below its own", hint=_SIGN_HINT)
+        files[location] = _read(os.path.join(os.path.dirname(path), location))
+        if data.size + sum(one.size for one in files.values()) > onnx_model.MAX_BYTES:
+            raise SerializationError("with all data in one file it would have over 2 GiB", hint=_SIGN_HINT)
+    external_data.require_files(found, files)
+    external_data.take_in(found, files)
+    _check(model)
+    return _serialized(model), ("Its external data were taken into the file.",)
+
+
+def _read(path: str) -> Blob:
+    try:
+        return read(path, limit=onnx_model.MAX_BYTES)
+    except LimitExceeded as error:
+        raise SerializationError(error.problem, where=path, hint=_SIGN_HINT) from None
+
+
+def _serialized(model: Any) -> bytes:
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
+
+
+def _check(model: Any) -> None:
+    try:
+        onnx_model.check(model)
+    except Exception as error:
+        raise SerializationError(f"ONNX's checker refuses it ({brief(error)})") from error
+
+
+def _require_none(chosen: dict[str, Any]) -> None:
+    given = [name for name, value in chosen.items() if value is not None]
+    if given:
+        raise OptionError(f"{', '.join(given)}: this is an ONNX model already, and is not converted")
+
+
+def _tolerance(value: Any) -> float:
+    if value is None:
+        return _TOLERANCE
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise OptionError("tolerance is a number, 0 or more")
+    return float(value)
+
+
+def _opset(value: Any) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise OptionError("target_opset is a whole number")
+    return value
+
+
+FORMAT = OnnxFormat()

@@ -1,0 +1,43 @@
+"""The format ``pickle``: the standard library's, without joblib's treatment of arrays."""
+
+from __future__ import annotations
+
+from typing import IO, Any
+
+from safeload.formats.base import Written, refuse_options
+from safeload.formats.pickles import rehearsal
+from safeload.formats.pickles.plain_unpickler import PlainUnpickler, load_plain
+from safeload.formats.pickles.recording import RecordingPickler
+from safeload.limits import Limits
+from safeload.trust.gate import Verified
+
+
+class PickleFormat:
+    """See the module."""
+
+    name = "pickle"
+    requires: tuple[str, ...] | None = ()
+
+    def dump(self, obj: Any, file: IO[bytes], options: dict[str, Any]) -> Written:
+        """Write an object; the option is pickle's ``protocol``."""
+        options = dict(options)
+        protocol = options.pop("protocol", None)
+        refuse_options(self.name, options)
+        pickler = RecordingPickler(file, protocol)
+        pickler.dump(obj)
+        return Written(tuple(sorted(pickler.recorded)))
+
+    def load(self, verified: Verified, limits: Limits, options: dict[str, Any]) -> Any:
+        """Make the object; there are no options, and bytes after its end are an error."""
+        refuse_options(self.name, options)
+        memory, admitted, allowed = verified.blob.view, verified.admitted, verified.allowed
+        if allowed is not None:
+            rehearsal.hold(memory, admitted, allowed, plain=True)
+        return load_plain(memory, lambda source: PlainUnpickler(source, admitted, allowed))
+
+    def globals_of(self, data: bytes, limits: Limits) -> None:
+        """Return None: a pickle shows its globals to an unpickler only."""
+        return
+
+
+FORMAT = PickleFormat()

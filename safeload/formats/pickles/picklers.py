@@ -1,0 +1,99 @@
+"""Writing joblib artifacts.
+
+An artifact without large arrays is a plain pickle of protocol 5, by the standard library's C pickler: joblib
+reads it as well, and both ways are several times as fast as joblib's own. An artifact with large arrays is
+what joblib writes (``joblib_arrays.py``), with those arrays' bytes on their own in the file, aligned, so that
+they can be looked at where they lie. Which of the two it is shows on the way: the first is held back until it
+is sure.
+
+What it relies on, each held by ``test_joblib_internals.py``: ``joblib.load`` reads a plain pickle of
+protocol 5, and ``numpy_pickle_utils._write_fileobject`` wraps a file in a compressor.
+"""
+
+from __future__ import annotations
+
+from typing import IO, Any
+
+from safeload.formats.base import OptionError
+from safeload.formats.pickles import numpy_arrays, recording
+from safeload.formats.pickles.spool import Spool
+
+# An array of so many bytes makes a file one with arrays of their own…
+_LARGE_BYTES = 1 << 20
+# …and so do smaller ones of so many bytes together.
+_MANY_BYTES = 32 << 20
+
+
+class _HasLargeArrays(Exception):
+    """What was begun as a plain pickle is better written the other way."""
+
+
+class _PlainPickler(recording.RecordingPickler):
+    """Writes a plain pickle, as long as no large array turns up while it can still be dropped."""
+
+    def __init__(self, spool: Spool, protocol: int | None) -> None:
+        super().__init__(spool, protocol)  # type: ignore[arg-type]
+        self._spool = spool
+        self._arrays = numpy_arrays.array_types()
+        self._array_bytes = 0
+
+    def reducer_override(self, obj: Any) -> Any:
+        if type(obj) in self._arrays:
+            if not obj.dtype.hasobject:
+                self._array_bytes += obj.nbytes
+                large = obj.nbytes >= _LARGE_BYTES or self._array_bytes >= _MANY_BYTES
+                if large and self._spool.is_held:
+                    raise _HasLargeArrays
+            return numpy_arrays.reduction(obj)
+        return super().reducer_override(obj)
+
+
+def dump(
+    obj: Any, file: IO[bytes], compress: int | str | tuple[str, int] | bool, protocol: int | None
+) -> set[str]:
+    """Write `obj` so that ``joblib.load`` reads it; return the globals."""
+    if compress == 0 and not isinstance(compress, bool | str | tuple):
+        return _dump(obj, file, protocol)
+    from joblib.numpy_pickle_utils import _write_fileobject
+
+    method, level = _compression(compress)
+    if level == 0:
+        return _dump(obj, file, protocol)
+    with _write_fileobject(file, compress=(method, level)) as compressed:
+        return _dump(obj, compressed, protocol)
+
+
+def _dump(obj: Any, file: IO[bytes], protocol: int | None) -> set[str]:
+    spool = Spool(file)
+    plain = _PlainPickler(spool, protocol)
+    try:
+        plain.dump(obj)
+    except _HasLargeArrays:
+        from safeload.formats.pickles.joblib_arrays import ArrayPickler
+
+        arrays = ArrayPickler(file, plain.reduction_protocol)
+        arrays.dump(obj)
+        return arrays.recorded
+    spool.release()
+    return plain.recorded
+
+
+def _compression(compress: int | str | tuple[str, int] | bool) -> tuple[str, int | None]:
+    """Return method and level; None is the method's own default."""
+    from joblib.numpy_pickle import _COMPRESSORS
+
+    method: str = "zlib"
+    level: int | None
+    if isinstance(compress, tuple):
+        method, level = compress
+    elif isinstance(compress, str):
+        method, level = compress, None
+    elif compress is True:
+        level = None
+    else:
+        level = int(compress)
+    if method not in _COMPRESSORS:
+        raise OptionError(f"there is no compressor {method!r}; there are {', '.join(_COMPRESSORS)}")
+    if level is not None and level not in range(10):
+        raise OptionError("a compression level is 0 to 9")
+    return method, level

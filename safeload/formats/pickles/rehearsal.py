@@ -1,0 +1,216 @@
+"""Rehearsing a load with stand-ins, to hold a pickle against an allowlist before any of it is made.
+
+The very unpickler that will make the object runs over the same bytes, and whatever it asks for is a
+stand-in: nothing is imported, nothing of the file is called. So what the rehearsal saw named and called is
+what the load will name and call, with no second opinion on what the bytes mean. Rules:
+
+1. Every name is on the list, whole.
+2. What is called is a name, and not what another call returned. Of the names in presets, those that no
+   library's dump calls are not called.
+3. Of two functions that no list may name there is one call each that data need, with exactly these arguments
+   (``namelists.EXACT_CALLS``).
+4. Types of arrays' elements are in the state that numpy gives them, and random generators' positions within
+   their numbers.
+5. Names are not altered, and no object is given one that the unpickler, or what it calls, would call itself.
+
+A name that is made while loading would be a stand-in and no text, which the unpickler itself refuses.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from safeload import namelists
+from safeload.errors import MalformedError, SafeloadError, UntrustedType
+from safeload.formats.pickles import array_wrapper, global_names
+from safeload.formats.pickles.plain_unpickler import PlainUnpickler, load_plain
+from safeload.formats.pickles.stand_ins import (
+    ArrayMade,
+    Called,
+    DType,
+    NumpyMade,
+    Random,
+    Scalar,
+    StandIn,
+    Texts,
+    Wrapper,
+    watching_dtypes,
+)
+from safeload.formats.pickles.unpicklers import ArrayUnpickler
+
+_GETATTR, _ENCODE, _ZONE = "builtins.getattr", "_codecs.encode", "zoneinfo.ZoneInfo"
+_SCALARS = ("numpy._core.multiarray.scalar", "numpy.core.multiarray.scalar")
+_RECONSTRUCT = ("numpy._core.multiarray._reconstruct", "numpy.core.multiarray._reconstruct")
+_TEXTS = "numpy._core._internal._convert_to_stringdtype_kwargs"
+
+
+class _Cast:
+    """Gives the stand-ins, one for each name, and holds the names against the list."""
+
+    def __init__(self, admitted: frozenset[str] | None, allowed: frozenset[str]) -> None:
+        self._admitted = admitted
+        self._allowed = allowed
+        self._given: dict[str, Any] = {}
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return the stand-in for a name."""
+        full = global_names.normalized(module, name)
+        global_names.require(self._admitted, full)
+        global_names.refuse_extension(module, name)
+        found = self._given.get(full)
+        if found is None:
+            found = self._given[full] = self._stand_in(full)
+        return found
+
+    def _stand_in(self, full: str) -> Any:
+        if full == array_wrapper.NAME and full in self._allowed:
+            return Wrapper
+        if full == _GETATTR:
+            return Called(full, (StandIn,), {"judge": staticmethod(self._attribute)})
+        if full == _ENCODE:
+            return Called(full, (StandIn,), {"judge": staticmethod(_encoded)})
+        global_names.require_allowed(self._allowed, full)
+        if full in namelists.known() and full not in namelists.called():
+            return _never_called(full)
+        if full == "numpy.dtype":
+            return DType
+        if full == "copyreg._reconstructor":
+            return _RECONSTRUCTOR
+        return _kind(full)
+
+    def _attribute(self, *arguments: Any) -> Any:
+        """Admit ``getattr(zoneinfo.ZoneInfo, "_unpickle")`` and nothing else."""
+        if len(arguments) != 2 or arguments[0] is not _never_called(_ZONE) or arguments[1] != "_unpickle":
+            _refuse_call(_GETATTR)
+        return StandIn
+
+
+@cache
+def _never_called(full: str) -> Any:
+    """Return the class that stands for a name which may be referred to, and not called."""
+    return Called(full, (_kind(full),), {"judge": staticmethod(lambda *_: _refuse_call(full))})
+
+
+def _kind(full: str) -> type[StandIn]:
+    """Return the class of stand-ins that a name belongs to."""
+    if full == _TEXTS:
+        return Texts
+    if full in _RECONSTRUCT:
+        return ArrayMade
+    if full in _SCALARS:
+        return Scalar
+    if full.startswith("numpy.random."):
+        return Random
+    return NumpyMade if full.startswith("numpy.") else StandIn
+
+
+def _reconstructed(kind: Any = None, base: Any = None, *_: Any) -> Any:
+    """Return what stands for an object without a constructor's call, as protocols 0 and 1 make them."""
+    # The base's constructor is called, which is that of a built-in type.
+    if isinstance(base, Called) and not base.__name__.startswith("builtins."):
+        _refuse_call(base.__name__)
+    return Wrapper() if kind is Wrapper else StandIn()
+
+
+_RECONSTRUCTOR = Called("copyreg._reconstructor", (StandIn,), {"judge": staticmethod(_reconstructed)})
+
+
+def _encoded(*arguments: Any) -> Any:
+    """Admit ``encode(text, "latin1")``, which is how bytes stand in old protocols, and nothing else."""
+    if len(arguments) != 2 or not isinstance(arguments[0], str) or arguments[1] != "latin1":
+        _refuse_call(_ENCODE)
+    # The same bytes; a number that does not fit raises, here as there.
+    return str(arguments[0]).encode("latin1")
+
+
+def _refuse_call(full: str) -> None:
+    raise UntrustedType(
+        f"it calls {full}, which data do not",
+        hint="It was written to do something when it is loaded. Do not load it.",
+        types=(full,),
+    )
+
+
+class _PlainRehearsal(PlainUnpickler):
+    """The C unpickler with stand-ins."""
+
+    cast: _Cast
+
+    def find_class(self, module: str, name: str) -> Any:
+        return self.cast.find_class(module, name)
+
+
+class _ArrayRehearsal(ArrayUnpickler):
+    """The Python unpickler with stand-ins."""
+
+    cast: _Cast
+
+    def find_class(self, module: str, name: str) -> Any:
+        return self.cast.find_class(module, name)
+
+    def _nested(self) -> PlainUnpickler:
+        nested = _PlainRehearsal(self._source, None)
+        nested.cast = self.cast
+        return nested
+
+
+def hold(
+    memory: memoryview, admitted: frozenset[str] | None, allowed: frozenset[str], *, plain: bool
+) -> None:
+    """Hold an uncompressed artifact against an allowlist.
+
+    Parameters
+    ----------
+    memory
+        The artifact.
+    admitted
+        What its signed statement lists, or None.
+    allowed
+        The allowlist.
+    plain
+        Whether it will be read as a plain pickle, or as one with arrays of their own.
+
+    Raises
+    ------
+    UntrustedType
+        It names or calls something else; the first is told.
+    MalformedError
+        It is no pickle, or does with what it names what no dump does.
+    """
+    cast = _Cast(admitted, allowed)
+    # Nothing of the file writes into it, or the load would find other bytes than the rehearsal.
+    memory = memory.toreadonly()
+    try:
+        with watching_dtypes(), _without_collections():
+            if plain:
+                load_plain(memory, lambda source: _with(cast, _PlainRehearsal(source, None)))
+            else:
+                _with(cast, _ArrayRehearsal(memory, None, copy=False)).finish()
+    except SafeloadError:
+        raise
+    except Exception as error:
+        raise MalformedError(
+            f"it does with what it names what no dump does ({type(error).__name__})",
+            hint="It was written by hand, or is damaged. Do not load it.",
+        ) from None
+
+
+@contextlib.contextmanager
+def _without_collections() -> Iterator[None]:
+    """Let the garbage collector wait: all stand-ins are in use until the end, and then there is none."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _with(cast: _Cast, unpickler: Any) -> Any:
+    unpickler.cast = cast
+    return unpickler

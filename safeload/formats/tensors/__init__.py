@@ -1,0 +1,1 @@
+"""Arrays and tensors: safetensors, numpy, PyTorch, Keras."""

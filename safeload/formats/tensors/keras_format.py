@@ -1,0 +1,158 @@
+"""The format ``keras``: a model in Keras' own archive, ``.keras``.
+
+It is read in safe mode, in which Keras refuses what runs code out of the file, such as a lambda; there is no
+way around that here. A class of the program's own that is in the model comes from the program, by
+``keras.saving.register_keras_serializable`` or the option ``custom_objects``, and not from the file.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import IO, Any
+
+from safeload.errors import DeserializationError, MalformedError, SerializationError, brief
+from safeload.formats import equality, versions
+from safeload.formats.base import OptionError, Written, refuse_options
+from safeload.limits import Limits
+from safeload.parsers import zip_members
+from safeload.storage.private_folder import PrivateFolder
+from safeload.storage.reader import read
+from safeload.trust.gate import Verified
+
+# Keras takes the format from the name.
+_FILE = "model.keras"
+_HINT = (
+    "Write a lambda as a layer of a class of its own, and make classes known with "
+    "keras.saving.register_keras_serializable or custom_objects=."
+)
+_UNLIMITED = 1 << 62
+_MEMBERS = ("config.json", "metadata.json", "model.weights.h5")
+
+
+class KerasFormat:
+    """See the module."""
+
+    name = "keras"
+    requires: tuple[str, ...] | None = ("keras",)
+
+    def dump(self, obj: Any, file: IO[bytes], options: dict[str, Any]) -> Written:
+        """Write a Keras model, if it can be read back with equal weights and state of its optimizer.
+
+        The option ``custom_objects`` is as for :meth:`load`, for reading it back.
+
+        Raises
+        ------
+        SerializationError
+            It is no model of Keras 3, or does not come back; one with a lambda does not in safe mode.
+        """
+        import keras
+
+        versions.require_safe("keras")
+        options = dict(options)
+        custom_objects = options.pop("custom_objects", None)
+        refuse_options(self.name, options)
+        if not isinstance(obj, keras.Model):
+            raise SerializationError(f"a {type(obj).__name__} is no model of Keras 3")
+        # Eight bytes is the widest number; what the optimizer holds comes on top.
+        held = [*obj.variables, *getattr(getattr(obj, "optimizer", None), "variables", ())]
+        size = sum(math.prod(variable.shape) * 8 for variable in held)
+        folder = PrivateFolder(size, "model")
+        try:
+            path = os.path.join(folder.path, _FILE)
+            obj.save(path)
+            data = read(path, limit=_UNLIMITED).data
+            try:
+                where = _difference(obj, _read(path, custom_objects, compile=True))
+            except _Refused as error:
+                raise SerializationError(f"Keras does not read it back: {error}", hint=_HINT) from error
+        finally:
+            folder.delete()
+        if where is not None:
+            raise SerializationError(f"Keras does not keep it exactly; it differs at {where}")
+        file.write(data)
+        return Written()
+
+    def load(self, verified: Verified, limits: Limits, options: dict[str, Any]) -> Any:
+        """Make the model, from a private copy of the verified bytes that is deleted right after.
+
+        The option ``compile`` says whether to compile it as it was when it was saved, by default True;
+        ``custom_objects`` are names in the model, and what of the program's they stand for.
+
+        Raises
+        ------
+        MalformedError, LimitExceeded
+            It is not such an archive, or unfolds to too much.
+        """
+        versions.require_safe("keras")
+        options = dict(options)
+        compiled = options.pop("compile", True)
+        custom_objects = options.pop("custom_objects", None)
+        if "safe_mode" in options:
+            raise OptionError(
+                "the format keras has no option safe_mode: without it a model could run code out of its file"
+            )
+        refuse_options(self.name, options)
+        _check(verified.blob.view, limits)
+        folder = PrivateFolder(verified.blob.size, "model")
+        try:
+            path = folder.write(_FILE, verified.blob.view)
+            return _read(path, custom_objects, compile=compiled)
+        except _Refused as error:
+            raise DeserializationError(
+                f"it verified, but Keras does not read it: {error}", hint=_HINT
+            ) from error
+        finally:
+            folder.delete()
+
+    def globals_of(self, data: bytes, limits: Limits) -> tuple[str, ...]:
+        """Return nothing: a file names classes of Keras, and of programs that bring theirs."""
+        _check(data, limits)
+        return ()
+
+
+class _Refused(Exception):
+    """What Keras says of a model that it does not read, without its advice to read it unsafely."""
+
+
+def _read(path: str, custom_objects: dict[str, Any] | None, *, compile: bool) -> Any:
+    import keras
+    from keras.src.saving.serialization_lib import SafeModeScope
+
+    try:
+        # Without this, keras.config.enable_unsafe_deserialization, if the program has called it, would hold
+        # whatever load_model is told.
+        with SafeModeScope(True):
+            return keras.saving.load_model(
+                path, custom_objects=custom_objects, compile=compile, safe_mode=True
+            )
+    except (ValueError, TypeError) as error:
+        text = str(error)
+        if "safe_mode" in text or "unsafe_deserialization" in text:
+            raise _Refused("in it is what runs code out of the file, such as a lambda") from error
+        raise _Refused(f"{type(error).__name__}: {brief(text)}") from error
+
+
+def _difference(one: Any, other: Any) -> str | None:
+    """Return where two models' weights or the states of their optimizers differ."""
+    for what, left, right in (
+        ("weights", one, other),
+        ("optimizer", getattr(one, "optimizer", None), getattr(other, "optimizer", None)),
+    ):
+        lefts, rights = ([] if holder is None else holder.variables for holder in (left, right))
+        if len(lefts) != len(rights):
+            return f"the number of variables of its {what}"
+        for mine, its in zip(lefts, rights, strict=True):
+            if equality.difference(mine.numpy(), its.numpy()) is not None:
+                return f"{what} {mine.path}"
+    return None
+
+
+def _check(data: bytes | memoryview, limits: Limits) -> None:
+    members = zip_members.sizes(data, limits)
+    missing = [member for member in _MEMBERS if member not in members]
+    if missing:
+        raise MalformedError(f"it is no archive of a Keras model: it has no {' and no '.join(missing)}")
+
+
+FORMAT = KerasFormat()

@@ -1,0 +1,142 @@
+"""The format ``torch``: state dicts and other plain containers of tensors, as ``torch.save`` writes them.
+
+It is read by PyTorch's restricted unpickler (``weights_only``) alone, which makes tensors and containers and
+nothing else; there is no way around it here. A whole ``nn.Module`` names its classes and is refused.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from typing import IO, Any
+
+from safeload.errors import (
+    DeserializationError,
+    FormatNotAllowed,
+    LimitExceeded,
+    MalformedError,
+    SerializationError,
+)
+from safeload.formats import versions
+from safeload.formats.base import OptionError, Written, refuse_options
+from safeload.formats.tensors import torch_storage, torch_tensors
+from safeload.limits import Limits
+from safeload.parsers import zip_members
+from safeload.trust.gate import Verified
+
+_PICKLE = "data.pkl"
+# What an archive of TorchScript has besides: a program, which is no matter of weights.
+_SCRIPT = "constants.pkl"
+
+
+class TorchFormat:
+    """See the module."""
+
+    name = "torch"
+    requires: tuple[str, ...] | None = ("torch",)
+
+    def dump(self, obj: Any, file: IO[bytes], options: dict[str, Any]) -> Written:
+        """Write tensors, and dicts, lists, tuples, numbers and texts around them; there are no options.
+
+        Values, types, shapes, the order of keys, and which tensors share their memory are kept. Devices are
+        not, as it is loaded on the CPU by default, nor gradients and the graph that a tensor came from. Of a
+        larger memory that a tensor is a view of, only what is shown is written; where several share one, the
+        rest of it is zeros.
+
+        Raises
+        ------
+        SerializationError
+            Something else is in it, or it does not come back exactly.
+        """
+        import torch
+
+        versions.require_safe("torch")
+        refuse_options(self.name, options)
+        if isinstance(obj, torch.nn.Module):
+            raise SerializationError(
+                f"a {type(obj).__name__} is code and weights", hint="Store its weights: model.state_dict()."
+            )
+        torch_tensors.require_plain(obj)
+        written = torch_storage.without_the_unseen(obj, torch_tensors.every(obj))
+        buffer = io.BytesIO()
+        torch.save(written, buffer)
+        buffer.seek(0)
+        try:
+            read = _load(buffer, "cpu")
+        except DeserializationError as error:
+            raise SerializationError(f"torch does not read it back: {error.problem}") from error
+        where = torch_tensors.difference(obj, read)
+        if where is not None:
+            raise SerializationError(f"torch does not keep it exactly; it differs at {where}")
+        before, after = (torch_storage.sharing(torch_tensors.every(each)) for each in (obj, read))
+        if before != after:
+            raise SerializationError(
+                "torch does not keep which of its tensors share memory", hint="Store tensor.clone()."
+            )
+        file.write(buffer.getbuffer())
+        return Written()
+
+    def load(self, verified: Verified, limits: Limits, options: dict[str, Any]) -> Any:
+        """Make the tensors; the option ``map_location`` says where, as in ``torch.load`` (``"cpu"``).
+
+        Raises
+        ------
+        FormatNotAllowed, MalformedError, LimitExceeded
+            It is not an archive of tensors as ``torch.save`` has written them since PyTorch 1.6.
+        """
+        versions.require_safe("torch")
+        options = dict(options)
+        map_location = options.pop("map_location", "cpu")
+        if "weights_only" in options:
+            raise OptionError(
+                "the format torch has no option weights_only: it always loads tensors only, since all else "
+                "in such a file is a program"
+            )
+        refuse_options(self.name, options)
+        _check(verified.blob.view, limits)
+        return _load(io.BytesIO(verified.blob.data), map_location)
+
+    def globals_of(self, data: bytes, limits: Limits) -> tuple[str, ...]:
+        """Return nothing: what a file may refer to is PyTorch's own fixed list."""
+        _check(data, limits)
+        return ()
+
+
+def _load(file: io.BytesIO, map_location: Any) -> Any:
+    import torch
+
+    try:
+        return torch.load(file, map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError as error:
+        # PyTorch's own message says how to load it unsafely.
+        raise DeserializationError(
+            "in it is something else than tensors and plain containers, or it is damaged"
+        ) from error
+
+
+def _check(data: bytes | memoryview, limits: Limits) -> None:
+    """Refuse what is not an archive with one pickle of a state in it."""
+    if bytes(data[:4]) != b"PK\x03\x04":
+        raise FormatNotAllowed(
+            "it is not a ZIP archive, as torch.save has written them since PyTorch 1.6",
+            hint="Load it where it was made and save it again.",
+        )
+    members = zip_members.sizes(data, limits)
+    by_name: dict[str, list[str]] = {}
+    for member in members:
+        by_name.setdefault(member.rpartition("/")[2], []).append(member)
+    if _SCRIPT in by_name:
+        raise FormatNotAllowed(
+            "it is a TorchScript archive, which holds a program",
+            hint="Store its weights: model.state_dict().",
+        )
+    pickles = by_name.get(_PICKLE, [])
+    if len(pickles) != 1 or pickles[0].count("/") != 1:
+        raise MalformedError("it has not one data.pkl in its folder")
+    if members[pickles[0]] > limits.schema_bytes:
+        raise LimitExceeded(
+            f"its {_PICKLE} has {members[pickles[0]]} bytes, {limits.schema_bytes} are allowed"
+        )
+
+
+FORMAT = TorchFormat()

@@ -1,0 +1,1 @@
+"""Strict, bounded readers of other formats; nothing is built from what they read."""

@@ -1,0 +1,31 @@
+"""Keys: what signs, what verifies, and which of them a loader accepts for what."""
+
+from safeload.trust.keys.asymmetric import (
+    EcdsaP256PrivateKey,
+    EcdsaP256PublicKey,
+    EcdsaP384PrivateKey,
+    EcdsaP384PublicKey,
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+)
+from safeload.trust.keys.base import KeyId, SigningKey, VerifyingKey
+from safeload.trust.keys.hmac_key import HmacKey
+from safeload.trust.keys.keyring import Entry, Keyring
+from safeload.trust.keys.pem import load_private_pem, load_public_pem
+
+__all__ = [
+    "EcdsaP256PrivateKey",
+    "EcdsaP256PublicKey",
+    "EcdsaP384PrivateKey",
+    "EcdsaP384PublicKey",
+    "Ed25519PrivateKey",
+    "Ed25519PublicKey",
+    "Entry",
+    "HmacKey",
+    "KeyId",
+    "Keyring",
+    "SigningKey",
+    "VerifyingKey",
+    "load_private_pem",
+    "load_public_pem",
+]

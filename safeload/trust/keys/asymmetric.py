@@ -1,0 +1,244 @@
+"""Ed25519 (RFC 8032) and ECDSA over P-256 and P-384 (FIPS 186-5): loaders hold no secret.
+
+Signatures have a fixed length and one encoding: Ed25519's 64 bytes; for ECDSA the two numbers r and s one
+after the other, big-endian, as in JOSE (RFC 7518, section 3.4) and in DSSE's test vector. DER, which has
+several spellings of one signature, is not accepted. Of each ECDSA signature (r, s) there is a twin (r, n
+- s) that verifies too, which anybody can make; it vouches for the same statement and gains nothing. ECDSA
+signing is deterministic (RFC 6979) where the installed cryptography offers it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import ClassVar, Generic, TypeVar
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    KeySerializationEncryption,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
+from safeload.errors import KeyringError
+from safeload.trust.keys.base import Guarded, KeyAlgorithm, KeyId, invalid
+from safeload.trust.keys.secrecy import opaque
+
+_RawPublic = TypeVar("_RawPublic", ed25519.Ed25519PublicKey, ec.EllipticCurvePublicKey)
+_RawPrivate = TypeVar("_RawPrivate", ed25519.Ed25519PrivateKey, ec.EllipticCurvePrivateKey)
+
+
+class PublicKey(Guarded, Generic[_RawPublic]):
+    """What the public keys share: the key id (SHA-256 of the SubjectPublicKeyInfo) and PEM."""
+
+    __slots__ = ("key_id", "raw")
+    raw: _RawPublic
+
+    def __init__(self, raw: _RawPublic) -> None:
+        self._check(raw)
+        self.raw = raw
+        self.key_id = KeyId(
+            hashlib.sha256(raw.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+        )
+
+    def _check(self, raw: _RawPublic) -> None:
+        raise NotImplementedError
+
+    def to_pem(self) -> bytes:
+        """Return the key as PEM (SubjectPublicKeyInfo)."""
+        return self.raw.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, type(self)) and other.key_id == self.key_id
+
+    def __hash__(self) -> int:
+        return hash(self.key_id)
+
+
+class Ed25519PublicKey(PublicKey[ed25519.Ed25519PublicKey]):
+    """Checks Ed25519 signatures."""
+
+    __slots__ = ()
+    algorithm: KeyAlgorithm = "ed25519"
+
+    def _check(self, raw: ed25519.Ed25519PublicKey) -> None:
+        if not isinstance(raw, ed25519.Ed25519PublicKey):
+            raise KeyringError("this is not an Ed25519 public key")
+
+    def verify(self, message: bytes, signature: bytes) -> None:
+        """Return if `signature` (64 bytes) is the key's over `message`, or raise SignatureInvalid."""
+        try:
+            self.raw.verify(signature, message)
+        except InvalidSignature:
+            raise invalid() from None
+
+
+class _EcdsaPublicKey(PublicKey[ec.EllipticCurvePublicKey]):
+    """Checks ECDSA signatures over one curve with that curve's hash."""
+
+    __slots__ = ()
+    curve: ClassVar[type[ec.EllipticCurve]]
+    hash: ClassVar[type[hashes.HashAlgorithm]]
+    number_bytes: ClassVar[int]
+
+    def _check(self, raw: ec.EllipticCurvePublicKey) -> None:
+        if not isinstance(raw, ec.EllipticCurvePublicKey) or not isinstance(raw.curve, self.curve):
+            raise KeyringError(f"this is not a public key on the curve {self.curve.name}")
+
+    def verify(self, message: bytes, signature: bytes) -> None:
+        """Return if `signature` (r and s) is the key's over `message`, or raise SignatureInvalid."""
+        if len(signature) != 2 * self.number_bytes:
+            raise invalid()
+        r = int.from_bytes(signature[: self.number_bytes], "big")
+        s = int.from_bytes(signature[self.number_bytes :], "big")
+        try:
+            self.raw.verify(encode_dss_signature(r, s), message, ec.ECDSA(self.hash()))
+        except InvalidSignature:
+            raise invalid() from None
+
+
+class EcdsaP256PublicKey(_EcdsaPublicKey):
+    """Checks ECDSA signatures over P-256 with SHA-256."""
+
+    __slots__ = ()
+    algorithm: KeyAlgorithm = "ecdsa-p256"
+    curve = ec.SECP256R1
+    hash = hashes.SHA256
+    number_bytes = 32
+
+
+class EcdsaP384PublicKey(_EcdsaPublicKey):
+    """Checks ECDSA signatures over P-384 with SHA-384."""
+
+    __slots__ = ()
+    algorithm: KeyAlgorithm = "ecdsa-p384"
+    curve = ec.SECP384R1
+    hash = hashes.SHA384
+    number_bytes = 48
+
+
+class PrivateKey(Guarded, Generic[_RawPrivate]):
+    """What the private keys share. A private key verifies with its public half."""
+
+    __slots__ = ("_raw", "key_id", "public")
+    _raw: _RawPrivate
+    public: Ed25519PublicKey | EcdsaP256PublicKey | EcdsaP384PublicKey
+
+    def __init__(self, raw: _RawPrivate) -> None:
+        self._check(raw)
+        self._raw = raw
+        self.public = self._public_of(raw)
+        self.key_id = self.public.key_id
+
+    def _check(self, raw: _RawPrivate) -> None:
+        raise NotImplementedError
+
+    def _public_of(self, raw: _RawPrivate) -> Ed25519PublicKey | EcdsaP256PublicKey | EcdsaP384PublicKey:
+        raise NotImplementedError
+
+    def verify(self, message: bytes, signature: bytes) -> None:
+        """Return if `signature` is the key's over `message`, or raise SignatureInvalid."""
+        self.public.verify(message, signature)
+
+    @opaque
+    def to_pem(self, password: bytes | None = None) -> bytes:
+        """Return the private key as PEM (PKCS #8), encrypted if a `password` is given."""
+        protection: KeySerializationEncryption = (
+            BestAvailableEncryption(password) if password is not None else NoEncryption()
+        )
+        return self._raw.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, protection)
+
+    def export_raw(self) -> _RawPrivate:
+        """Return the key of the cryptography library, for writing a keyring."""
+        return self._raw
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, type(self)) and other.key_id == self.key_id
+
+    def __hash__(self) -> int:
+        return hash(self.key_id)
+
+
+class Ed25519PrivateKey(PrivateKey[ed25519.Ed25519PrivateKey]):
+    """Signs with Ed25519."""
+
+    __slots__ = ()
+    algorithm: KeyAlgorithm = "ed25519"
+    public: Ed25519PublicKey
+
+    def _check(self, raw: ed25519.Ed25519PrivateKey) -> None:
+        if not isinstance(raw, ed25519.Ed25519PrivateKey):
+            raise KeyringError("this is not an Ed25519 private key")
+
+    def _public_of(self, raw: ed25519.Ed25519PrivateKey) -> Ed25519PublicKey:
+        return Ed25519PublicKey(raw.public_key())
+
+    @classmethod
+    def generate(cls) -> Ed25519PrivateKey:
+        """Return a new key from the system's random source."""
+        return cls(ed25519.Ed25519PrivateKey.generate())
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the 64-byte signature over `message`."""
+        return self._raw.sign(message)
+
+
+class _EcdsaPrivateKey(PrivateKey[ec.EllipticCurvePrivateKey]):
+    __slots__ = ()
+    public_type: ClassVar[type[EcdsaP256PublicKey] | type[EcdsaP384PublicKey]]
+
+    def _check(self, raw: ec.EllipticCurvePrivateKey) -> None:
+        curve = self.public_type.curve
+        if not isinstance(raw, ec.EllipticCurvePrivateKey) or not isinstance(raw.curve, curve):
+            raise KeyringError(f"this is not a private key on the curve {curve.name}")
+
+    def _public_of(self, raw: ec.EllipticCurvePrivateKey) -> EcdsaP256PublicKey | EcdsaP384PublicKey:
+        return self.public_type(raw.public_key())
+
+    def sign(self, message: bytes) -> bytes:
+        """Return r and s over `message`, one after the other."""
+        signature = self._raw.sign(message, _signing_scheme(self.public_type.hash()))
+        r, s = decode_dss_signature(signature)
+        size = self.public_type.number_bytes
+        return r.to_bytes(size, "big") + s.to_bytes(size, "big")
+
+
+class EcdsaP256PrivateKey(_EcdsaPrivateKey):
+    """Signs with ECDSA over P-256 and SHA-256."""
+
+    __slots__ = ()
+    algorithm: KeyAlgorithm = "ecdsa-p256"
+    public_type = EcdsaP256PublicKey
+
+    @classmethod
+    def generate(cls) -> EcdsaP256PrivateKey:
+        """Return a new key from the system's random source."""
+        return cls(ec.generate_private_key(ec.SECP256R1()))
+
+
+class EcdsaP384PrivateKey(_EcdsaPrivateKey):
+    """Signs with ECDSA over P-384 and SHA-384."""
+
+    __slots__ = ()
+    algorithm: KeyAlgorithm = "ecdsa-p384"
+    public_type = EcdsaP384PublicKey
+
+    @classmethod
+    def generate(cls) -> EcdsaP384PrivateKey:
+        """Return a new key from the system's random source."""
+        return cls(ec.generate_private_key(ec.SECP384R1()))
+
+
+def _signing_scheme(algorithm: hashes.HashAlgorithm) -> ec.ECDSA:
+    try:
+        return ec.ECDSA(algorithm, deterministic_signing=True)
+    except (TypeError, UnsupportedAlgorithm):  # cryptography 42, or an OpenSSL before 3.2
+        return ec.ECDSA(algorithm)

@@ -1,0 +1,133 @@
+"""Where keys come from when a call names none.
+
+In this order, the first that is there; what is there and cannot be used is an error and never skipped:
+
+1. the argument ``keyring=``,
+2. the file named by ``SAFELOAD_KEYRING``,
+3. the base64 secret in ``SAFELOAD_KEY``,
+4. ``keyring.json`` in the user's configuration folder.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import functools
+import hashlib
+import os
+
+from safeload.errors import KeyringError, NoKeyError, NotFound
+from safeload.storage.configured import configured_path
+from safeload.storage.reader import read
+from safeload.trust.keys.base import SigningKey, VerifyingKey
+from safeload.trust.keys.hmac_key import HmacKey
+from safeload.trust.keys.keyring import Keyring
+from safeload.trust.keys.secrecy import opaque
+
+KEYRING_VARIABLE = "SAFELOAD_KEYRING"
+KEY_VARIABLE = "SAFELOAD_KEY"
+
+KeyringSource = Keyring | VerifyingKey | str | os.PathLike[str]
+
+# The last keyring file that was parsed, under a digest of everything that decided about it.
+_parsed: dict[str, tuple[object, Keyring]] = {}
+
+
+def resolve(keyring: KeyringSource | None = None) -> Keyring:
+    """Return the keyring that a call is to use.
+
+    Parameters
+    ----------
+    keyring
+        A keyring, a single key, or the path of a keyring file; None looks at the environment.
+
+    Raises
+    ------
+    NoKeyError
+        Nothing is configured.
+    KeyringError, NotFound
+        What is configured cannot be used.
+    TypeError
+        `keyring` is something else.
+    """
+    if isinstance(keyring, Keyring):
+        return keyring
+    if isinstance(keyring, str | os.PathLike):
+        return _from_file(os.fspath(keyring))
+    if keyring is not None:
+        if isinstance(keyring, VerifyingKey):
+            return Keyring.of(keyring)
+        raise TypeError(f"a keyring is a Keyring, a key or a path, not a {type(keyring).__name__}")
+    if path := configured_path(KEYRING_VARIABLE):
+        return _from_file(path)
+    if os.environ.get(KEY_VARIABLE):
+        return _from_variable()
+    try:
+        return _from_file(default_path())
+    except NotFound:
+        raise NoKeyError(
+            "no key is configured",
+            hint=f"Run `safeload keygen` once to make one, or set {KEYRING_VARIABLE} or {KEY_VARIABLE}.",
+        ) from None
+
+
+def resolve_signer(
+    name: str, signer: SigningKey | None, keyring: KeyringSource | None
+) -> tuple[SigningKey, Keyring | None]:
+    """Return the key that signs `name`, and the keyring that it came from, if any.
+
+    Raises
+    ------
+    NoKeyError, KeyNotAllowed, KeyringError, NotFound
+        See :func:`resolve` and :meth:`Keyring.signer_for`.
+    TypeError
+        `signer` cannot sign.
+    """
+    if signer is not None:
+        if not isinstance(signer, SigningKey):
+            raise TypeError("a signer is a key that can sign")
+        return signer, None
+    ring = resolve(keyring)
+    return ring.signer_for(name), ring
+
+
+def default_path() -> str:
+    """Return the path of the keyring in the user's configuration folder."""
+    import platformdirs
+
+    return os.path.join(platformdirs.user_config_dir("safeload", appauthor=False), "keyring.json")
+
+
+def _from_file(path: str) -> Keyring:
+    """Read the file each time, parse it only when it is another one than last time."""
+    from safeload.trust.keys import files
+
+    location = os.path.abspath(path)
+    blob = read(location, limit=files.LIMIT_BYTES)
+    fingerprint = (hashlib.sha256(blob.data).digest(), blob.mode, blob.owner, blob.folder)
+    known = _parsed.get(location)
+    if known is not None and known[0] == fingerprint:
+        return known[1]
+    keyring = files.parse(blob)
+    _parsed[location] = (fingerprint, keyring)
+    return keyring
+
+
+@opaque
+def _from_variable() -> Keyring:
+    return _from_text(os.environ[KEY_VARIABLE])
+
+
+@functools.lru_cache(maxsize=4)
+def _from_text(text: str) -> Keyring:
+    try:
+        secret = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        secret = b""
+    # One spelling only; a cut or mistyped secret is more likely to be noticed.
+    if not secret or base64.b64encode(secret).decode() != text:
+        raise KeyringError(
+            f"{KEY_VARIABLE} is not base64",
+            hint="Run `safeload keygen --env` to make a value for it.",
+        )
+    return Keyring.of(HmacKey(secret))

@@ -1,0 +1,238 @@
+"""The policy: what a loader demands, frozen, and read from nowhere that an attacker can write.
+
+A policy comes from the argument ``policy=`` or from the file that ``SAFELOAD_POLICY`` names by an absolute
+path; never from the working directory or the folder of an artifact. There is no setting that turns
+verification off. A policy file is TOML with the fields of :class:`Policy`::
+
+    formats = ["joblib", "skops"]
+    trusted = ["xgboost.sklearn.XGBClassifier"]
+    allow = ["preset:sklearn", "mypackage.models.Churn"]
+    environment = "refuse"
+
+    [limits]
+    artifact_bytes = 1_000_000_000
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, get_args
+
+from safeload import namelists
+from safeload.attestation.digests import DigestAlgorithm
+from safeload.errors import PolicyError
+from safeload.limits import Limits
+from safeload.storage.configured import configured_path
+from safeload.storage.settings import read_settings, refuse_unknown
+from safeload.trust.keys.keyring import Origin
+
+POLICY_VARIABLE = "SAFELOAD_POLICY"
+
+# Formats that hold data and types by name, and no instructions. Only these can ever be admitted unsigned.
+DATA_ONLY_FORMATS = frozenset({"skops", "safetensors", "onnx"})
+# Those of them that name types, which an allowlist must admit. The others are admitted by being listed.
+TYPED_FORMATS = frozenset({"skops"})
+
+EnvironmentMode = Literal["warn", "refuse", "ignore"]
+
+_ALLOWLISTS = ("trusted", "allow", "skops_defaults")
+_QUALIFIED_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
+
+
+def allowlist(names: Iterable[str], *, field: str = "trusted") -> frozenset[str]:
+    """Return `names` as an allowlist of exact type names; a preset becomes the names that it stands for.
+
+    Parameters
+    ----------
+    names
+        Whole names, as ``package.module.Class``, and presets, as ``preset:sklearn``.
+    field
+        What they were given as, for messages: ``trusted`` for unsigned data-only files, ``allow`` for the
+        second gate of pickles.
+
+    Raises
+    ------
+    TypeError
+        `names` is not a collection of text; ``True`` and a single string are the usual mistakes.
+    PolicyError
+        A name is not a whole ``module.qualname``; wildcards are refused. Or it is that of a type that runs
+        its own state, which no list may name; or, in `allow`, of what reaches what was not named.
+    """
+    if isinstance(names, str | bytes) or not isinstance(names, Iterable):
+        raise TypeError(f'{field}= takes a list of exact names, such as ["package.module.Class"]')
+    entries = frozenset(names)
+    for name in entries:
+        if not isinstance(name, str):
+            raise TypeError(f"{field}= takes names and not types")
+    result = namelists.expand(entries)
+    for name in result:
+        if not _QUALIFIED_NAME.fullmatch(name):
+            raise PolicyError(
+                f"{name!r} is not the exact name of a type",
+                hint="Name every type whole, as package.module.Class; wildcards are not accepted.",
+            )
+        reason = namelists.refusal(name) if field == "allow" else namelists.why_it_runs(name)
+        if reason is not None:
+            raise PolicyError(
+                f"{name} cannot be on an allowlist: {reason}",
+                hint="A file that needs it can be loaded if someone whom you trust has signed it."
+                if field == "trusted"
+                else "A list that held it would admit everything.",
+            )
+    return result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What a loader demands.
+
+    Parameters
+    ----------
+    formats
+        Names of the formats that may be loaded; None means all that are known.
+    unsigned_formats
+        Data-only formats that are admitted without a signature: skops, if an allowlist admits every type in
+        the file; safetensors and onnx, which hold no types, only where they are listed here.
+    trusted
+        The allowlist for these: exact names of types. None means that there is none, so that unsigned
+        files are refused unless a call brings its own.
+    allow
+        The second gate of pickle and joblib files, after their signature: exact names of what they may refer
+        to, and presets such as ``preset:sklearn``. None means that there is no second gate.
+    skops_defaults
+        Which of the types that skops trusts by itself are admitted: exact names and presets, or None for all
+        of them. Plain data of Python's own (text, numbers, lists, dicts and the like) always are.
+    fips
+        Accept SHA-256 digests only; BLAKE3 is not a FIPS algorithm.
+    environment
+        What to do, before deserialization, when installed packages differ from the signed ones.
+    signatures
+        How many different keys must have signed.
+    limits
+        Caps on size, ratio and depth.
+
+    Raises
+    ------
+    PolicyError
+        For a format that must be signed in `unsigned_formats`, a wildcard, a name that no allowlist may hold,
+        or an impossible value.
+    """
+
+    formats: frozenset[str] | None = None
+    unsigned_formats: frozenset[str] = TYPED_FORMATS
+    trusted: frozenset[str] | None = None
+    allow: frozenset[str] | None = None
+    skops_defaults: frozenset[str] | None = None
+    fips: bool = False
+    environment: EnvironmentMode = "warn"
+    signatures: int = 1
+    limits: Limits = field(default_factory=Limits)
+    origin: Origin | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("formats", "unsigned_formats"):
+            value = getattr(self, name)
+            if isinstance(value, str):
+                raise TypeError(f"{name} is a collection of names")
+            if value is not None:
+                object.__setattr__(self, name, frozenset(value))
+        must_be_signed = self.unsigned_formats - DATA_ONLY_FORMATS
+        if must_be_signed:
+            raise PolicyError(
+                f"{', '.join(sorted(must_be_signed))} cannot be admitted without a signature: "
+                "loading it runs what it contains",
+                hint="Sign the files with `safeload sign` after you have made sure of their source.",
+            )
+        for name in _ALLOWLISTS:
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, allowlist(value, field=name))
+        if self.environment not in get_args(EnvironmentMode):
+            raise PolicyError(f"environment is one of {', '.join(get_args(EnvironmentMode))}")
+        if not isinstance(self.fips, bool):
+            raise PolicyError("fips is true or false")
+        if isinstance(self.signatures, bool) or not isinstance(self.signatures, int):
+            raise PolicyError("signatures is a whole number")
+        if self.signatures < 1:
+            raise PolicyError("at least one signature is demanded", hint="There is no way around it.")
+        if not isinstance(self.limits, Limits):
+            raise TypeError("limits is a safeload.Limits")
+
+    @property
+    def digest_algorithm(self) -> DigestAlgorithm:
+        """The algorithm that new statements use."""
+        return "sha256" if self.fips else "blake3"
+
+    def allowlist_for(self, trusted: Iterable[str] | None) -> frozenset[str] | None:
+        """Return the policy's allowlist together with that of a call; None if there is neither."""
+        if trusted is None:
+            return self.trusted
+        # A type that runs its own state is refused here, whatever the call says; see safeload.namelists.
+        return allowlist(trusted) | (self.trusted or frozenset())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Policy:
+        """Read a policy file.
+
+        Raises
+        ------
+        NotFound
+            There is none.
+        KeyringError
+            Others can change the file.
+        PolicyError
+            It is not a policy; an unknown field is an error, since it may be a misspelled demand.
+        """
+        values, blob = read_settings(path, what="policy")
+        try:
+            return replace(_from_values(values), origin=Origin.of(blob))
+        except PolicyError as error:
+            raise PolicyError(error.problem, where=blob.location, hint=error.hint) from None
+        except (TypeError, ValueError) as error:
+            raise PolicyError(str(error), where=blob.location) from None
+
+
+def resolve(policy: Policy | str | os.PathLike[str] | None = None) -> Policy:
+    """Return the policy that a call is to use: the argument, the environment's, or the default.
+
+    Raises
+    ------
+    KeyringError, NotFound, PolicyError
+        See :meth:`Policy.load`; a relative path in the environment is refused.
+    TypeError
+        `policy` is something else.
+    """
+    if isinstance(policy, Policy):
+        return policy
+    if isinstance(policy, str | os.PathLike):
+        return Policy.load(policy)
+    if policy is not None:
+        raise TypeError(f"a policy is a Policy or a path, not a {type(policy).__name__}")
+    path = configured_path(POLICY_VARIABLE)
+    return _DEFAULT if path is None else Policy.load(path)
+
+
+def _from_values(values: dict[str, Any]) -> Policy:
+    known = {entry.name for entry in fields(Policy)} - {"origin"}
+    refuse_unknown(values, known)
+    arguments = dict(values)
+    for name in ("formats", "unsigned_formats", *_ALLOWLISTS):
+        if name in arguments:
+            if not isinstance(arguments[name], list):
+                raise PolicyError(f"{name} is a list of names")
+            if not all(isinstance(item, str) for item in arguments[name]):
+                raise PolicyError(f"{name} is a list of names")
+            arguments[name] = frozenset(arguments[name])
+    if "limits" in arguments:
+        limits = arguments["limits"]
+        if not isinstance(limits, dict):
+            raise PolicyError("limits is a table")
+        refuse_unknown(limits, {entry.name for entry in fields(Limits)})
+        arguments["limits"] = Limits(**limits)
+    return Policy(**arguments)
+
+
+_DEFAULT = Policy()
