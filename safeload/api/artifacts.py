@@ -1,6 +1,6 @@
 """One artifact and its sidecar: dump, load, sign, verify, for a path or in memory.
 
-Every way to an object ends in the same two lines: the gate makes bytes Verified, and a format makes Verified
+Every way to an object ends in the same two lines: the gate makes bytes VerifiedArtifact, and a format makes VerifiedArtifact
 an object. Nothing here decides about trust.
 
 A plain path is signed under the name of its file, so that a pair of files can move to another folder
@@ -30,7 +30,7 @@ from safeload.storage.reader import read, read_below
 from safeload.storage.replacement import put_sidecar, refuse_present
 from safeload.storage.sealed import AVAILABLE as SEALING
 from safeload.trust import environment, gate, signing
-from safeload.trust.gate import Expectation, Verified
+from safeload.trust.gate import Expectation, VerifiedArtifact
 from safeload.trust.keys import sources
 from safeload.trust.keys.base import SigningKey
 from safeload.trust.keys.sources import KeyringSource
@@ -376,7 +376,7 @@ def _files(location: str, size: int, paths: tuple[str, ...], rules: Policy) -> t
     return tuple(sorted(found))
 
 
-def make_object(verified: Verified, rules: Policy, options: dict[str, Any] | None = None) -> Any:
+def make_object(verified: VerifiedArtifact, rules: Policy, options: dict[str, Any] | None = None) -> Any:
     """Compare the environment, then make the object; the one way from verified bytes to it."""
     if verified.statement is not None:
         environment.check(verified.statement, rules.environment, where=verified.blob.location)

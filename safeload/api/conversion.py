@@ -28,7 +28,7 @@ from safeload.storage.private_folder import PrivateFolder
 from safeload.storage.staged_folder import refuse_taken
 from safeload.trust import gate, signing
 from safeload.trust.expectation import Expectation
-from safeload.trust.gate import Verified
+from safeload.trust.gate import VerifiedArtifact
 from safeload.trust.keys.base import SigningKey
 from safeload.trust.keys.hmac_key import HmacKey
 from safeload.trust.keys.keyring import Keyring
@@ -126,7 +126,7 @@ def convert(
 class _Artifact:
     """A source that is one file."""
 
-    def __init__(self, verified: Verified, statement: Statement, rules: Policy) -> None:
+    def __init__(self, verified: VerifiedArtifact, statement: Statement, rules: Policy) -> None:
         self.statement = statement
         self._verified = verified
         self._rules = rules

@@ -10,7 +10,7 @@ from safeload.attestation.statement import Statement
 from safeload.errors import StorageError
 from safeload.storage.sealed import AVAILABLE
 from safeload.trust import gate
-from safeload.trust.gate import Handover, Verified
+from safeload.trust.gate import Handover, VerifiedArtifact
 from safeload.trust.keys.sources import KeyringSource
 from safeload.trust.policy import resolve
 from safeload.trust.reading import verified_artifact
@@ -28,7 +28,7 @@ class SharedArtifact:
         What was signed.
     """
 
-    def __init__(self, verified: Verified) -> None:
+    def __init__(self, verified: VerifiedArtifact) -> None:
         self._verified = verified
 
     @property

@@ -29,7 +29,7 @@ from safeload.formats.registry import get as get
 from safeload.formats.registry import names as names
 from safeload.formats.registry import register as register
 from safeload.limits import Limits
-from safeload.trust.gate import Verified
+from safeload.trust.gate import VerifiedArtifact
 
 AUTO = "auto"
 # The extra that brings what a format needs.
@@ -112,7 +112,7 @@ def dump(name: str, obj: Any, file: IO[bytes], options: dict[str, Any], *, where
         ) from error
 
 
-def load(verified: Verified, limits: Limits, options: dict[str, Any]) -> Any:
+def load(verified: VerifiedArtifact, limits: Limits, options: dict[str, Any]) -> Any:
     """Make the object from verified bytes.
 
     Raises

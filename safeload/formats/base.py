@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import IO, Any, Protocol, runtime_checkable
 
 from safeload.limits import Limits
-from safeload.trust.gate import Verified
+from safeload.trust.gate import VerifiedArtifact
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Format(Protocol):
         """
         ...
 
-    def load(self, verified: Verified, limits: Limits, options: dict[str, Any]) -> Any:
+    def load(self, verified: VerifiedArtifact, limits: Limits, options: dict[str, Any]) -> Any:
         """Make the object from verified bytes; an unknown option is a TypeError."""
         ...
 

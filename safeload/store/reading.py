@@ -14,7 +14,7 @@ from safeload.store.context import Context, with_keys_of_now
 from safeload.store.names import LATEST, Place
 from safeload.store.records import Record, read_pointer, read_statement
 from safeload.trust import gate
-from safeload.trust.gate import Expectation, Verified
+from safeload.trust.gate import Expectation, VerifiedArtifact
 from safeload.trust.policy import Policy
 from safeload.trust.reading import read_as_signed
 
@@ -86,7 +86,7 @@ def latest(context: Context, place: Place, fresh: Freshness = ANY) -> Pointer:
     return found
 
 
-def verified(context: Context, place: Place, tag: str, fresh: Freshness = ANY) -> Verified:
+def verified(context: Context, place: Place, tag: str, fresh: Freshness = ANY) -> VerifiedArtifact:
     """Follow pointer, sidecar and artifact, anew if a writer replaces one on the way.
 
     Raises
@@ -97,7 +97,7 @@ def verified(context: Context, place: Place, tag: str, fresh: Freshness = ANY) -
     return with_keys_of_now(context, lambda context: _verified(context, place, tag, fresh))
 
 
-def _verified(context: Context, place: Place, tag: str, fresh: Freshness) -> Verified:
+def _verified(context: Context, place: Place, tag: str, fresh: Freshness) -> VerifiedArtifact:
     backend, ring, rules = context.backend, context.ring, context.rules
     before: tuple[object, ...] | None = None
     for attempt in range(_ATTEMPTS):

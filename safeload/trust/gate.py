@@ -30,7 +30,7 @@ Without a sidecar: a data-only format that the policy lists; and for one that na
 by the policy or the call, that the format will hold every type against. All else is
 :class:`~safeload.errors.SignatureMissing`.
 
-:class:`Verified` is what the gate hands out. It is made nowhere else, and formats take nothing else.
+:class:`VerifiedArtifact` is what the gate hands out. It is made nowhere else, and formats take nothing else.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ _GATE = object()
 _NO_FILES: Mapping[str, Blob] = MappingProxyType({})
 
 
-class Verified:
+class VerifiedArtifact:
     """Bytes that may be deserialized, and on what grounds.
 
     Attributes
@@ -143,7 +143,7 @@ def verify(
     policy: Policy,
     *,
     now: datetime | None = None,
-) -> Verified:
+) -> VerifiedArtifact:
     """Admit bytes or raise; the module's docstring states the rules.
 
     Parameters
@@ -279,7 +279,7 @@ def authenticate(
     return Authentic(_GATE, tuple(claims), refusal, expected, keyring, policy, moment)
 
 
-def admit(blob: Blob, authentic: Authentic, files: Mapping[str, Blob] = _NO_FILES) -> Verified:
+def admit(blob: Blob, authentic: Authentic, files: Mapping[str, Blob] = _NO_FILES) -> VerifiedArtifact:
     """Apply rules 1, 7 and 8 to the bytes of an artifact.
 
     Parameters
@@ -316,7 +316,7 @@ def admit(blob: Blob, authentic: Authentic, files: Mapping[str, Blob] = _NO_FILE
             rules.check_expiry(signed, authentic._moment)
             trusted = frozenset(signed.globals or ()) | (authentic._expected.trusted or frozenset())
             allowed = _allowed(authentic._expected, authentic._policy)
-            return Verified(
+            return VerifiedArtifact(
                 _GATE,
                 blob=blob,
                 format=signed.format,
@@ -377,7 +377,7 @@ def admit_folder(
 class Handover:
     """What was verified in a sealed memory file, on its way to another process of the same program.
 
-    It is made of what a :class:`Verified` holds. Whoever can hand a false one to a process hands it a pickle,
+    It is made of what a :class:`VerifiedArtifact` holds. Whoever can hand a false one to a process hands it a pickle,
     and so can make it do anything without one.
     """
 
@@ -392,7 +392,7 @@ class Handover:
     skops_defaults: frozenset[str] | None
 
 
-def hand_over(verified: Verified) -> Handover:
+def hand_over(verified: VerifiedArtifact) -> Handover:
     """Say where another process finds verified bytes, as long as `verified` lives here.
 
     Raises
@@ -417,7 +417,7 @@ def hand_over(verified: Verified) -> Handover:
     )
 
 
-def take_over(handover: Handover) -> Verified:
+def take_over(handover: Handover) -> VerifiedArtifact:
     """Return what another process has verified, mapped here.
 
     Raises
@@ -425,7 +425,7 @@ def take_over(handover: Handover) -> Verified:
     NotFound, StorageError
         It is not there any more, or the system refused.
     """
-    return Verified(
+    return VerifiedArtifact(
         _GATE,
         blob=Blob(SealedMemory.at(handover.address), handover.location),
         format=handover.format,
@@ -472,9 +472,9 @@ def require_admissible(start: bytes | memoryview, expected: Expectation, policy:
     return format_name
 
 
-def _admit_unsigned(blob: Blob, expected: Expectation, policy: Policy) -> Verified:
+def _admit_unsigned(blob: Blob, expected: Expectation, policy: Policy) -> VerifiedArtifact:
     format_name = require_admissible(blob.view, expected, policy)
-    return Verified(
+    return VerifiedArtifact(
         _GATE,
         blob=blob,
         format=format_name,

@@ -21,7 +21,7 @@ from safeload.limits import Limits
 from safeload.storage.blob import Blob
 from safeload.storage.reader import read, read_below, read_start
 from safeload.trust import gate
-from safeload.trust.gate import Authentic, Expectation, Verified
+from safeload.trust.gate import Authentic, Expectation, VerifiedArtifact
 from safeload.trust.keys import sources
 from safeload.trust.keys.keyring import Keyring
 from safeload.trust.keys.sources import KeyringSource
@@ -45,7 +45,7 @@ def verified_artifact(
     allow: frozenset[str] | None = None,
     sealed: bool = False,
     signed: bool = False,
-) -> Verified:
+) -> VerifiedArtifact:
     """Read an artifact and its sidecar and pass both through the gate.
 
     A writer may exchange the two files between the two reads. So where they do not fit each other they are
@@ -119,7 +119,7 @@ def _files(folder: str, authentic: Authentic, limits: Limits) -> dict[str, Blob]
 
 def signed_artifact(
     location: str, name: str | None, keyring: KeyringSource | None, rules: Policy
-) -> tuple[Verified, Statement]:
+) -> tuple[VerifiedArtifact, Statement]:
     """Read an artifact that must have a signature, as :func:`verified_artifact` does, with what was signed.
 
     Raises

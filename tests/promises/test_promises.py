@@ -42,7 +42,7 @@ from safeload import (
 from safeload.storage.blob import Blob
 from safeload.trust import gate as verification
 from safeload.trust import reading
-from safeload.trust.gate import Expectation, Verified
+from safeload.trust.gate import Expectation, VerifiedArtifact
 
 NAME = "churn.joblib"
 
@@ -62,7 +62,7 @@ def test_no_unauthenticated_byte_reaches_an_unpickler(
             path.write_bytes(b"hostile")
         return blob
 
-    def verify_then_exchange(*arguments: Any) -> Verified:
+    def verify_then_exchange(*arguments: Any) -> VerifiedArtifact:
         verified = real_verify(*arguments)
         assert path.read_bytes() == b"hostile"
         return verified
@@ -90,7 +90,7 @@ def test_you_get_what_was_signed_under_that_name_and_tag(
     artifact, _ = safeload.dumps("value", name=NAME, signer=key)
     blob = Blob(artifact, NAME)
 
-    def gate(expected: Expectation, **changes: Any) -> Verified:
+    def gate(expected: Expectation, **changes: Any) -> VerifiedArtifact:
         sidecar = sidecar_of(payload_of(artifact, **{"name": NAME, "tag": "v1", **changes}), key)
         return verification.verify(blob, sidecar, expected, keyring, Policy())
 
@@ -230,9 +230,9 @@ def test_only_the_gate_makes_verified(key: HmacKey, keyring: Keyring) -> None:
         "skops_defaults": None,
         "keys": (),
     }
-    for proof in (None, True, object(), Verified):
+    for proof in (None, True, object(), VerifiedArtifact):
         with pytest.raises(RuntimeError):
-            Verified(proof, **fields)
+            VerifiedArtifact(proof, **fields)
     verified = verification.verify(blob, sidecar, Expectation(name=NAME), keyring, Policy())
     for way in (
         pickle.dumps,
@@ -273,7 +273,7 @@ def test_a_deadline_in_the_statement_is_kept(key: HmacKey, keyring: Keyring) -> 
     end = datetime(2027, 1, 1, tzinfo=UTC)
     sidecar = sidecar_of(payload_of(artifact, NAME, format="pickle", expires=end), key)
 
-    def gate(now: datetime) -> Verified:
+    def gate(now: datetime) -> VerifiedArtifact:
         expected = Expectation(name=NAME)
         return verification.verify(Blob(artifact, NAME), sidecar, expected, keyring, Policy(), now=now)
 

@@ -19,7 +19,7 @@ from safeload.formats.onnx.external_data import External
 from safeload.limits import Limits
 from safeload.storage.blob import Blob
 from safeload.storage.reader import read
-from safeload.trust.gate import Verified
+from safeload.trust.gate import VerifiedArtifact
 
 _CPU = ("CPUExecutionProvider",)
 _FORMS = ("session", "model", "bytes")
@@ -71,7 +71,7 @@ class OnnxFormat:
         file.write(data)
         return Written(remarks=remarks)
 
-    def load(self, verified: Verified, limits: Limits, options: dict[str, Any]) -> Any:
+    def load(self, verified: VerifiedArtifact, limits: Limits, options: dict[str, Any]) -> Any:
         """Make a session, or what ``as_=`` asks for.
 
         Parameters

@@ -12,7 +12,7 @@ from safeload.formats.pickles.unpicklers import ArrayUnpickler
 from safeload.limits import Limits
 from safeload.parsers import magic
 from safeload.parsers.compression import decompress
-from safeload.trust.gate import Verified
+from safeload.trust.gate import VerifiedArtifact
 
 _LEGACY_CONTAINER = b"ZF"
 _START_BYTES = 16
@@ -34,7 +34,7 @@ class JoblibFormat:
         refuse_options(self.name, options)
         return Written(tuple(sorted(picklers.dump(obj, file, compress, protocol))))
 
-    def load(self, verified: Verified, limits: Limits, options: dict[str, Any]) -> Any:
+    def load(self, verified: VerifiedArtifact, limits: Limits, options: dict[str, Any]) -> Any:
         """Make the object; compressed bytes are unfolded within the limits first.
 
         Options are ``mmap_mode`` (see :func:`safeload.load`) and ``copy``, which copies large arrays, so that
@@ -55,7 +55,7 @@ class JoblibFormat:
         copy = copy or (memory.readonly and mode is None)
         return ArrayUnpickler(memory, verified.admitted, verified.allowed, copy=copy).finish()
 
-    def _memory(self, verified: Verified, limits: Limits, mode: str | None) -> memoryview:
+    def _memory(self, verified: VerifiedArtifact, limits: Limits, mode: str | None) -> memoryview:
         """Return the uncompressed artifact, writable if arrays in it are to be."""
         blob = verified.blob
         start = blob.start(_START_BYTES)
@@ -78,7 +78,7 @@ class JoblibFormat:
         return
 
 
-def _is_plain(verified: Verified, memory: memoryview) -> bool:
+def _is_plain(verified: VerifiedArtifact, memory: memoryview) -> bool:
     """Tell whether the artifact is a plain pickle, by what its signer wrote down of it.
 
     Should the bytes say otherwise, the plain unpickler refuses the placeholder that is not on the list.

@@ -9,7 +9,7 @@ from safeload.formats.pickles import rehearsal
 from safeload.formats.pickles.plain_unpickler import PlainUnpickler, load_plain
 from safeload.formats.pickles.recording import RecordingPickler
 from safeload.limits import Limits
-from safeload.trust.gate import Verified
+from safeload.trust.gate import VerifiedArtifact
 
 
 class PickleFormat:
@@ -27,7 +27,7 @@ class PickleFormat:
         pickler.dump(obj)
         return Written(tuple(sorted(pickler.recorded)))
 
-    def load(self, verified: Verified, limits: Limits, options: dict[str, Any]) -> Any:
+    def load(self, verified: VerifiedArtifact, limits: Limits, options: dict[str, Any]) -> Any:
         """Make the object; there are no options, and bytes after its end are an error."""
         refuse_options(self.name, options)
         memory, admitted, allowed = verified.blob.view, verified.admitted, verified.allowed

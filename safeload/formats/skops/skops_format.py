@@ -15,7 +15,7 @@ from safeload.formats.equality import difference
 from safeload.formats.skops import archive
 from safeload.formats.skops import types as skops_types
 from safeload.limits import Limits
-from safeload.trust.gate import Verified
+from safeload.trust.gate import VerifiedArtifact
 
 _SHOWN_TYPES = 20
 # Loaders have limits of their own; what is being dumped is not hostile.
@@ -47,7 +47,7 @@ class SkopsFormat:
         file.write(data)
         return Written(tuple(sorted(types)))
 
-    def load(self, verified: Verified, limits: Limits, options: dict[str, Any]) -> Any:
+    def load(self, verified: VerifiedArtifact, limits: Limits, options: dict[str, Any]) -> Any:
         """Make the object if every type in it is admitted; there are no options.
 
         Raises

@@ -19,7 +19,7 @@ from safeload.formats.base import OptionError, Written, refuse_options
 from safeload.formats.tables import frame_equality, frames, sizes
 from safeload.formats.tables import schema as arrow_schema
 from safeload.limits import Limits
-from safeload.trust.gate import Verified
+from safeload.trust.gate import VerifiedArtifact
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -86,7 +86,7 @@ class ArrowFormat:
         file.write(memoryview(buffer))
         return Written()
 
-    def load(self, verified: Verified, limits: Limits, options: dict[str, Any]) -> Any:
+    def load(self, verified: VerifiedArtifact, limits: Limits, options: dict[str, Any]) -> Any:
         """Make the table; without compression, arrow's columns stay in the verified memory where they can.
 
         The option ``as_`` is ``"pandas"`` or ``"table"``; by default it is made what was dumped, and a

@@ -18,7 +18,7 @@ from safeload.limits import Limits
 from safeload.parsers import zip_members
 from safeload.storage.private_folder import PrivateFolder
 from safeload.storage.reader import read
-from safeload.trust.gate import Verified
+from safeload.trust.gate import VerifiedArtifact
 
 # Keras takes the format from the name.
 _FILE = "model.keras"
@@ -73,7 +73,7 @@ class KerasFormat:
         file.write(data)
         return Written()
 
-    def load(self, verified: Verified, limits: Limits, options: dict[str, Any]) -> Any:
+    def load(self, verified: VerifiedArtifact, limits: Limits, options: dict[str, Any]) -> Any:
         """Make the model, from a private copy of the verified bytes that is deleted right after.
 
         The option ``compile`` says whether to compile it as it was when it was saved, by default True;

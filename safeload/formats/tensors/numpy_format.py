@@ -19,7 +19,7 @@ from safeload.formats.base import Written, refuse_options
 from safeload.limits import Limits
 from safeload.parsers import zip_members
 from safeload.parsers.memory_file import MemoryFile
-from safeload.trust.gate import Verified
+from safeload.trust.gate import VerifiedArtifact
 
 _MAGIC = b"\x93NUMPY"
 _SUFFIX = ".npy"
@@ -58,7 +58,7 @@ class NumpyFormat:
             )
         return Written()
 
-    def load(self, verified: Verified, limits: Limits, options: dict[str, Any]) -> Any:
+    def load(self, verified: VerifiedArtifact, limits: Limits, options: dict[str, Any]) -> Any:
         """Make the array, or the dict of arrays; there are no options."""
         refuse_options(self.name, options)
         memory = verified.blob.own()

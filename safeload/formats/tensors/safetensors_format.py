@@ -16,7 +16,7 @@ from safeload.formats.base import OptionError, Written, refuse_options
 from safeload.formats.tensors import torch_storage, torch_tensors
 from safeload.limits import Limits
 from safeload.parsers.safetensors import METADATA, Tensor, parse
-from safeload.trust.gate import Verified
+from safeload.trust.gate import VerifiedArtifact
 
 # How numpy calls the types; those that it does not have itself are ml_dtypes'.
 _NUMPY = {
@@ -82,7 +82,7 @@ class SafetensorsFormat:
             raise SerializationError(f"a {type(obj).__name__} of arrays would come back as a dict")
         return _dump_numpy(obj, file)
 
-    def load(self, verified: Verified, limits: Limits, options: dict[str, Any]) -> dict[str, Any]:
+    def load(self, verified: VerifiedArtifact, limits: Limits, options: dict[str, Any]) -> dict[str, Any]:
         """Make the dict; large arrays look into the verified memory, and can be written to.
 
         The option ``as_`` is ``"numpy"`` or ``"torch"``; None means what was stored, and numpy for a file

@@ -22,7 +22,7 @@ from safeload.formats.base import OptionError, Written, refuse_options
 from safeload.formats.tensors import torch_storage, torch_tensors
 from safeload.limits import Limits
 from safeload.parsers import zip_members
-from safeload.trust.gate import Verified
+from safeload.trust.gate import VerifiedArtifact
 
 _PICKLE = "data.pkl"
 # What an archive of TorchScript has besides: a program, which is no matter of weights.
@@ -76,7 +76,7 @@ class TorchFormat:
         file.write(buffer.getbuffer())
         return Written()
 
-    def load(self, verified: Verified, limits: Limits, options: dict[str, Any]) -> Any:
+    def load(self, verified: VerifiedArtifact, limits: Limits, options: dict[str, Any]) -> Any:
         """Make the tensors; the option ``map_location`` says where, as in ``torch.load`` (``"cpu"``).
 
         Raises
