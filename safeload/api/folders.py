@@ -152,7 +152,7 @@ def location_of(path: PathLike) -> str:
 
 def _listed(
     location: str, name: str | None, keyring: KeyringSource | None, rules: Policy
-) -> tuple[gate.Authentic, dict[str, int], FolderId]:
+) -> tuple[gate.Authenticated, dict[str, int], FolderId]:
     """Return what the sidecar says, and the files that are there.
 
     By their names and sizes they can be the signed ones, so that nothing is read of a folder that is refused
@@ -179,10 +179,10 @@ def _listed(
     return authentic, sizes, identity
 
 
-def _require_one(authentic: gate.Authentic, sizes: dict[str, int], location: str) -> None:
+def _require_one(authentic: gate.Authenticated, sizes: dict[str, int], location: str) -> None:
     """Refuse the folder if its files are those of no statement, by their names and sizes."""
     refusal: DigestMismatch | None = None
-    for signed, _ in authentic.claims:
+    for signed, _ in authentic.statements:
         try:
             checks.compare_listing({file.path: file.size for file in signed.files}, sizes, where=location)
         except DigestMismatch as error:

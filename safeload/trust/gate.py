@@ -179,7 +179,7 @@ def verify(
         raise
 
 
-class Authentic:
+class Authenticated:
     """What a sidecar says and keys of the keyring vouch for, before the artifact is looked at.
 
     Attributes
@@ -188,7 +188,7 @@ class Authentic:
         Statements for what was asked, each with the keys that signed it; at least one.
     """
 
-    __slots__ = ("_expected", "_keyring", "_moment", "_policy", "_refusal", "claims")
+    __slots__ = ("_expected", "_keyring", "_moment", "_policy", "_refusal", "statements")
 
     def __init__(
         self,
@@ -201,8 +201,8 @@ class Authentic:
         moment: datetime,
     ) -> None:
         if proof is not _GATE:
-            raise RuntimeError("only the gate makes Authentic; call safeload.trust.gate.authenticate")
-        self.claims = claims
+            raise RuntimeError("only the gate makes Authenticated; call safeload.trust.gate.authenticate")
+        self.statements = claims
         self._refusal = refusal
         self._expected = expected
         self._keyring = keyring
@@ -212,13 +212,13 @@ class Authentic:
     @property
     def size(self) -> int:
         """The largest size that an artifact may have to fit one of the statements, in bytes."""
-        return max(signed.size for signed, _ in self.claims)
+        return max(signed.size for signed, _ in self.statements)
 
     @property
     def files(self) -> dict[str, int]:
         """The files that any of the statements is about, each with the largest size it may have, in bytes."""
         sizes: dict[str, int] = {}
-        for signed, _ in self.claims:
+        for signed, _ in self.statements:
             for file in signed.files:
                 sizes[file.path] = max(file.size, sizes.get(file.path, 0))
         return sizes
@@ -226,7 +226,7 @@ class Authentic:
     @property
     def algorithm(self) -> DigestAlgorithm:
         """The digest algorithm of the first statement, so that a reader can hash on the way."""
-        return self.claims[0][0].digest.algorithm
+        return self.statements[0][0].digest.algorithm
 
 
 def authenticate(
@@ -238,7 +238,7 @@ def authenticate(
     where: str,
     folder: FolderId | None = None,
     now: datetime | None = None,
-) -> Authentic:
+) -> Authenticated:
     """Apply rules 1 to 6 to a sidecar.
 
     Parameters
@@ -276,10 +276,10 @@ def authenticate(
     except SafeloadError as error:
         error.where = error.where or where
         raise
-    return Authentic(_GATE, tuple(claims), refusal, expected, keyring, policy, moment)
+    return Authenticated(_GATE, tuple(claims), refusal, expected, keyring, policy, moment)
 
 
-def admit(blob: Blob, authentic: Authentic, files: Mapping[str, Blob] = _NO_FILES) -> VerifiedArtifact:
+def admit(blob: Blob, authentic: Authenticated, files: Mapping[str, Blob] = _NO_FILES) -> VerifiedArtifact:
     """Apply rules 1, 7 and 8 to the bytes of an artifact.
 
     Parameters
@@ -301,7 +301,7 @@ def admit(blob: Blob, authentic: Authentic, files: Mapping[str, Blob] = _NO_FILE
     mismatch: SafeloadError | None = authentic._refusal
     try:
         rules.refuse_own_folder(blob.folder, authentic._keyring, authentic._policy)
-        for signed, keys in authentic.claims:
+        for signed, keys in authentic.statements:
             try:
                 rules.compare_bytes(signed, blob)
                 algorithm = signed.digest.algorithm
@@ -336,7 +336,7 @@ def admit(blob: Blob, authentic: Authentic, files: Mapping[str, Blob] = _NO_FILE
 
 
 def admit_folder(
-    found: Iterable[File], authentic: Authentic, folder: FolderId, *, where: str
+    found: Iterable[File], authentic: Authenticated, folder: FolderId, *, where: str
 ) -> tuple[Statement, tuple[KeyId, ...]]:
     """Apply rules 1, 7 and 8 to the files of a folder, and return what was signed of it and by which keys.
 
@@ -358,7 +358,7 @@ def admit_folder(
     mismatch: SafeloadError | None = authentic._refusal
     try:
         rules.refuse_own_folder(folder, authentic._keyring, authentic._policy)
-        for signed, keys in authentic.claims:
+        for signed, keys in authentic.statements:
             try:
                 rules.compare_files(signed, present)
             except DigestMismatch as error:

@@ -21,7 +21,7 @@ from safeload.limits import Limits
 from safeload.storage.blob import Blob
 from safeload.storage.reader import read, read_below, read_start
 from safeload.trust import gate
-from safeload.trust.gate import Authentic, Expectation, VerifiedArtifact
+from safeload.trust.gate import Authenticated, Expectation, VerifiedArtifact
 from safeload.trust.keys import sources
 from safeload.trust.keys.keyring import Keyring
 from safeload.trust.keys.sources import KeyringSource
@@ -95,7 +95,7 @@ def verified_artifact(
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
-def _files(folder: str, authentic: Authentic, limits: Limits) -> dict[str, Blob]:
+def _files(folder: str, authentic: Authenticated, limits: Limits) -> dict[str, Blob]:
     """Read the files that the statements say belong to the artifact; the gate refuses if one is missing."""
     wanted = authentic.files
     if len(wanted) > limits.members:
