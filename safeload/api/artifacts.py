@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 from safeload import formats
 from safeload.api import folder_signing, folders
 from safeload.api.folders import Progress
-from safeload.api.signed_writing import Given, put, sidecar_of
+from safeload.api.signed_writing import SigningRequest, put, sidecar_of
 from safeload.attestation import statement
 from safeload.attestation.digests import digest_of
 from safeload.attestation.statement import Source, Statement
@@ -115,7 +115,7 @@ def dump(
     >>> safeload.dump(model, "churn.joblib", compress=3)  # doctest: +SKIP
     """
     location, rules = os.fspath(path), resolve_policy(policy)
-    given = Given(
+    given = SigningRequest(
         name=name,
         metadata=metadata,
         expires=expires,
@@ -329,7 +329,9 @@ def sign(
     """
     location = os.fspath(path)
     rules = resolve_policy(policy)
-    given = Given(name=name, metadata=metadata, expires=expires, signer=signer, keyring=keyring, rules=rules)
+    given = SigningRequest(
+        name=name, metadata=metadata, expires=expires, signer=signer, keyring=keyring, rules=rules
+    )
     if os.path.isdir(location) and format in (None, statement.FOLDER):
         return folder_signing.sign(location, given, overwrite=overwrite, progress=progress)
     name, key, _ = given.resolved(location)

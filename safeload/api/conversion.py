@@ -18,7 +18,7 @@ from safeload import formats
 from safeload.api import artifacts, folder_signing
 from safeload.api.artifacts import PathLike, PolicySource
 from safeload.api.folders import VerifiedFolder, location_of, open_verified
-from safeload.api.signed_writing import Given, put, sidecar_of
+from safeload.api.signed_writing import SigningRequest, put, sidecar_of
 from safeload.attestation.digests import digest_of
 from safeload.attestation.statement import Source, Statement
 from safeload.errors import FormatNotAllowed
@@ -106,7 +106,7 @@ def convert(
         refuse_taken(location_of(destination))
     with _opened(os.fspath(path), keyring, rules) as origin:
         signed = origin.statement
-        given = Given(
+        given = SigningRequest(
             name=name,
             metadata={**signed.metadata, **(metadata or {})},
             expires=min((end for end in (expires, signed.expires) if end is not None), default=None),
@@ -208,7 +208,7 @@ def _compared(
     origin: _Artifact | _SavedModel,
     sample: Any,
     tolerance: float,
-    given: Given,
+    given: SigningRequest,
     where: str,
 ) -> formats.Prepared:
     """Write it to memory, load that, and see that it predicts what the source predicts."""

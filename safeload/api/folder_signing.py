@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from safeload.api.folders import PathLike, Progress, files_in, location_of
-from safeload.api.signed_writing import Given, refuse_own_folder, sidecar_of
+from safeload.api.signed_writing import SigningRequest, refuse_own_folder, sidecar_of
 from safeload.attestation.digests import Digest, DigestAlgorithm
 from safeload.attestation.statement import FOLDER, Statement
 from safeload.attestation.subjects import File, digest_of_files
@@ -15,7 +15,9 @@ from safeload.storage.tree import hash_files
 from safeload.trust import signing
 
 
-def sign(path: PathLike, given: Given, *, overwrite: bool, progress: Progress | None = None) -> Statement:
+def sign(
+    path: PathLike, given: SigningRequest, *, overwrite: bool, progress: Progress | None = None
+) -> Statement:
     """Write the sidecar of a folder; see :func:`safeload.sign`."""
     location, rules = location_of(path), given.rules
     name, key, ring = given.resolved(location)
@@ -33,7 +35,7 @@ def sign(path: PathLike, given: Given, *, overwrite: bool, progress: Progress | 
     return signed
 
 
-def put(made: str, path: PathLike, given: Given, remarks: tuple[str, ...]) -> Statement:
+def put(made: str, path: PathLike, given: SigningRequest, remarks: tuple[str, ...]) -> Statement:
     """Put a folder in place that this process has made in private, signed as it was made.
 
     Parameters
@@ -68,7 +70,7 @@ def _unread(sizes: Mapping[str, int], algorithm: DigestAlgorithm) -> list[File]:
     return [File(path, Digest(algorithm, "0" * 64), size) for path, size in sorted(sizes.items())]
 
 
-def _described(name: str, found: list[File], given: Given, remarks: tuple[str, ...]) -> Statement:
+def _described(name: str, found: list[File], given: SigningRequest, remarks: tuple[str, ...]) -> Statement:
     return Statement(
         name=name,
         digest=digest_of_files(found),

@@ -27,7 +27,7 @@ from safeload.trust.reading import name_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class SigningRequest:
     """What a new artifact is signed with; see :func:`safeload.dump`.
 
     Parameters
