@@ -233,7 +233,7 @@ def load(
         allow=None if allow is None else allowlist(allow, field="allow"),
         sealed=mmap_mode is not None and SEALING,
     )
-    return make_object(verified, rules, options)
+    return deserialize(verified, rules, options)
 
 
 def loads(
@@ -261,7 +261,7 @@ def loads(
     )
     ring = None if sidecar is None else sources.resolve(keyring)
     signature = None if sidecar is None else bytes(sidecar)
-    return make_object(gate.verify(blob, signature, expected, ring, rules), rules, options)
+    return deserialize(gate.verify(blob, signature, expected, ring, rules), rules, options)
 
 
 def verify(
@@ -378,7 +378,7 @@ def _files(location: str, size: int, paths: tuple[str, ...], rules: Policy) -> t
     return tuple(sorted(found))
 
 
-def make_object(verified: VerifiedArtifact, rules: Policy, options: dict[str, Any] | None = None) -> Any:
+def deserialize(verified: VerifiedArtifact, rules: Policy, options: dict[str, Any] | None = None) -> Any:
     """Compare the environment, then make the object; the one way from verified bytes to it."""
     if verified.statement is not None:
         environment.check(verified.statement, rules.environment, where=verified.blob.location)

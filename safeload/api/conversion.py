@@ -135,7 +135,7 @@ class _Artifact:
     def model(self) -> Any:
         """Return what can be asked for predictions; always the same, which the artifact's memory holds."""
         if self._made is None:
-            self._made = artifacts.make_object(self._verified, self._rules)
+            self._made = artifacts.deserialize(self._verified, self._rules)
         return self._made
 
     def onnx(self) -> Any:
@@ -146,7 +146,7 @@ class _Artifact:
                 where=self._verified.blob.location,
                 hint='Convert it with to="onnx" first.',
             )
-        return artifacts.make_object(self._verified, self._rules, {"as_": "model"})
+        return artifacts.deserialize(self._verified, self._rules, {"as_": "model"})
 
     def prepared(self, to: str, sample: Any, tolerance: float, where: str) -> formats.Prepared:
         """Return how it will be written."""
@@ -230,7 +230,7 @@ def _compared(
     trial = replace(given.rules, signatures=1, environment="ignore", origin=None)
     sidecar, expected = sidecar_of(signed, key, trial.limits), Expectation(name=_TRIAL)
     verified = gate.verify(Blob(data, where), sidecar, expected, Keyring.of(key), trial)
-    compared = comparison.compare(origin.model(), artifacts.make_object(verified, trial), sample, tolerance)
+    compared = comparison.compare(origin.model(), artifacts.deserialize(verified, trial), sample, tolerance)
     kept = formats.Prepared(prepared.format, lambda file: (file.write(data), written)[1])
     return _remarked(kept, _remark(compared))
 

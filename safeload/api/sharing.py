@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, Self
 
-from safeload.api.artifacts import MapMode, PathLike, PolicySource, check_mode, make_object
+from safeload.api.artifacts import MapMode, PathLike, PolicySource, check_mode, deserialize
 from safeload.attestation.statement import Statement
 from safeload.errors import StorageError
 from safeload.storage.sealed import AVAILABLE
@@ -55,7 +55,7 @@ class SharedArtifact:
         check_mode(mmap_mode)
         if self._verified.format == "joblib":
             options["mmap_mode"] = mmap_mode
-        return make_object(self._verified, resolve(policy), options)
+        return deserialize(self._verified, resolve(policy), options)
 
     def close(self) -> None:
         """Let workers find it no longer; what they and this process have loaded stays."""

@@ -215,7 +215,7 @@ class Store:
             artifacts.check_mode(options["mmap_mode"])
         context = self._context()
         verified = reading.verified(context, Place(name), tag, Freshness(min_sequence, max_age))
-        return artifacts.make_object(verified, context.rules, options)
+        return artifacts.deserialize(verified, context.rules, options)
 
     def verify(self, name: str | None = None, tag: str | None = None) -> tuple[Statement, ...]:
         """Verify artifacts, all of them, those of a name, or one, without making the objects.

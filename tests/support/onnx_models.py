@@ -147,7 +147,7 @@ def signed(
         forgery.sidecar_of(payload, key), Expectation(name="m"), Keyring.of(key), Policy(), where="m"
     )
     verified = gate.admit(Blob(data, "m"), authentic, blobs)
-    return safeload.api.artifacts.make_object(verified, Policy(), options)
+    return safeload.api.artifacts.deserialize(verified, Policy(), options)
 
 
 def unsigned(model: onnx.ModelProto | bytes, **options: Any) -> Any:
