@@ -14,7 +14,7 @@ from safeload.errors import LimitExceeded, StorageError
 from safeload.limits import Limits
 from safeload.storage.beneath import folder_id
 from safeload.storage.reader import read, wrapped
-from safeload.storage.replacement import Former, replace
+from safeload.storage.replacement import EnvelopeInPlace, replace
 from safeload.storage.writer import stage
 from safeload.trust import rules as checks
 from safeload.trust import signing
@@ -88,7 +88,7 @@ def put(prepared: formats.Prepared, location: str, given: Given) -> Statement:
             location,
             staged,
             sidecar_of(signed, key, rules.limits),
-            former=former(rules.limits),
+            envelope_in_place=envelope_in_place(rules.limits),
             limit=2 * rules.limits.sidecar_bytes,
         )
     except BaseException:
@@ -108,7 +108,7 @@ def sidecar_of(signed: Statement, key: SigningKey, limits: Limits) -> bytes:
     return signing.seal(statement.encode(signed), key, limits, where=signed.name)
 
 
-def former(limits: Limits) -> Former:
+def envelope_in_place(limits: Limits) -> EnvelopeInPlace:
     """Return what reduces a sidecar in place to the envelope of the artifact in place.
 
     Nothing is verified here and nothing needs to be: the envelope is copied as it is, and counts for a

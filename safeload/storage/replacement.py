@@ -44,10 +44,10 @@ from safeload.storage.writer import Staged, write_bytes
 
 # Given the former sidecar and the path of the artifact in place: the former sidecar reduced to the one
 # envelope that fits that artifact, or None where there is nothing worth keeping.
-Former = Callable[[bytes, str], bytes | None]
+EnvelopeInPlace = Callable[[bytes, str], bytes | None]
 
 
-def replace(path: str, artifact: Staged, sidecar: bytes, *, former: Former, limit: int) -> None:
+def replace(path: str, artifact: Staged, sidecar: bytes, *, former: EnvelopeInPlace, limit: int) -> None:
     """Put a staged artifact and its sidecar in place.
 
     Parameters
@@ -59,7 +59,7 @@ def replace(path: str, artifact: Staged, sidecar: bytes, *, former: Former, limi
     sidecar
         Its plain sidecar.
     former
-        Reduces the sidecar found in place; see :data:`Former`.
+        Reduces the sidecar found in place; see :data:`EnvelopeInPlace`.
     limit
         The largest sidecar that is looked at, in bytes.
 
@@ -134,7 +134,7 @@ def refuse_present(path: str) -> None:
         )
 
 
-def _kept(path: str, former: Former, limit: int) -> bytes | None:
+def _kept(path: str, former: EnvelopeInPlace, limit: int) -> bytes | None:
     """Return the former sidecar's envelope, None if there is nothing that must be kept loadable."""
     try:
         present = os.lstat(path)
