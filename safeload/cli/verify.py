@@ -152,7 +152,7 @@ def _store_rows(
         store = open_store(location, keyring, policy, state)
         for found in store.check():
             yield {"path": f"{store.location}: {found.name} {found.tag}", **row_of(found)}
-        for path in store.strays():
+        for path in store.unreferenced_files():
             where = f"{store.location}/{path}"
             yield {"path": where, **refused(_stray(where))}
     except SafeloadError as error:

@@ -62,7 +62,7 @@ def tags(backend: Backend, place: Place) -> Iterator[str]:
             yield tag
 
 
-def strays(context: Context) -> Iterator[str]:
+def unreferenced_files(context: Context) -> Iterator[str]:
     """Yield the paths of all files that no verified record of the store accounts for, in no order.
 
     A dump that was stopped may leave one; so may somebody who hopes that it will be loaded past the store.

@@ -259,13 +259,13 @@ class Store:
         for one in [name] if name is not None else self.names():
             yield from listing.check(context, one, artifacts=artifacts)
 
-    def strays(self) -> Iterator[str]:
+    def unreferenced_files(self) -> Iterator[str]:
         """Yield the paths of files in the store that nothing signed accounts for, in no order.
 
         The store loads none of them. A dump that was stopped may have left them, and then they can be
         deleted; a dump that is under way has one until it is done.
         """
-        return listing.strays(self._context())
+        return listing.unreferenced_files(self._context())
 
     def names(self, prefix: str = "") -> Iterator[str]:
         """Yield the names in the store that start with `prefix`, in no order."""

@@ -128,7 +128,7 @@ def test_a_full_disk_is_told_and_loses_nothing(keyring: Keyring, key: HmacKey, t
     assert outcomes[-2:] == [[100000, "new", "stored"], [100000, "old", "stored"]]
     assert before
     assert {found.tag for found in store.check() if found.refusal is None} == {"old", "new"}
-    assert list(store.strays()) == []
+    assert list(store.unreferenced_files()) == []
     assert not list(root.rglob("*.tmp"))
 
 
@@ -220,4 +220,4 @@ def test_stores_on_file_systems_without_hard_links_work_too(
     with pytest.raises(safeload.TagExists):
         store.dump(2, "churn", "1")
     assert store.load("churn") == 1
-    assert list(store.strays()) == []
+    assert list(store.unreferenced_files()) == []

@@ -74,7 +74,7 @@ def test_of_several_writers_of_a_tag_exactly_one_wins(
     for number, (winner,) in winners.items():
         assert store.load("churn", str(number)) == store_racing.value(winner, number)
     assert len(store.verify()) == count
-    assert list(store.strays()) == []
+    assert list(store.unreferenced_files()) == []
     report(capsys, f"{count} tags, {WRITERS} writers of each: one winner each time")
 
 
@@ -92,7 +92,7 @@ def test_writers_of_different_tags_all_get_theirs_and_a_number_each(
     newest = max(statements.values(), key=lambda statement: statement.sequence if statement else 0)
     assert newest is not None
     assert store.latest("churn") == newest.tag
-    assert list(store.strays()) == []
+    assert list(store.unreferenced_files()) == []
     report(capsys, f"{len(sequences)} tags by {WRITERS} writers, all there, numbers up to {max(sequences)}")
 
 
@@ -104,7 +104,7 @@ def test_a_tag_that_is_overwritten_all_the_time_always_loads(
     _, read = run(shared, key, tmp_path, "overwrite", count, reading="same")
     store = shared.open()
     assert len(store.verify()) == 1
-    assert list(store.strays()) == []
+    assert list(store.unreferenced_files()) == []
     loads = sum(result["outcomes"].get("loaded", 0) for result in read)
     assert loads > 0
     report(capsys, f"{WRITERS * count} times overwritten, {loads} loads meanwhile, none refused")

@@ -132,7 +132,7 @@ def kills(times: int, root: Path) -> dict[str, Any]:
         "lost": lost,
         "unverifiable": unverifiable,
         "stale": stale,
-        "left over": len(list(_store(folder).strays())),
+        "left over": len(list(_store(folder).unreferenced_files())),
     }
 
 

@@ -279,7 +279,7 @@ def test_two_writers_for_two_seconds_give_no_error(
     assert [set(result) for result in results] == [{"ok"}] * 2
     last = loaded(runtime, "churn", "latest")
     assert last == loaded(runtime, "churn", "v1") == value(last["who"], last["number"])
-    assert list(Store(repo).strays()) == []
+    assert list(Store(repo).unreferenced_files()) == []
     with capsys.disabled():
         print(f"\n  {results[0]['ok']} and {results[1]['ok']} stored, no error", end="")
 

@@ -37,7 +37,7 @@ def test_after_a_rotation_the_new_key_is_enough(place: Place) -> None:
     store = place.open(keyring=Keyring.of(new))
     assert {(found.name, found.tag): found.statement for found in store.check()} == before
     assert store.load("churn") == bytes(100)
-    assert list(store.strays()) == []
+    assert list(store.unreferenced_files()) == []
     with pytest.raises(UnknownKey):
         place.open().load("churn")
 

@@ -129,7 +129,7 @@ def test_every_name_and_tag_is_its_own(place: Place) -> None:
     assert sorted(one.tag for one in fresh.tags("by tag")) == sorted(tags)
     assert [fresh.load("by tag", tag) for tag in tags] == [f"{tag!r} as tag" for tag in tags]
     assert len(fresh.verify()) == len(NAMES) + len(tags)
-    assert list(fresh.strays()) == []
+    assert list(fresh.unreferenced_files()) == []
 
 
 def test_a_long_name_with_only_a_long_tag_is_found(place: Place) -> None:

@@ -58,12 +58,12 @@ def test_files_that_nothing_signed_accounts_for_are_told(place: Place) -> None:
     """Wherever they lie and however they are called; the store loads none."""
     store = place.open()
     store.dump(1, "churn", "1")
-    strays = [
+    unreferenced_files = [
         *("evil.joblib", "churn/evil.joblib", "churn/1.joblib", "churn/1.0123456789abcdef.joblib"),
         *("churn/sub/evil.pkl", "Churn/1.sig.joblib", "churn/latest.0123456789abcdef.joblib", "%ZZ/x"),
     ]
-    for path in strays:
+    for path in unreferenced_files:
         place.write(path, b"x")
-    assert sorted(store.strays()) == sorted(strays)
+    assert sorted(store.unreferenced_files()) == sorted(unreferenced_files)
     assert [found.tag for found in store.check()] == ["1"]
     assert list(store.names()) == ["churn"]
