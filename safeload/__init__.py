@@ -67,8 +67,8 @@ if TYPE_CHECKING:
     from safeload.guarding import Guard as Guard
     from safeload.guarding import guard as guard
     from safeload.limits import Limits as Limits
-    from safeload.store import Check as Check
     from safeload.store import Store as Store
+    from safeload.store import TagStatus as TagStatus
     from safeload.store import dump_obj as dump_obj
     from safeload.store import load_obj as load_obj
     from safeload.trust.keys import EcdsaP256PrivateKey as EcdsaP256PrivateKey
@@ -106,7 +106,7 @@ _HOMES = {
     ),
     "safeload.limits": ("Limits",),
     "safeload.trust.policy": ("Policy",),
-    "safeload.store": ("Check", "Store", "dump_obj", "load_obj"),
+    "safeload.store": ("TagStatus", "Store", "dump_obj", "load_obj"),
     "safeload.api.sharing": ("SharedArtifact", "share"),
     "safeload.attestation.statement": ("Environment", "Source", "Statement"),
     "safeload.attestation.subjects": ("File",),

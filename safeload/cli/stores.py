@@ -12,7 +12,7 @@ from safeload.cli.output import error_document
 from safeload.errors import NotFound, SafeloadError
 
 if TYPE_CHECKING:
-    from safeload.store import Check, Store
+    from safeload.store import Store, TagStatus
 
 StoreArgument = Annotated[
     str,
@@ -46,7 +46,7 @@ def open_store(
     return Store(location, keyring=keyring, policy=policy, state=state)
 
 
-def row_of(found: Check) -> dict[str, Any]:
+def row_of(found: TagStatus) -> dict[str, Any]:
     """Return what is said of a tag."""
     row: dict[str, Any] = {"name": found.name, "tag": found.tag, "latest": found.latest}
     if found.refusal is not None:

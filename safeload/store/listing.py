@@ -18,7 +18,7 @@ from safeload.trust.keys.base import KeyId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class TagStatus:
     """What is known of one tag.
 
     Parameters
@@ -84,7 +84,7 @@ def _is_of(context: Context, place: Place, tag: str, path: str) -> bool:
         return False
 
 
-def check(context: Context, name: str, *, artifacts: bool) -> Iterator[Check]:
+def check(context: Context, name: str, *, artifacts: bool) -> Iterator[TagStatus]:
     """Yield every tag of a name, verified or with the reason why not.
 
     A pointer that is there and does not verify comes first, under the tag ``latest``.
@@ -101,7 +101,7 @@ def check(context: Context, name: str, *, artifacts: bool) -> Iterator[Check]:
         yield _check(context, place, tag, found, artifacts)
 
 
-def _check(context: Context, place: Place, tag: str, found: Pointer | None, artifacts: bool) -> Check:
+def _check(context: Context, place: Place, tag: str, found: Pointer | None, artifacts: bool) -> TagStatus:
     latest = found is not None and found.tag == tag
     try:
         record = read_statement(context, place, tag)
@@ -111,7 +111,7 @@ def _check(context: Context, place: Place, tag: str, found: Pointer | None, arti
             reading.verified(context, place, tag)
     except SafeloadError as error:
         return _refused(place, tag, latest, error)
-    return Check(
+    return TagStatus(
         name=place.name,
         tag=tag,
         latest=latest,
@@ -121,5 +121,5 @@ def _check(context: Context, place: Place, tag: str, found: Pointer | None, arti
     )
 
 
-def _refused(place: Place, tag: str, latest: bool, error: SafeloadError) -> Check:
-    return Check(name=place.name, tag=tag, latest=latest, statement=None, keys=(), refusal=error)
+def _refused(place: Place, tag: str, latest: bool, error: SafeloadError) -> TagStatus:
+    return TagStatus(name=place.name, tag=tag, latest=latest, statement=None, keys=(), refusal=error)

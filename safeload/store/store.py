@@ -19,7 +19,7 @@ from safeload.store.backends.base import Backend
 from safeload.store.backends.locate import backend_of
 from safeload.store.commit import Commit
 from safeload.store.context import Context
-from safeload.store.listing import Check
+from safeload.store.listing import TagStatus
 from safeload.store.names import LATEST, Place, check_tag
 from safeload.store.reading import Freshness
 from safeload.store.records import read_pointer, read_statement
@@ -243,7 +243,7 @@ class Store:
             statements.append(found.statement)
         return tuple(statements)
 
-    def check(self, name: str | None = None, *, artifacts: bool = True) -> Iterator[Check]:
+    def check(self, name: str | None = None, *, artifacts: bool = True) -> Iterator[TagStatus]:
         """Yield every tag, verified or with the reason why not.
 
         A pointer that does not verify comes under the tag ``latest``.
@@ -271,7 +271,7 @@ class Store:
         """Yield the names in the store that start with `prefix`, in no order."""
         return listing.names(self._backend, prefix)
 
-    def tags(self, name: str) -> Iterator[Check]:
+    def tags(self, name: str) -> Iterator[TagStatus]:
         """Yield the tags of a name whose signed statements verify; artifacts are not read."""
         for found in self.check(name, artifacts=False):
             if found.refusal is None:

@@ -18,7 +18,7 @@ from safeload.integrations.hetida import policy as _policy
 from safeload.integrations.hetida.ids import ROOT, Entry, Name, Namespace, Node, Root, Sink, Source
 from safeload.integrations.hetida.policy import AdapterPolicy, PolicySource
 from safeload.store import Store
-from safeload.store.listing import Check
+from safeload.store.listing import TagStatus
 from safeload.store.names import LATEST
 
 TYPE = "metadata(any)"
@@ -171,7 +171,7 @@ class Catalogue:
             key=lambda sink: sink["path"],
         )
 
-    def _verified(self, name: str) -> Iterator[Check]:
+    def _verified(self, name: str) -> Iterator[TagStatus]:
         checks = self._policy.of_name(name).reading(self._store).check(name, artifacts=self._artifacts)
         return (found for found in checks if found.refusal is None)
 
@@ -277,6 +277,6 @@ def _filter(title: str, *, required: bool) -> dict[str, Any]:
     return {"name": title, "type": "free_text", "required": required}
 
 
-def _newest_first(found: Check) -> tuple[int, str]:
+def _newest_first(found: TagStatus) -> tuple[int, str]:
     sequence = found.statement.sequence if found.statement is not None else None
     return -(sequence or 0), found.tag
