@@ -59,7 +59,7 @@ class Context:
                 )
 
 
-def with_keys_of_now(context: Context, work: Callable[[Context], _Result]) -> _Result:
+def retry_after_rotation(context: Context, work: Callable[[Context], _Result]) -> _Result:
     """Do something; anew if it met an unknown key and the keyring has changed since the call began.
 
     While a key is rotated, others sign with the new one as soon as it is in the keyring, which may be after a

@@ -10,7 +10,7 @@ from safeload.errors import NotFound, RollbackDetected, StorageError
 from safeload.storage.blob import Blob
 from safeload.store import names
 from safeload.store.backends.base import Backend
-from safeload.store.context import Context, with_keys_of_now
+from safeload.store.context import Context, retry_after_rotation
 from safeload.store.names import LATEST, Place
 from safeload.store.records import Record, read_pointer, read_statement
 from safeload.trust import gate
@@ -94,7 +94,7 @@ def verified(context: Context, place: Place, tag: str, fresh: Freshness = ANY) -
     SafeloadError
         See :meth:`safeload.Store.load`.
     """
-    return with_keys_of_now(context, lambda context: _verified(context, place, tag, fresh))
+    return retry_after_rotation(context, lambda context: _verified(context, place, tag, fresh))
 
 
 def _verified(context: Context, place: Place, tag: str, fresh: Freshness) -> VerifiedArtifact:

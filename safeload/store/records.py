@@ -8,7 +8,7 @@ from safeload.attestation.pointer import Pointer
 from safeload.attestation.statement import Statement
 from safeload.errors import LimitExceeded, MalformedError, NotFound
 from safeload.store.backends.base import Backend, Version
-from safeload.store.context import Context, with_keys_of_now
+from safeload.store.context import Context, retry_after_rotation
 from safeload.store.names import Place
 from safeload.trust.expectation import Expectation
 from safeload.trust.keys.base import KeyId
@@ -74,7 +74,7 @@ def read_statement(context: Context, place: Place, tag: str) -> Record:
         signed, keys = verify_statement(data, expected, context.ring, context.rules, where=where)
         return Record(signed, keys, data, version, place.artifact(tag, signed.file))
 
-    return with_keys_of_now(context, verified)
+    return retry_after_rotation(context, verified)
 
 
 def read_pointer(context: Context, place: Place) -> PointerRecord:
@@ -86,7 +86,7 @@ def read_pointer(context: Context, place: Place) -> PointerRecord:
         signed, keys = verify_pointer(data, place.name, context.ring, context.rules, where=where)
         return PointerRecord(signed, keys, data, version)
 
-    return with_keys_of_now(context, verified)
+    return retry_after_rotation(context, verified)
 
 
 def _read_signed(backend: Backend, path: str, policy: Policy) -> tuple[bytes, Version]:
