@@ -10,7 +10,7 @@ from safeload.attestation.statement import Statement
 from safeload.errors import StorageError
 from safeload.storage.sealed import AVAILABLE
 from safeload.trust import gate
-from safeload.trust.gate import Handover, VerifiedArtifact
+from safeload.trust.gate import Handle, VerifiedArtifact
 from safeload.trust.keys.sources import KeyringSource
 from safeload.trust.policy import resolve
 from safeload.trust.reading import verified_artifact
@@ -70,7 +70,7 @@ class SharedArtifact:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _taken_over, (gate.hand_over(self._verified),)
+        return _taken_over, (gate.to_handle(self._verified),)
 
 
 def share(
@@ -114,5 +114,5 @@ def share(
     return SharedArtifact(verified)
 
 
-def _taken_over(handover: Handover) -> SharedArtifact:
-    return SharedArtifact(gate.take_over(handover))
+def _taken_over(handle: Handle) -> SharedArtifact:
+    return SharedArtifact(gate.from_handle(handle))

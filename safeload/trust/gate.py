@@ -24,7 +24,7 @@ Rules 1 to 6 need the sidecar only (:func:`authenticate`), so that no more of an
 the number of bytes that was signed; rules 7 and 8 come with the bytes (:func:`admit`).
 
 What was verified in a sealed memory file, which nobody can alter any more, stays so: another process takes it
-over from who verified it (:func:`hand_over`, :func:`take_over`).
+over from who verified it (:func:`to_handle`, :func:`from_handle`).
 
 Without a sidecar: a data-only format that the policy lists; and for one that names types an allowlist, given
 by the policy or the call, that the format will hold every type against. All else is
@@ -374,7 +374,7 @@ def admit_folder(
 
 
 @dataclass(frozen=True, slots=True)
-class Handover:
+class Handle:
     """What was verified in a sealed memory file, on its way to another process of the same program.
 
     It is made of what a :class:`VerifiedArtifact` holds. Whoever can hand a false one to a process hands it a pickle,
@@ -392,7 +392,7 @@ class Handover:
     skops_defaults: frozenset[str] | None
 
 
-def hand_over(verified: VerifiedArtifact) -> Handover:
+def to_handle(verified: VerifiedArtifact) -> Handle:
     """Say where another process finds verified bytes, as long as `verified` lives here.
 
     Raises
@@ -404,7 +404,7 @@ def hand_over(verified: VerifiedArtifact) -> Handover:
     if sealed is None or verified.files:
         raise RuntimeError("only sealed bytes are handed over, and those of one file")
     signed = verified.statement
-    return Handover(
+    return Handle(
         address=sealed.address,
         location=verified.blob.location,
         format=verified.format,
@@ -417,7 +417,7 @@ def hand_over(verified: VerifiedArtifact) -> Handover:
     )
 
 
-def take_over(handover: Handover) -> VerifiedArtifact:
+def from_handle(handle: Handle) -> VerifiedArtifact:
     """Return what another process has verified, mapped here.
 
     Raises
@@ -427,14 +427,14 @@ def take_over(handover: Handover) -> VerifiedArtifact:
     """
     return VerifiedArtifact(
         _GATE,
-        blob=Blob(SealedMemory.at(handover.address), handover.location),
-        format=handover.format,
-        statement=None if handover.payload is None else statement.parse(handover.payload),
-        trusted=handover.trusted,
-        admitted=handover.admitted,
-        allowed=handover.allowed,
-        keys=handover.keys,
-        skops_defaults=handover.skops_defaults,
+        blob=Blob(SealedMemory.at(handle.address), handle.location),
+        format=handle.format,
+        statement=None if handle.payload is None else statement.parse(handle.payload),
+        trusted=handle.trusted,
+        admitted=handle.admitted,
+        allowed=handle.allowed,
+        keys=handle.keys,
+        skops_defaults=handle.skops_defaults,
     )
 
 
