@@ -55,7 +55,7 @@ def check_size(size: int, limit: int) -> None:
         raise MalformedError(f"the sidecar has over {limit} bytes")
 
 
-def transitional(new: bytes, former: bytes) -> bytes:
+def two_envelope_sidecar(new: bytes, former: bytes) -> bytes:
     """Return the sidecar that verifies both the new artifact and the one it replaces.
 
     Parameters
@@ -64,5 +64,5 @@ def transitional(new: bytes, former: bytes) -> bytes:
         Sidecars of one envelope each.
     """
     if new.count(b"\n") != 1 or former.count(b"\n") != 1:
-        raise ValueError("a transitional sidecar is made of two plain ones")
+        raise ValueError("a two-envelope sidecar is made of two plain ones")
     return new + former

@@ -35,7 +35,7 @@ import os
 import stat
 from collections.abc import Callable
 
-from safeload.attestation.sidecar import SUFFIX, transitional
+from safeload.attestation.sidecar import SUFFIX, two_envelope_sidecar
 from safeload.errors import AlreadyExists, SafeloadError, StorageError
 from safeload.storage.blob import FileVersion, file_version
 from safeload.storage.lock import locked
@@ -71,7 +71,7 @@ def replace(path: str, artifact: Staged, sidecar: bytes, *, former: EnvelopeInPl
     with locked(os.path.dirname(path)):
         kept = _kept(path, former, limit)
         if kept is not None:
-            write_bytes(path + SUFFIX, transitional(sidecar, kept))
+            write_bytes(path + SUFFIX, two_envelope_sidecar(sidecar, kept))
             artifact.commit()
             write_bytes(path + SUFFIX, sidecar)
         else:

@@ -120,7 +120,7 @@ def test_an_envelope_comes_back_as_it_was(made: Envelope) -> None:
 @given(envelopes, envelopes)
 def test_two_envelopes_come_back_in_their_order(new: Envelope, former: Envelope) -> None:
     """During a replacement."""
-    both = sidecar.transitional(sidecar.encode(new), sidecar.encode(former))
+    both = sidecar.two_envelope_sidecar(sidecar.encode(new), sidecar.encode(former))
     assert sidecar.parse(both, limit=LIMIT) == (new, former)
 
 

@@ -31,7 +31,7 @@ def test_a_sidecar_is_an_envelope_and_a_line_feed() -> None:
 def test_two_lines_are_two_envelopes() -> None:
     """In their order: the new object's first."""
     assert sidecar.parse(LINE + SECOND, limit=LIMIT) == (ONE, OTHER)
-    assert sidecar.parse(sidecar.transitional(SECOND, LINE), limit=LIMIT) == (OTHER, ONE)
+    assert sidecar.parse(sidecar.two_envelope_sidecar(SECOND, LINE), limit=LIMIT) == (OTHER, ONE)
 
 
 def test_an_empty_sidecar_is_refused() -> None:
@@ -112,7 +112,7 @@ def test_a_transitional_sidecar_is_made_of_plain_ones() -> None:
     """Otherwise it would have three lines, and no reader."""
     for new, former in [(LINE + SECOND, LINE), (LINE, SECOND + LAST), (LINE[:-1], SECOND), (LINE, b"")]:
         with pytest.raises(ValueError, match="two plain ones"):
-            sidecar.transitional(new, former)
+            sidecar.two_envelope_sidecar(new, former)
 
 
 @pytest.mark.parametrize("depth", [10_000])
