@@ -236,7 +236,7 @@ def _compared(
 
 
 def _to_folder(
-    origin: _Artifact | _SavedModel, destination: str, sample: Any, tolerance: float, given: Given
+    origin: _Artifact | _SavedModel, destination: str, sample: Any, tolerance: float, given: SigningRequest
 ) -> Statement:
     from safeload.formats.onnx import saved_model
 

@@ -61,7 +61,7 @@ class SigningRequest:
         return name, key, ring
 
 
-def put(prepared: formats.Prepared, location: str, given: Given) -> Statement:
+def put(prepared: formats.Prepared, location: str, given: SigningRequest) -> Statement:
     """Write an artifact and its sidecar; errors are those of :func:`safeload.dump`."""
     rules = given.rules
     name, key, _ = given.resolved(location)
@@ -88,7 +88,7 @@ def put(prepared: formats.Prepared, location: str, given: Given) -> Statement:
             location,
             staged,
             sidecar_of(signed, key, rules.limits),
-            envelope_in_place=envelope_in_place(rules.limits),
+            former=envelope_in_place(rules.limits),
             limit=2 * rules.limits.sidecar_bytes,
         )
     except BaseException:

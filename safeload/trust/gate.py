@@ -120,7 +120,7 @@ class VerifiedArtifact:
         files: Mapping[str, Blob] = _NO_FILES,
     ) -> None:
         if proof is not _GATE:
-            raise RuntimeError("only the gate makes Verified; call safeload.trust.gate.verify")
+            raise RuntimeError("only the gate makes VerifiedArtifact; call safeload.trust.gate.verify")
         self.blob = blob
         self.files = files
         self.format = format
@@ -377,8 +377,8 @@ def admit_folder(
 class Handle:
     """What was verified in a sealed memory file, on its way to another process of the same program.
 
-    It is made of what a :class:`VerifiedArtifact` holds. Whoever can hand a false one to a process hands it a pickle,
-    and so can make it do anything without one.
+    It is made of what a :class:`VerifiedArtifact` holds. Whoever can hand a false one to a process hands it a
+    pickle, and so can make it do anything without one.
     """
 
     address: Address

@@ -162,7 +162,7 @@ def places_of(pattern: str) -> set[str]:
 
 def test_verified_is_made_by_the_gate_alone() -> None:
     """`VerifiedArtifact(...)` is called in trust/gate.py and nowhere else, and so is its proof."""
-    assert places_of(r"^Verified$") == {"safeload.trust.gate"}
+    assert places_of(r"^VerifiedArtifact$") == {"safeload.trust.gate"}
     users = {module for module, path in MODULES.items() if "_GATE" in path.read_text(encoding="utf-8")}
     assert users == {"safeload.trust.gate"}
 

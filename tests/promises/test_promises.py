@@ -217,7 +217,7 @@ def test_nothing_lost(before: str | None, key: HmacKey, keyring: Keyring, tmp_pa
 
 
 def test_only_the_gate_makes_verified(key: HmacKey, keyring: Keyring) -> None:
-    """Verified cannot be constructed, pickled or copied, and formats read from it alone."""
+    """VerifiedArtifact cannot be constructed, pickled or copied, and formats read from it alone."""
     artifact, sidecar = safeload.dumps("value", name=NAME, signer=key)
     blob = Blob(artifact, NAME)
     fields: dict[str, Any] = {
