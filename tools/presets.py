@@ -4,7 +4,7 @@ To record with the versions that are installed, in as many environments as there
 
     python tools/presets.py record names-of-this-stack.json
 
-and then, with safeload installed, to write the union of all recordings into ``safeload/presets/``::
+and then, with safeload installed, to write the union of all recordings into ``safeload/namelists/``::
 
     python tools/presets.py merge names-*.json
 
@@ -13,7 +13,7 @@ why. It leaves out what runs its state and what may never be named, says so, and
 is nobody's. What it adds is to be READ by a person before it is committed: a preset may hold nothing that
 calls what it is given by name, opens files, imports, or runs its own state.
 
-The stacks that the committed presets come from stand in ``safeload/presets/__init__.py``.
+The stacks that the committed presets come from stand in ``safeload/namelists/__init__.py``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Objects whose dumps bring in the names that a preset needs, as far as the installed libraries have them.
 
 Each group is a generator of its own: what one version of a library does not have is passed over there, and
-the union over versions (see ``namelists.py``) has it from another.
+the union over versions (see ``presets.py``) has it from another.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One artifact and its sidecar: dump, load, sign, verify, for a path or in memory.
 
-Every way to an object ends in the same two lines: the gate makes a VerifiedArtifact of bytes, and a format makes
-an object of that. Nothing here decides about trust.
+Every way to an object ends in the same two lines: the gate makes a VerifiedArtifact of bytes, and a format
+makes an object of that. Nothing here decides about trust.
 
 A plain path is signed under the name of its file, so that a pair of files can move to another folder
 together, and cannot take another's place in the same one.

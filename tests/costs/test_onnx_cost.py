@@ -22,7 +22,7 @@ from safeload.scanning import contents
 _COST = """
 import re, safeload, time, onnx.checker, onnxruntime
 from safeload import Policy, SafeloadError
-from safeload.formats import onnx_format
+from safeload.formats.onnx import onnx_format
 
 def peak():
     return int(re.search("VmHWM:[^0-9]*([0-9]+) kB", open("/proc/self/status").read())[1]) << 10

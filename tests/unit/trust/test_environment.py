@@ -208,7 +208,7 @@ def test_the_comparison_imports_nothing() -> None:
     """Importing would run the code of the very packages in doubt."""
     script = (
         "import sys\n"
-        "from safeload import Environment, environment\n"
+        "from safeload import Environment\nfrom safeload.trust import environment\n"
         "environment.capture(['sklearn.svm._classes.SVC', 'numpy.ndarray', 'pandas.DataFrame'])\n"
         "environment.differences(Environment(python='2.7', packages={'pandas': '1', 'scikit-learn': '1'}))\n"
         "print([name for name in ('numpy', 'sklearn', 'pandas', 'joblib') if name in sys.modules])"

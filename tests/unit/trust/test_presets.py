@@ -34,7 +34,7 @@ def tool() -> Iterator[Any]:
     """Return the module that records names."""
     sys.path.insert(0, str(ROOT / "tools"))
     # The command has the name of the package's module, whose place it must not take.
-    loaded = importlib.util.spec_from_file_location("preset_tool", ROOT / "tools" / "namelists.py")
+    loaded = importlib.util.spec_from_file_location("preset_tool", ROOT / "tools" / "presets.py")
     assert loaded is not None
     assert loaded.loader is not None
     module = importlib.util.module_from_spec(loaded)
@@ -309,7 +309,7 @@ DAMAGED = {
 def test_a_damaged_preset_is_an_error(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Never a shorter list, never a longer one."""
     for name in ("never", "runs_its_state"):
-        (tmp_path / f"{name}.txt").write_bytes((ROOT / "safeload" / "presets" / f"{name}.txt").read_bytes())
+        (tmp_path / f"{name}.txt").write_bytes((ROOT / "safeload" / "namelists" / f"{name}.txt").read_bytes())
     (tmp_path / "numpy.txt").write_bytes(DAMAGED[case])
     monkeypatch.setattr(namelists.resources, "files", lambda _: tmp_path)
     with pytest.raises(PolicyError, match="damaged"):

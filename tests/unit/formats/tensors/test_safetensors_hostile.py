@@ -171,7 +171,7 @@ def test_a_header_of_very_many_entries_costs_no_more_than_its_own_size(
     """It is refused before an object is made for each entry; measured in a process of its own."""
     script = f"""
 import re
-from safeload.formats.safetensors_header import parse
+from safeload.parsers.safetensors import parse
 from safeload.errors import SafeloadError
 
 def peak():
