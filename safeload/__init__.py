@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from safeload.api.artifacts import dumps as dumps
     from safeload.api.artifacts import load as load
     from safeload.api.artifacts import loads as loads
-    from safeload.api.artifacts import sign as sign
     from safeload.api.artifacts import verify as verify
     from safeload.api.conversion import convert as convert
     from safeload.api.folders import VerifiedFolder as VerifiedFolder
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from safeload.api.inspection import inspect as inspect
     from safeload.api.sharing import SharedArtifact as SharedArtifact
     from safeload.api.sharing import share as share
+    from safeload.api.signing import sign as sign
     from safeload.attestation.statement import Environment as Environment
     from safeload.attestation.statement import Source as Source
     from safeload.attestation.statement import Statement as Statement
@@ -86,7 +86,7 @@ if TYPE_CHECKING:
 
 
 _HOMES = {
-    "safeload.api.artifacts": ("dump", "dumps", "load", "loads", "sign", "verify"),
+    "safeload.api.artifacts": ("dump", "dumps", "load", "loads", "verify"),
     "safeload.api.conversion": ("convert",),
     "safeload.api.folders": ("VerifiedFolder", "open_verified"),
     "safeload.guarding": ("Guard", "guard"),
@@ -107,6 +107,7 @@ _HOMES = {
     "safeload.limits": ("Limits",),
     "safeload.trust.policy": ("Policy",),
     "safeload.store": ("TagStatus", "Store", "dump_obj", "load_obj"),
+    "safeload.api.signing": ("sign",),
     "safeload.api.sharing": ("SharedArtifact", "share"),
     "safeload.attestation.statement": ("Environment", "Source", "Statement"),
     "safeload.attestation.subjects": ("File",),

@@ -1,4 +1,4 @@
-"""One artifact and its sidecar: dump, load, sign, verify, for a path or in memory.
+"""One artifact and its sidecar: dump, load, verify, for a path or in memory.
 
 Every way to an object ends in the same two lines: the gate makes a VerifiedArtifact of bytes, and a format
 makes an object of that. Nothing here decides about trust.
@@ -11,35 +11,29 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import IO, Any, Literal, get_args
 
 from safeload import formats
-from safeload.api import folder_signing, folders
-from safeload.api.folders import Progress
-from safeload.api.signed_writing import SigningRequest, put, sidecar_of
+from safeload.api import folders
 from safeload.attestation import statement
 from safeload.attestation.digests import digest_of
 from safeload.attestation.statement import Source, Statement
-from safeload.attestation.subjects import File
 from safeload.errors import LimitExceeded, MalformedError
-from safeload.parsers import magic
 from safeload.storage.blob import Blob
-from safeload.storage.reader import read, read_below
-from safeload.storage.replacement import put_sidecar, refuse_present
+from safeload.storage.replacement import replace
 from safeload.storage.sealed import AVAILABLE as SEALING
-from safeload.trust import environment, gate, signing
-from safeload.trust.gate import Expectation, VerifiedArtifact
+from safeload.storage.writer import stage
+from safeload.trust import gate, reading, signing
 from safeload.trust.keys import sources
 from safeload.trust.keys.base import SigningKey
 from safeload.trust.keys.sources import KeyringSource
-from safeload.trust.policy import Policy, allowlist
-from safeload.trust.policy import resolve as resolve_policy
-from safeload.trust.reading import signed_artifact, verified_artifact
+from safeload.trust.policy import PolicySource, resolve
+from safeload.trust.rules import LoadRequest
+from safeload.trust.signing import SigningRequest
 
 PathLike = str | os.PathLike[str]
-PolicySource = Policy | PathLike
 MapMode = Literal["r", "c"]
 
 IN_MEMORY_NAME = "in-memory"
@@ -114,17 +108,17 @@ def dump(
     >>> import safeload
     >>> safeload.dump(model, "churn.joblib", compress=3)  # doctest: +SKIP
     """
-    location, rules = os.fspath(path), resolve_policy(policy)
-    given = SigningRequest(
+    location = os.fspath(path)
+    request = SigningRequest(
         name=name,
         metadata=metadata,
         expires=expires,
         signer=signer,
         keyring=keyring,
-        rules=rules,
+        policy=resolve(policy),
         source=source,
     )
-    return put(formats.prepare(format, obj, options, where=location), location, given)
+    return write_signed(formats.prepare(format, obj, options, where=location), location, request)
 
 
 def dumps(
@@ -144,7 +138,7 @@ def dumps(
     Parameters and errors are those of :func:`dump`. Give each object a `name` of its own, and ask
     :func:`loads` for that name; otherwise two of them can be exchanged.
     """
-    rules = resolve_policy(policy)
+    policy = resolve(policy)
     statement.check_name(name)
     key, _ = sources.resolve_signer(name, signer, keyring)
     buffer = io.BytesIO()
@@ -153,15 +147,16 @@ def dumps(
     artifact = buffer.getvalue()
     signed = signing.describe(
         name=name,
-        digest=digest_of(rules.digest_algorithm, artifact),
+        digest=digest_of(policy.digest_algorithm, artifact),
         size=len(artifact),
         format=prepared.format,
-        referred=written.globals,
+        globals=written.globals,
+        requires=formats.get(prepared.format).requires,
         metadata=metadata,
         expires=expires,
         remarks=written.remarks,
     )
-    return artifact, sidecar_of(signed, key, rules.limits)
+    return artifact, signing.sidecar_of(signed, key, policy.limits)
 
 
 def load(
@@ -215,25 +210,20 @@ def load(
     TypeError, ValueError
         An option is not the format's; ``"r+"`` and ``"w+"`` are none, since they would write to the artifact.
     """
-    rules = resolve_policy(policy)
+    location = os.fspath(path)
+    request = LoadRequest.of(
+        location, name=name, keyring=keyring, policy=policy, trusted=trusted, allow=allow
+    )
     if mmap_mode is not None:
         options["mmap_mode"] = check_mode(mmap_mode)
-    if os.path.isdir(path):
+    if os.path.isdir(location):
         raise MalformedError(
             "it is a folder, which other libraries load by its path",
-            where=os.fspath(path),
+            where=location,
             hint="safeload.open_verified gives a verified copy whose path they can be given.",
         )
-    verified = verified_artifact(
-        os.fspath(path),
-        name,
-        rules.allowlist_for(trusted),
-        keyring,
-        rules,
-        allow=None if allow is None else allowlist(allow, field="allow"),
-        sealed=mmap_mode is not None and SEALING,
-    )
-    return deserialize(verified, rules, options)
+    verified = reading.read_verified(request, sealed=mmap_mode is not None and SEALING)
+    return formats.deserialize(verified, request.policy, options)
 
 
 def loads(
@@ -248,20 +238,15 @@ def loads(
     **options: Any,
 ) -> Any:
     """Verify what :func:`dumps` returned, then make the object. Options and errors: see :func:`load`."""
-    rules = resolve_policy(policy)
-    blob = Blob(bytes(artifact), name)
-    if blob.size > rules.limits.artifact_bytes:
-        raise LimitExceeded(
-            f"the artifact has {blob.size} bytes, {rules.limits.artifact_bytes} are allowed", where=name
-        )
-    expected = Expectation(
-        name=name,
-        trusted=rules.allowlist_for(trusted),
-        allow=None if allow is None else allowlist(allow, field="allow"),
-    )
-    ring = None if sidecar is None else sources.resolve(keyring)
-    signature = None if sidecar is None else bytes(sidecar)
-    return deserialize(gate.verify(blob, signature, expected, ring, rules), rules, options)
+    request = LoadRequest.of(name, name=name, keyring=keyring, policy=policy, trusted=trusted, allow=allow)
+    blob, limit = Blob(bytes(artifact), name), request.policy.limits.artifact_bytes
+    if blob.size > limit:
+        raise LimitExceeded(f"the artifact has {blob.size} bytes, {limit} are allowed", where=name)
+    if sidecar is None:
+        verified = gate.verify(blob, None, request, None)
+    else:
+        verified = gate.verify(blob, bytes(sidecar), request, sources.resolve(keyring))
+    return formats.deserialize(verified, request.policy, options)
 
 
 def verify(
@@ -270,7 +255,7 @@ def verify(
     name: str | None = None,
     keyring: KeyringSource | None = None,
     policy: PolicySource | None = None,
-    progress: Progress | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> Statement:
     """Verify an artifact or a model folder and return what was signed, without making the object.
 
@@ -281,108 +266,49 @@ def verify(
     progress
         For a folder: is called with the number of bytes of each file that is done.
     """
-    location, rules = os.fspath(path), resolve_policy(policy)
-    if os.path.isdir(location):
-        return folders.verified(folders.location_of(location), name, keyring, rules, progress)[0]
-    return signed_artifact(location, name, keyring, rules)[1]
-
-
-def sign(
-    path: PathLike,
-    *,
-    format: str | None = None,
-    name: str | None = None,
-    metadata: dict[str, Any] | None = None,
-    expires: datetime | None = None,
-    overwrite: bool = False,
-    signer: SigningKey | None = None,
-    keyring: KeyringSource | None = None,
-    policy: PolicySource | None = None,
-    progress: Progress | None = None,
-) -> Statement:
-    """Write the sidecar of an existing file or model folder, which is read and never deserialized.
-
-    Signing says that you vouch for it. Make sure of where it comes from first.
-
-    Parameters
-    ----------
-    path
-        The artifact, or a folder, of which every file is signed (SavedModel, Hugging Face, mlflow).
-    format
-        How it is to be read; None tells it by its first bytes (a plain pickle is called joblib, which reads
-        it too). Files that an ONNX model keeps its weights in are signed along.
-    overwrite
-        Replace a sidecar that is there.
-    name, metadata, expires, signer, keyring, policy
-        As for :func:`dump`.
-    progress
-        For a folder: is called with the number of bytes of each file that is done.
-
-    Raises
-    ------
-    AlreadyExists
-        It has a sidecar and `overwrite` is false.
-    MalformedError
-        Its format cannot be told.
-    SafeloadError
-        As for :func:`dump`.
-    """
     location = os.fspath(path)
-    rules = resolve_policy(policy)
-    given = SigningRequest(
-        name=name, metadata=metadata, expires=expires, signer=signer, keyring=keyring, rules=rules
-    )
-    if os.path.isdir(location) and format in (None, statement.FOLDER):
-        return folder_signing.sign(location, given, overwrite=overwrite, progress=progress)
-    name, key, _ = given.resolved(location)
-    if not overwrite:
-        refuse_present(location)
-    blob = read(location, limit=rules.limits.artifact_bytes, algorithm=rules.digest_algorithm)
-    # Taken once: of a large file it is a copy.
-    data = blob.data
-    chosen = format or magic.identify(data)
-    if format is None and chosen == "skops":
-        chosen = magic.identify_archive(data)
-    if chosen is None:
-        raise MalformedError(
-            "its format cannot be told by its first bytes", where=location, hint="Name it: format=…"
+    if os.path.isdir(location):
+        location = folders.location_of(location)
+        return folders.verified(folders.request_of(location, name, keyring, policy), progress)[0]
+    request = LoadRequest.of(location, name=name, keyring=keyring, policy=policy, signed=True)
+    return reading.read_signed(request)[1]
+
+
+def write_signed(prepared: formats.Prepared, location: str, request: SigningRequest) -> Statement:
+    """Write an artifact and its sidecar; errors are those of :func:`safeload.dump`."""
+    policy = request.policy
+    name, key, _ = request.resolved(location)
+    written = formats.Written()
+
+    def produce(file: IO[bytes]) -> None:
+        nonlocal written
+        written = prepared.write(file)
+
+    staged = stage(location, produce, algorithm=policy.digest_algorithm)
+    try:
+        signed = signing.describe(
+            name=name,
+            digest=staged.digest,
+            size=staged.size,
+            format=prepared.format,
+            globals=written.globals,
+            requires=formats.get(prepared.format).requires,
+            metadata=request.metadata,
+            expires=request.expires,
+            source=request.source,
+            remarks=written.remarks,
         )
-    referred = formats.globals_of(chosen, data, rules.limits, where=location)
-    beside = formats.files_of(chosen, data, rules.limits, where=location)
-    files = _files(location, blob.size, beside, rules)
-    signed = Statement(
-        name=name,
-        digest=blob.digest(rules.digest_algorithm),
-        size=blob.size,
-        format=chosen,
-        created=signing.now(),
-        expires=signing.expiry(expires),
-        globals=referred,
-        metadata=metadata or {},
-        files=files,
-    )
-    put_sidecar(location, sidecar_of(signed, key, rules.limits), blob.version, overwrite=overwrite)
+        replace(
+            location,
+            staged,
+            signing.sidecar_of(signed, key, policy.limits),
+            former=signing.envelope_in_place(policy.limits),
+            limit=2 * policy.limits.sidecar_bytes,
+        )
+    except BaseException:
+        staged.discard()
+        raise
     return signed
-
-
-def _files(location: str, size: int, paths: tuple[str, ...], rules: Policy) -> tuple[File, ...]:
-    """Return the digests of the files beside an artifact that belong to it; none is kept in memory."""
-    folder, algorithm = os.path.dirname(location), rules.digest_algorithm
-    # Loaders hold all of it together against the limit.
-    left = rules.limits.artifact_bytes - size
-    found = []
-    for path in paths:
-        blob = read_below(folder, path, limit=left, algorithm=algorithm)
-        left -= blob.size
-        found.append(File(path, blob.digest(algorithm), blob.size))
-    return tuple(sorted(found))
-
-
-def deserialize(verified: VerifiedArtifact, rules: Policy, options: dict[str, Any] | None = None) -> Any:
-    """Compare the environment, then make the object; the one way from verified bytes to it."""
-    if verified.statement is not None:
-        environment.check(verified.statement, rules.environment, where=verified.blob.location)
-    return formats.load(verified, rules.limits, options or {})
 
 
 def check_mode(mode: str) -> str:

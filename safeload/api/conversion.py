@@ -15,10 +15,9 @@ from datetime import datetime
 from typing import IO, Any
 
 from safeload import formats
-from safeload.api import artifacts, folder_signing
-from safeload.api.artifacts import PathLike, PolicySource
+from safeload.api.artifacts import PathLike, write_signed
 from safeload.api.folders import VerifiedFolder, location_of, open_verified
-from safeload.api.signed_writing import SigningRequest, put, sidecar_of
+from safeload.api.signing import write_folder
 from safeload.attestation.digests import digest_of
 from safeload.attestation.statement import Source, Statement
 from safeload.errors import FormatNotAllowed
@@ -27,14 +26,15 @@ from safeload.storage.blob import Blob
 from safeload.storage.private_folder import PrivateFolder
 from safeload.storage.staged_folder import refuse_taken
 from safeload.trust import gate, signing
-from safeload.trust.expectation import Expectation
 from safeload.trust.gate import VerifiedArtifact
 from safeload.trust.keys.base import SigningKey
 from safeload.trust.keys.hmac_key import HmacKey
 from safeload.trust.keys.keyring import Keyring
 from safeload.trust.keys.sources import KeyringSource
-from safeload.trust.policy import Policy, resolve
-from safeload.trust.reading import signed_artifact
+from safeload.trust.policy import Policy, PolicySource, resolve
+from safeload.trust.reading import read_signed
+from safeload.trust.rules import LoadRequest
+from safeload.trust.signing import SigningRequest
 
 TENSORFLOW = "tensorflow"
 _TRIAL = "trial"
@@ -100,42 +100,42 @@ def convert(
     --------
     >>> safeload.convert("churn.joblib", "churn.onnx", to="onnx", sample=X_test)  # doctest: +SKIP
     """
-    rules, destination = resolve(policy), os.fspath(target)
+    policy, destination = resolve(policy), os.fspath(target)
     if not overwrite:
         # Often the source of the source: what was trained cannot be made of what it was converted to.
         refuse_taken(location_of(destination))
-    with _opened(os.fspath(path), keyring, rules) as origin:
+    with _opened(os.fspath(path), keyring, policy) as origin:
         signed = origin.statement
-        given = SigningRequest(
+        request = SigningRequest(
             name=name,
             metadata={**signed.metadata, **(metadata or {})},
             expires=min((end for end in (expires, signed.expires) if end is not None), default=None),
             signer=signer,
             keyring=keyring,
-            rules=rules,
+            policy=policy,
             source=Source(signed.name, signed.format, {signed.digest.algorithm: signed.digest.hex}),
         )
         if to == TENSORFLOW:
-            return _to_folder(origin, destination, sample, tolerance, given)
+            return _to_folder(origin, destination, sample, tolerance, request)
         prepared = origin.prepared(to, sample, tolerance, destination)
         if sample is not None:
-            prepared = _compared(prepared, origin, sample, tolerance, given, destination)
-        return put(prepared, destination, given)
+            prepared = _compared(prepared, origin, sample, tolerance, request, destination)
+        return write_signed(prepared, destination, request)
 
 
 class _Artifact:
     """A source that is one file."""
 
-    def __init__(self, verified: VerifiedArtifact, statement: Statement, rules: Policy) -> None:
+    def __init__(self, verified: VerifiedArtifact, statement: Statement, policy: Policy) -> None:
         self.statement = statement
         self._verified = verified
-        self._rules = rules
+        self._policy = policy
         self._made: Any = None
 
     def model(self) -> Any:
         """Return what can be asked for predictions; always the same, which the artifact's memory holds."""
         if self._made is None:
-            self._made = artifacts.deserialize(self._verified, self._rules)
+            self._made = formats.deserialize(self._verified, self._policy)
         return self._made
 
     def onnx(self) -> Any:
@@ -146,7 +146,7 @@ class _Artifact:
                 where=self._verified.blob.location,
                 hint='Convert it with to="onnx" first.',
             )
-        return artifacts.deserialize(self._verified, self._rules, {"as_": "model"})
+        return formats.deserialize(self._verified, self._policy, {"as_": "model"})
 
     def prepared(self, to: str, sample: Any, tolerance: float, where: str) -> formats.Prepared:
         """Return how it will be written."""
@@ -193,14 +193,16 @@ class _SavedModel:
 
 
 @contextmanager
-def _opened(location: str, keyring: KeyringSource | None, rules: Policy) -> Iterator[_Artifact | _SavedModel]:
+def _opened(
+    location: str, keyring: KeyringSource | None, policy: Policy
+) -> Iterator[_Artifact | _SavedModel]:
     """Verify the source and give it."""
     if os.path.isdir(location):
-        with open_verified(location, keyring=keyring, policy=rules) as folder:
+        with open_verified(location, keyring=keyring, policy=policy) as folder:
             yield _SavedModel(folder, location)
         return
-    verified, statement = signed_artifact(location, None, keyring, rules)
-    yield _Artifact(verified, statement, rules)
+    request = LoadRequest.of(location, name=None, keyring=keyring, policy=policy, signed=True)
+    yield _Artifact(*read_signed(request), policy)
 
 
 def _compared(
@@ -208,7 +210,7 @@ def _compared(
     origin: _Artifact | _SavedModel,
     sample: Any,
     tolerance: float,
-    given: SigningRequest,
+    request: SigningRequest,
     where: str,
 ) -> formats.Prepared:
     """Write it to memory, load that, and see that it predicts what the source predicts."""
@@ -219,24 +221,26 @@ def _compared(
     key = HmacKey.generate()
     signed = signing.describe(
         name=_TRIAL,
-        digest=digest_of(given.rules.digest_algorithm, data),
+        digest=digest_of(request.policy.digest_algorithm, data),
         size=len(data),
         format=prepared.format,
-        referred=written.globals,
+        globals=written.globals,
+        requires=formats.get(prepared.format).requires,
         metadata=None,
         expires=None,
     )
     # Under the very policy, so that nothing is stored which that would refuse to load; but with one key.
-    trial = replace(given.rules, signatures=1, environment="ignore", origin=None)
-    sidecar, expected = sidecar_of(signed, key, trial.limits), Expectation(name=_TRIAL)
-    verified = gate.verify(Blob(data, where), sidecar, expected, Keyring.of(key), trial)
-    compared = comparison.compare(origin.model(), artifacts.deserialize(verified, trial), sample, tolerance)
+    trial = replace(request.policy, signatures=1, environment="ignore", origin=None)
+    asked = LoadRequest(location=where, name=_TRIAL, policy=trial)
+    sidecar = signing.sidecar_of(signed, key, trial.limits)
+    verified = gate.verify(Blob(data, where), sidecar, asked, Keyring.of(key))
+    compared = comparison.compare(origin.model(), formats.deserialize(verified, trial), sample, tolerance)
     kept = formats.Prepared(prepared.format, lambda file: (file.write(data), written)[1])
     return _remarked(kept, _remark(compared))
 
 
 def _to_folder(
-    origin: _Artifact | _SavedModel, destination: str, sample: Any, tolerance: float, given: SigningRequest
+    origin: _Artifact | _SavedModel, destination: str, sample: Any, tolerance: float, request: SigningRequest
 ) -> Statement:
     from safeload.formats.onnx import saved_model
 
@@ -248,7 +252,7 @@ def _to_folder(
         if sample is not None:
             made_model = saved_model.callable_of(made.path, where=destination)
             remarks.append(_remark(comparison.compare(origin.model(), made_model, sample, tolerance)))
-        return folder_signing.put(made.path, destination, given, tuple(remarks))
+        return write_folder(made.path, destination, request, tuple(remarks))
     finally:
         made.delete()
 

@@ -11,20 +11,21 @@ import os
 from collections.abc import Callable
 from typing import Self
 
+from safeload.attestation import statement
 from safeload.attestation.statement import FOLDER, Statement
-from safeload.errors import DigestMismatch, FormatNotAllowed, LimitExceeded, SignatureMissing
+from safeload.errors import FormatNotAllowed, LimitExceeded, SignatureMissing
 from safeload.limits import Limits
 from safeload.storage.blob import FolderId
 from safeload.storage.private_folder import PrivateFolder
 from safeload.storage.tree import hash_files, listing
-from safeload.trust import gate
-from safeload.trust import rules as checks
-from safeload.trust.expectation import Expectation
+from safeload.trust import gate, rules
+from safeload.trust.gate import Authenticated
 from safeload.trust.keys import sources
 from safeload.trust.keys.base import KeyId
 from safeload.trust.keys.sources import KeyringSource
-from safeload.trust.policy import Policy, resolve
-from safeload.trust.reading import name_of, read_sidecar
+from safeload.trust.policy import PolicySource
+from safeload.trust.reading import read_sidecar
+from safeload.trust.rules import LoadRequest
 
 PathLike = str | os.PathLike[str]
 Progress = Callable[[int], object]
@@ -75,7 +76,7 @@ def open_verified(
     *,
     name: str | None = None,
     keyring: KeyringSource | None = None,
-    policy: Policy | PathLike | None = None,
+    policy: PolicySource | None = None,
     progress: Progress | None = None,
 ) -> VerifiedFolder:
     """Verify a signed folder, and return a private copy for loaders that take nothing but a path.
@@ -109,12 +110,14 @@ def open_verified(
     >>> with safeload.open_verified("saved_model/") as folder:  # doctest: +SKIP
     ...     model = tf.saved_model.load(folder.path)
     """
-    location, rules = location_of(path), resolve(policy)
-    authentic, sizes, identity = _listed(location, name, keyring, rules)
-    copy = PrivateFolder(sum(sizes.values()), os.path.basename(location))
+    request = request_of(location_of(path), name, keyring, policy)
+    authenticated, sizes, identity = _listed(request)
+    copy = PrivateFolder(sum(sizes.values()), os.path.basename(request.location))
     try:
-        found = hash_files(location, sizes, authentic.algorithm, copy_to=copy.create, progress=progress)
-        signed, _ = gate.admit_folder(found, authentic, identity, where=location)
+        found = hash_files(
+            request.location, sizes, authenticated.algorithm, copy_to=copy.create, progress=progress
+        )
+        signed, _ = gate.admit_folder(found, authenticated, identity)
     except BaseException:
         copy.delete()
         raise
@@ -123,20 +126,21 @@ def open_verified(
     return opened
 
 
-def verified(
-    location: str,
-    name: str | None,
-    keyring: KeyringSource | None,
-    rules: Policy,
-    progress: Progress | None = None,
-) -> tuple[Statement, tuple[KeyId, ...]]:
+def request_of(
+    location: str, name: str | None, keyring: KeyringSource | None, policy: PolicySource | None
+) -> LoadRequest:
+    """Return the request for a folder; errors are those of :meth:`LoadRequest.of`."""
+    return LoadRequest.of(location, name=name, keyring=keyring, policy=policy, format=FOLDER, signed=True)
+
+
+def verified(request: LoadRequest, progress: Progress | None = None) -> tuple[Statement, tuple[KeyId, ...]]:
     """Verify a folder where it lies, and return what was signed and by which keys.
 
     It says what was there at that moment; see :func:`open_verified` for what can be loaded safely.
     """
-    authentic, sizes, identity = _listed(location, name, keyring, rules)
-    found = hash_files(location, sizes, authentic.algorithm, progress=progress)
-    return gate.admit_folder(found, authentic, identity, where=location)
+    authenticated, sizes, identity = _listed(request)
+    found = hash_files(request.location, sizes, authenticated.algorithm, progress=progress)
+    return gate.admit_folder(found, authenticated, identity)
 
 
 def size_of(path: PathLike) -> int:
@@ -150,15 +154,14 @@ def location_of(path: PathLike) -> str:
     return location.rstrip("/" + (os.sep if os.altsep is None else os.sep + os.altsep)) or location
 
 
-def _listed(
-    location: str, name: str | None, keyring: KeyringSource | None, rules: Policy
-) -> tuple[gate.Authenticated, dict[str, int], FolderId]:
+def _listed(request: LoadRequest) -> tuple[Authenticated[Statement], dict[str, int], FolderId]:
     """Return what the sidecar says, and the files that are there.
 
     By their names and sizes they can be the signed ones, so that nothing is read of a folder that is refused
     anyway.
     """
-    signature = read_sidecar(location, rules.limits)
+    location, limits = request.location, request.policy.limits
+    signature = read_sidecar(location, limits)
     if signature is None:
         raise SignatureMissing(
             "there is no signature for it",
@@ -166,31 +169,16 @@ def _listed(
             hint="Get the sidecar (.sig) from who made it. If the folder is your own and you are sure of it, "
             "`safeload sign` makes one.",
         )
-    authentic = gate.authenticate(
+    authenticated = gate.authenticate(
         signature.data,
-        Expectation(name=name_of(location) if name is None else name, format=FOLDER),
-        sources.resolve(keyring),
-        rules,
+        request,
+        sources.resolve(request.keyring),
+        statement.parse,
         folder=signature.folder,
-        where=location,
     )
-    sizes, identity = files_in(location, rules.limits)
-    _require_one(authentic, sizes, location)
-    return authentic, sizes, identity
-
-
-def _require_one(authentic: gate.Authenticated, sizes: dict[str, int], location: str) -> None:
-    """Refuse the folder if its files are those of no statement, by their names and sizes."""
-    refusal: DigestMismatch | None = None
-    for signed, _ in authentic.statements:
-        try:
-            checks.compare_listing({file.path: file.size for file in signed.files}, sizes, where=location)
-        except DigestMismatch as error:
-            refusal = refusal or error
-        else:
-            return
-    assert refusal is not None  # noqa: S101  there is at least one claim
-    raise refusal
+    sizes, identity = files_in(location, limits)
+    authenticated.fitting(rules.compare_listing, sizes, identity)
+    return authenticated, sizes, identity
 
 
 def files_in(location: str, limits: Limits) -> tuple[dict[str, int], FolderId]:

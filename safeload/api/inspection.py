@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass
 
 from safeload import namelists
-from safeload.api.artifacts import PathLike, PolicySource
+from safeload.api.artifacts import PathLike
 from safeload.attestation import sidecar
 from safeload.attestation.statement import Statement
 from safeload.errors import SafeloadError
@@ -20,8 +20,9 @@ from safeload.scanning import STANDARD, Report, contents
 from safeload.storage.blob import Blob
 from safeload.storage.reader import read
 from safeload.trust.keys.sources import KeyringSource
-from safeload.trust.policy import resolve
-from safeload.trust.reading import signed_artifact
+from safeload.trust.policy import PolicySource
+from safeload.trust.reading import read_signed
+from safeload.trust.rules import LoadRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,19 +90,20 @@ def inspect(
         The file itself cannot be read.
     """
     location = os.fspath(path)
-    rules = resolve(policy)
+    request = LoadRequest.of(location, name=None, keyring=keyring, policy=policy, signed=True)
+    limits = request.policy.limits
     try:
-        verified, statement = signed_artifact(location, None, keyring, rules)
+        verified, statement = read_signed(request)
     except SafeloadError as refusal:
         # Read once more, to be looked at and no longer to be trusted.
         return _of(
-            read(location, limit=rules.limits.artifact_bytes),
-            _claimed_keys(location, rules.limits.sidecar_bytes),
+            read(location, limit=limits.artifact_bytes),
+            _claimed_keys(location, limits.sidecar_bytes),
             None,
             refusal,
-            rules.limits if report else None,
+            limits if report else None,
         )
-    return _of(verified.blob, verified.keys, statement, None, rules.limits if report else None)
+    return _of(verified.blob, verified.keys, statement, None, limits if report else None)
 
 
 def _of(

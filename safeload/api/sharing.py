@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 from typing import Any, Self
 
-from safeload.api.artifacts import MapMode, PathLike, PolicySource, check_mode, deserialize
+from safeload import formats
+from safeload.api.artifacts import MapMode, PathLike, check_mode
 from safeload.attestation.statement import Statement
 from safeload.errors import StorageError
 from safeload.storage.sealed import AVAILABLE
 from safeload.trust import gate
 from safeload.trust.gate import Handle, VerifiedArtifact
 from safeload.trust.keys.sources import KeyringSource
-from safeload.trust.policy import resolve
-from safeload.trust.reading import verified_artifact
+from safeload.trust.policy import PolicySource, resolve
+from safeload.trust.reading import read_verified
+from safeload.trust.rules import LoadRequest
 
 
 class SharedArtifact:
@@ -55,7 +57,7 @@ class SharedArtifact:
         check_mode(mmap_mode)
         if self._verified.format == "joblib":
             options["mmap_mode"] = mmap_mode
-        return deserialize(self._verified, resolve(policy), options)
+        return formats.deserialize(self._verified, resolve(policy), options)
 
     def close(self) -> None:
         """Let workers find it no longer; what they and this process have loaded stays."""
@@ -104,7 +106,7 @@ def share(
         raise StorageError(
             "this system has no sealed memory files", where=location, hint="Load it in each process."
         )
-    verified = verified_artifact(location, name, None, keyring, resolve(policy), sealed=True)
+    verified = read_verified(LoadRequest.of(location, name=name, keyring=keyring, policy=policy), sealed=True)
     if verified.files:
         raise StorageError(
             "it keeps a part of itself in further files, which are not shared",

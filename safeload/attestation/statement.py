@@ -140,6 +140,11 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     source: Source | None = None
     remarks: tuple[str, ...] = ()
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The sizes of `files` by their paths, in bytes."""
+        return {file.path: file.size for file in self.files}
+
 
 _decoder = msgspec.json.Decoder(_Wire)
 _encoder = msgspec.json.Encoder()

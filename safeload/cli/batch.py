@@ -30,12 +30,12 @@ class _Verifier:
         from safeload.trust.keys import sources
         from safeload.trust.policy import resolve
 
-        self._rules: Policy | None = None
+        self._policy: Policy | None = None
         # A policy that cannot be read refuses every file.
         self._refusal: SafeloadError | None = None
         self._keyring: Keyring | Path | None = keyring
         try:
-            self._rules = resolve(policy)
+            self._policy = resolve(policy)
         except SafeloadError as error:
             self._refusal = error
         # A keyring that cannot be read refuses every file that has a signature.
@@ -45,16 +45,20 @@ class _Verifier:
     def row(self, file: str, progress: Callable[[int], object] | None = None) -> dict[str, Any]:
         """Return what is said of a file or a model folder."""
         from safeload.api import folders
-        from safeload.trust.reading import signed_artifact
+        from safeload.trust.reading import read_signed
+        from safeload.trust.rules import LoadRequest
 
         try:
             if self._refusal is not None:
                 raise self._refusal
-            assert self._rules is not None  # noqa: S101  or there is a refusal
+            assert self._policy is not None  # noqa: S101  or there is a refusal
             if os.path.isdir(file):
-                statement, keys = folders.verified(file, None, self._keyring, self._rules, progress)
+                request = folders.request_of(file, None, self._keyring, self._policy)
+                statement, keys = folders.verified(request, progress)
             else:
-                found, statement = signed_artifact(file, None, self._keyring, self._rules)
+                found, statement = read_signed(
+                    LoadRequest.of(file, name=None, keyring=self._keyring, policy=self._policy, signed=True)
+                )
                 keys = found.keys
         except SafeloadError as error:
             return {"path": file, **refused(error)}

@@ -29,7 +29,9 @@ from safeload.formats.registry import get as get
 from safeload.formats.registry import names as names
 from safeload.formats.registry import register as register
 from safeload.limits import Limits
+from safeload.trust import environment
 from safeload.trust.gate import VerifiedArtifact
+from safeload.trust.policy import Policy
 
 AUTO = "auto"
 # The extra that brings what a format needs.
@@ -145,6 +147,21 @@ def load(verified: VerifiedArtifact, limits: Limits, options: dict[str, Any]) ->
             where=where,
             hint="A package that it needs may be missing, or installed in another version.",
         ) from error
+
+
+def deserialize(verified: VerifiedArtifact, policy: Policy, options: dict[str, Any] | None = None) -> Any:
+    """Compare the environment, then make the object; the one way from verified bytes to it.
+
+    Raises
+    ------
+    EnvironmentMismatch
+        Installed packages differ from the signed ones, and the policy refuses that.
+    SafeloadError, TypeError, ValueError
+        See :func:`load`.
+    """
+    if verified.statement is not None:
+        environment.check(verified.statement, policy.environment, where=verified.blob.location)
+    return load(verified, policy.limits, options or {})
 
 
 def globals_of(name: str, data: bytes, limits: Limits, *, where: str) -> tuple[str, ...] | None:

@@ -13,7 +13,7 @@ from safeload.store import reading
 from safeload.store.backends.base import Backend
 from safeload.store.context import Context
 from safeload.store.names import LATEST, Place
-from safeload.store.records import read_statement
+from safeload.store.reading import read_statement
 from safeload.trust.keys.base import KeyId
 
 
@@ -115,7 +115,7 @@ def _check(context: Context, place: Place, tag: str, found: Pointer | None, arti
         name=place.name,
         tag=tag,
         latest=latest,
-        statement=record.statement,
+        statement=record.signed,
         keys=record.keys,
         refusal=None,
     )

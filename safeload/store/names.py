@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 import secrets
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from safeload.errors import InvalidName, MalformedError
 
@@ -92,24 +92,25 @@ class Place:
 
     Parameters
     ----------
-    name
+    name : str
         The name, checked by the constructor.
+
+    Attributes
+    ----------
+    folder : str
+        The name's folder, with a slash at its end.
+    pointer : str
+        Path of the signed pointer to the latest tag.
     """
 
     name: str
+    folder: str = field(init=False, compare=False, repr=False)
+    pointer: str = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         check(self.name, what="name")
-
-    @property
-    def folder(self) -> str:
-        """The name's folder, with a slash at its end."""
-        return encode(self.name) + "/"
-
-    @property
-    def pointer(self) -> str:
-        """Path of the signed pointer to the latest tag."""
-        return self.folder + POINTER
+        object.__setattr__(self, "folder", encode(self.name) + "/")
+        object.__setattr__(self, "pointer", self.folder + POINTER)
 
     def sidecar(self, tag: str) -> str:
         """Path of a tag's sidecar. Tags are checked by :func:`check_tag`."""

@@ -1,25 +1,123 @@
-"""Reading a version: from the pointer to the sidecar to the artifact, each through the gate."""
+"""Reading a store through the gate: from the pointer to the sidecar to the artifact.
+
+What a sidecar said when it was read is handed on with it, so that no signature is verified twice.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Generic
 
+from safeload.attestation import pointer as _pointer
+from safeload.attestation import statement as _statement
 from safeload.attestation.pointer import Pointer
-from safeload.errors import NotFound, RollbackDetected, StorageError
-from safeload.storage.blob import Blob
+from safeload.attestation.statement import Statement
+from safeload.errors import (
+    LimitExceeded,
+    MalformedError,
+    NotFound,
+    RollbackDetected,
+    StorageError,
+    UnknownKey,
+)
 from safeload.store import names
-from safeload.store.backends.base import Backend
-from safeload.store.context import Context, retry_after_rotation
+from safeload.store.backends.base import Version
+from safeload.store.context import Context
 from safeload.store.names import LATEST, Place
-from safeload.store.records import Record, read_pointer, read_statement
-from safeload.trust import gate
-from safeload.trust.gate import Expectation, VerifiedArtifact
-from safeload.trust.policy import Policy
-from safeload.trust.reading import read_as_signed
+from safeload.trust import gate, rules
+from safeload.trust.gate import Authenticated, Signed, VerifiedArtifact
+from safeload.trust.keys.base import KeyId
+from safeload.trust.rules import LoadRequest
 
-# How often references are followed anew while writers replace what they lead to.
+# How often references are followed anew while writers replace what they lead to, and how often the keys are
+# looked up anew in one call, each time because they had changed.
 _ATTEMPTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Record(Generic[Signed]):
+    """A sidecar of a store that verified: of a tag, or the pointer of a name.
+
+    Parameters
+    ----------
+    signed : Statement or Pointer
+        What was signed.
+    keys : tuple of KeyId
+        The keys that signed it.
+    sidecar : bytes
+        The sidecar.
+    version : Version
+        The sidecar's version at the backend.
+    authenticated : Authenticated
+        What the gate said of it.
+    path : str
+        Where the artifact lies; of a pointer, where the pointer lies.
+    """
+
+    signed: Signed
+    keys: tuple[KeyId, ...]
+    sidecar: bytes
+    version: Version
+    authenticated: Authenticated[Signed]
+    path: str
+
+    @property
+    def sequence(self) -> int:
+        """Its place among the versions of its name."""
+        return self.signed.sequence or 0
+
+
+def read_statement(context: Context, place: Place, tag: str) -> Record[Statement]:
+    """Read and verify the sidecar of a tag.
+
+    Raises
+    ------
+    NotFound
+        There is no such tag.
+    VerificationError, PolicyError, MalformedError, StorageError
+        The sidecar does not verify, or cannot be read.
+    """
+    where = f"{context.backend.location}: {place.name} {tag}"
+    request = LoadRequest(location=where, name=place.name, tag=tag, policy=context.policy)
+    found = _read(context, place.sidecar(tag), request, _statement.parse)
+    return Record(*found, place.artifact(tag, found[0].file))
+
+
+def read_pointer(context: Context, place: Place) -> Record[Pointer]:
+    """Read and verify the pointer of a name; errors are those of :func:`read_statement`."""
+    where = f"{context.backend.location}: {place.name} latest"
+    request = LoadRequest(location=where, name=place.name, policy=context.policy)
+    return Record(*_read(context, place.pointer, request, _pointer.parse), place.pointer)
+
+
+def _read(
+    context: Context, path: str, request: LoadRequest, parse: Callable[[bytes], Signed]
+) -> tuple[Signed, tuple[KeyId, ...], bytes, Version, Authenticated[Signed]]:
+    """Read a sidecar and pass it through the gate; anew if it is by a key that the keyring has since got.
+
+    While a key is rotated, others sign with the new one as soon as it is in the keyring, which may be after a
+    call looked that up. What counts is the keyring as it is, whole: a key that it revokes is refused.
+    """
+    backend, keyring, limits = context.backend, context.keyring, context.policy.limits
+    for attempt in range(_ATTEMPTS):
+        try:
+            data, version = backend.read(path, limit=limits.sidecar_bytes)
+        except LimitExceeded as error:
+            raise MalformedError(error.problem, where=error.where) from None
+        except NotFound:
+            raise NotFound("there is no such version", where=f"{backend.location}: {path}") from None
+        try:
+            authenticated = gate.authenticate(data, request, keyring, parse, single=True)
+        except UnknownKey:
+            keyring, before = context.look_up(), keyring
+            if keyring == before or attempt == _ATTEMPTS - 1:
+                raise
+            continue
+        signed, keys = authenticated.sole()
+        return signed, keys, data, version, authenticated
+    raise AssertionError("unreachable: the last attempt returns or raises")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +143,15 @@ def pointer(context: Context, place: Place, fresh: Freshness = ANY) -> Pointer:
     ------
     NotFound, VerificationError, RollbackDetected, MalformedError, StorageError
     """
-    # Before the pointer is read: what is remembered meanwhile, by others who share the memory, may be newer.
-    floor = max(context.state.seen(place.name), fresh.min_sequence or 0)
-    found = read_pointer(context, place).pointer
+    return _pointer_and_seen(context, place, fresh)[0]
+
+
+def _pointer_and_seen(context: Context, place: Place, fresh: Freshness) -> tuple[Pointer, int]:
+    """Return a name's pointer, and the highest number that was remembered before it was read."""
+    # Before: what is remembered meanwhile, by others who share the memory, may be newer.
+    seen = context.state.seen(place)
+    floor = max(seen, fresh.min_sequence or 0)
+    found = read_pointer(context, place).signed
     where = f"{context.backend.location}: {place.name}"
     if found.sequence < floor:
         raise RollbackDetected(
@@ -61,7 +165,7 @@ def pointer(context: Context, place: Place, fresh: Freshness = ANY) -> Pointer:
             where=where,
             hint="Store a new version, or allow a higher age.",
         )
-    return found
+    return found, seen
 
 
 def latest(context: Context, place: Place, fresh: Freshness = ANY) -> Pointer:
@@ -72,9 +176,10 @@ def latest(context: Context, place: Place, fresh: Freshness = ANY) -> Pointer:
     StorageError
         The number cannot be remembered, and `fresh` demands nothing instead.
     """
-    found = pointer(context, place, fresh)
+    found, seen = _pointer_and_seen(context, place, fresh)
     try:
-        context.state.record(place.name, found.sequence)
+        if found.sequence > seen:
+            context.state.record(place, found.sequence)
     except StorageError as error:
         if not fresh.demanded:
             raise StorageError(
@@ -94,23 +199,24 @@ def verified(context: Context, place: Place, tag: str, fresh: Freshness = ANY) -
     SafeloadError
         See :meth:`safeload.Store.load`.
     """
-    return retry_after_rotation(context, lambda context: _verified(context, place, tag, fresh))
-
-
-def _verified(context: Context, place: Place, tag: str, fresh: Freshness) -> VerifiedArtifact:
-    backend, ring, rules = context.backend, context.ring, context.rules
+    backend = context.backend
     before: tuple[object, ...] | None = None
     for attempt in range(_ATTEMPTS):
         found = latest(context, place, fresh) if tag.casefold() == LATEST else None
         wanted = found.tag if found is not None else names.check(tag, what="tag")
-        record: Record | None = None
+        record: Record[Statement] | None = None
         try:
             record = read_statement(context, place, wanted)
-            if found is not None:
-                compare(found, record, f"{backend.location}: {place.name} {wanted}")
-            blob = _artifact(backend, record, rules)
-            expected = Expectation(name=place.name, tag=wanted)
-            return gate.verify(blob, record.sidecar, expected, ring, rules)
+            signed = record.signed
+            if found is not None and (signed.sequence, signed.digest) != (found.version, found.digest):
+                compare(found, record, record.authenticated.request.location)
+            where = f"{backend.location}: {record.path}"
+            limit = record.authenticated.limit
+            try:
+                blob = backend.read_artifact(record.path, limit=limit, algorithm=signed.digest.algorithm)
+            except LimitExceeded as error:
+                raise rules.altered(f"{error.problem}, as signed", where) from None
+            return gate.admit(blob, record.authenticated)
         except (NotFound, RollbackDetected):
             seen = (found, record.sidecar if record is not None else None)
             if seen == before or attempt == _ATTEMPTS - 1:
@@ -119,18 +225,7 @@ def _verified(context: Context, place: Place, tag: str, fresh: Freshness) -> Ver
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
-def _artifact(backend: Backend, record: Record, rules: Policy) -> Blob:
-    """Read the artifact that a statement names, and no more bytes than were signed."""
-    signed = record.statement
-    return read_as_signed(
-        lambda limit: backend.read_artifact(record.path, limit=limit, algorithm=signed.digest.algorithm),
-        signed.size,
-        rules.limits,
-        where=f"{backend.location}: {record.path}",
-    )
-
-
-def compare(found: Pointer, record: Record, where: str) -> None:
+def compare(found: Pointer, record: Record[Statement], where: str) -> None:
     """Refuse a tag's statement that is older than the one the pointer was made for.
 
     Raises
@@ -139,7 +234,7 @@ def compare(found: Pointer, record: Record, where: str) -> None:
     """
     if record.sequence > found.version:
         return  # Overwritten since; the pointer follows.
-    if record.sequence < found.version or record.statement.digest != found.digest:
+    if record.sequence < found.version or record.signed.digest != found.digest:
         raise RollbackDetected(
             "the tag that latest names was put back to an older version of itself",
             where=where,

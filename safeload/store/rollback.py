@@ -17,7 +17,7 @@ from safeload.storage.configured import configured_path
 from safeload.storage.lock import locked
 from safeload.storage.reader import read
 from safeload.storage.writer import make_folders, write_bytes
-from safeload.store import names
+from safeload.store.names import Place
 
 STATE_VARIABLE = "SAFELOAD_STATE"
 
@@ -45,15 +45,15 @@ class State:
         self.base = base
         self._folder = os.path.join(base, hashlib.sha256(location.encode("utf-8")).hexdigest()[:32])
 
-    def seen(self, name: str) -> int:
-        """Return the highest sequence number seen of `name`; 0 for none.
+    def seen(self, place: Place) -> int:
+        """Return the highest sequence number seen of a name; 0 for none.
 
         Raises
         ------
         MalformedError, StorageError
             The memory cannot be read; better refuse than forget.
         """
-        path = self._path(name)
+        path = self._path(place)
         try:
             data = read(path, limit=_LIMIT_BYTES).data
         except NotFound:
@@ -66,7 +66,7 @@ class State:
             )
         return int(data)
 
-    def record(self, name: str, sequence: int) -> None:
+    def record(self, place: Place, sequence: int) -> None:
         """Remember `sequence` if it is higher than what is remembered.
 
         Raises
@@ -74,16 +74,16 @@ class State:
         StorageError
             The operating system refused.
         """
-        if sequence <= self.seen(name):
+        if sequence <= self.seen(place):
             return
-        path = self._path(name)
+        path = self._path(place)
         make_folders(os.path.dirname(path))
         with locked(os.path.dirname(path)):
-            if sequence > self.seen(name):
+            if sequence > self.seen(place):
                 write_bytes(path, b"%d" % sequence)
 
-    def _path(self, name: str) -> str:
-        return os.path.join(self._folder, *f"{names.encode(name)}.seq".split("/"))
+    def _path(self, place: Place) -> str:
+        return os.path.join(self._folder, *f"{place.folder[:-1]}.seq".split("/"))
 
 
 def _default_folder() -> str:

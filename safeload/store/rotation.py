@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from safeload.attestation import sidecar
+from safeload.attestation.pointer import Pointer
+from safeload.attestation.statement import Statement
 from safeload.errors import KeyringError, NotFound, SafeloadError, StoreError
 from safeload.store import listing
 from safeload.store.backends.base import Conflict
 from safeload.store.context import Context
 from safeload.store.names import LATEST, Place
-from safeload.store.records import PointerRecord, Record, read_pointer, read_statement
+from safeload.store.reading import Record, read_pointer, read_statement
 from safeload.trust import signing
 from safeload.trust.keys.base import SigningKey
 
@@ -53,7 +55,7 @@ def new_key(context: Context, key_id: str) -> SigningKey:
     KeyringError
         There is not exactly one, it is revoked, or it cannot sign.
     """
-    found = [entry for entry in context.ring.entries if entry.key.key_id.startswith(key_id)]
+    found = [entry for entry in context.keyring.entries if entry.key.key_id.startswith(key_id)]
     if len(found) != 1:
         raise KeyringError(f"{len(found)} keys of the keyring have an id that starts with {key_id!r}")
     (entry,) = found
@@ -82,8 +84,8 @@ def _rotated(context: Context, place: Place, tag: str, key: SigningKey) -> Rotat
 
 def _sign_anew(context: Context, place: Place, tag: str, key: SigningKey) -> bool:
     """Tell whether the record had to be signed."""
-    backend, rules = context.backend, context.rules
-    record: Record | PointerRecord
+    backend, limits = context.backend, context.policy.limits
+    record: Record[Statement] | Record[Pointer]
     for _ in range(_ATTEMPTS):
         try:
             record = read_pointer(context, place) if tag == LATEST else read_statement(context, place, tag)
@@ -92,11 +94,11 @@ def _sign_anew(context: Context, place: Place, tag: str, key: SigningKey) -> boo
         if key.key_id in record.keys:
             return False
         # These bytes are the ones that were just verified, and the put below replaces them only.
-        (envelope,) = sidecar.parse(record.sidecar, limit=rules.limits.sidecar_bytes)
-        renewed = signing.seal(envelope.payload, key, rules.limits, where=f"{place.name} {tag}")
+        (envelope,) = sidecar.parse(record.sidecar, limit=limits.sidecar_bytes)
+        renewed = signing.seal(envelope.payload, key, limits, where=f"{place.name} {tag}")
         path = place.pointer if tag == LATEST else place.sidecar(tag)
         try:
-            backend.put(path, renewed, replacing=record.version)
+            backend.conditional_write(path, renewed, replacing=record.version)
         except Conflict:
             continue
         return True

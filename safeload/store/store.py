@@ -10,27 +10,24 @@ from datetime import datetime, timedelta
 from typing import IO, Any, Literal
 
 from safeload import formats
-from safeload.api import artifacts
-from safeload.api.artifacts import PolicySource
+from safeload.api.artifacts import check_mode
 from safeload.attestation.statement import Statement
 from safeload.errors import NotFound, StoreError
 from safeload.store import listing, reading, rotation, writing
 from safeload.store.backends.base import Backend
 from safeload.store.backends.locate import backend_of
-from safeload.store.commit import Commit
 from safeload.store.context import Context
 from safeload.store.listing import TagStatus
 from safeload.store.names import LATEST, Place, check_tag
-from safeload.store.reading import Freshness
-from safeload.store.records import read_pointer, read_statement
+from safeload.store.reading import Freshness, read_pointer, read_statement
 from safeload.store.rollback import State
 from safeload.store.rotation import Rotated
-from safeload.store.writing import Content
+from safeload.store.writing import Commit, Content
 from safeload.trust.keys import sources
 from safeload.trust.keys.base import SigningKey
 from safeload.trust.keys.keyring import Keyring
 from safeload.trust.keys.sources import KeyringSource
-from safeload.trust.policy import resolve as resolve_policy
+from safeload.trust.policy import PolicySource, resolve
 
 
 class Store:
@@ -150,7 +147,14 @@ class Store:
         return self._write(
             name,
             tag,
-            Content(produce, prepared.format, written=lambda: written, metadata=metadata, expires=expires),
+            Content(
+                produce,
+                prepared.format,
+                requires=formats.get(prepared.format).requires,
+                written=lambda: written,
+                metadata=metadata,
+                expires=expires,
+            ),
             overwrite=overwrite,
         )
 
@@ -171,12 +175,14 @@ class Store:
     def statement(self, name: str, tag: str) -> Statement:
         """Return the verified statement of a tag without reading the artifact; errors as for :meth:`load`."""
         context = self._context()
-        return read_statement(context, Place(name), check_tag(tag)).statement
+        return read_statement(context, Place(name), check_tag(tag)).signed
 
     def _write(self, name: str, tag: str, content: Content, *, overwrite: bool) -> Statement:
         place, tag = Place(name), check_tag(tag)
         context = self._context()
-        return writing.write(context, place, tag, content, self._key(context.ring, name), overwrite=overwrite)
+        return writing.write(
+            context, place, tag, content, self._key(context.keyring, name), overwrite=overwrite
+        )
 
     def load(
         self,
@@ -212,10 +218,10 @@ class Store:
             See :func:`safeload.load`.
         """
         if "mmap_mode" in options:
-            artifacts.check_mode(options["mmap_mode"])
+            check_mode(options["mmap_mode"])
         context = self._context()
         verified = reading.verified(context, Place(name), tag, Freshness(min_sequence, max_age))
-        return artifacts.deserialize(verified, context.rules, options)
+        return formats.deserialize(verified, context.policy, options)
 
     def verify(self, name: str | None = None, tag: str | None = None) -> tuple[Statement, ...]:
         """Verify artifacts, all of them, those of a name, or one, without making the objects.
@@ -317,7 +323,7 @@ class Store:
         """Make a tag that is there the latest of its name; errors as for :meth:`dump` and :meth:`load`."""
         place, context = Place(name), self._context()
         record = read_statement(context, place, check_tag(tag))
-        Commit(context, place, self._key(context.ring, name)).point_at(record.statement)
+        Commit(context, place, self._key(context.keyring, name)).point_at(record.signed)
 
     def rotate(self, key_id: str) -> Iterator[Rotated]:
         """Sign every sidecar and pointer anew with another key of the keyring; no artifact is read.
@@ -342,23 +348,23 @@ class Store:
 
     def _names_as_latest(self, context: Context, place: Place, tag: str) -> bool:
         try:
-            return read_pointer(context, place).pointer.tag == tag
+            return read_pointer(context, place).signed.tag == tag
         except NotFound:
             return False
 
     def _context(self) -> Context:
         given = self._keyring if self._keyring is not None else self._signer
-        rules = resolve_policy(self._policy)
+        policy = resolve(self._policy)
         if self._formats is not None:
-            admitted = self._formats if rules.formats is None else self._formats & rules.formats
-            rules = replace(rules, formats=admitted)
+            admitted = self._formats if policy.formats is None else self._formats & policy.formats
+            policy = replace(policy, formats=admitted)
         return Context(
             self._backend,
-            rules,
+            policy,
             sources.resolve(given),
             State(self._state_folder, self.location),
             lambda: sources.resolve(given),
         )
 
-    def _key(self, ring: Keyring, name: str) -> SigningKey:
-        return self._signer if self._signer is not None else ring.signer_for(name)
+    def _key(self, keyring: Keyring, name: str) -> SigningKey:
+        return self._signer if self._signer is not None else keyring.signer_for(name)

@@ -1,10 +1,10 @@
 """The gate: bytes come out of it verified, or do not come out.
 
-Rules, in the order in which they are applied to an artifact with a sidecar (each is a function in
-``rules.py``):
+Rules, in the order in which they are applied to an artifact with a sidecar. Each is a function in
+:mod:`safeload.trust.rules`:
 
  1. The keyring and the policy lie neither in the artifact's own folder nor in one below it.
- 2. The sidecar is one envelope, or two during a replacement, each in its one spelling.
+ 2. The sidecar is one envelope, or two during a replacement, each in its canonical encoding.
  3. The payload type is ours. For each signature the key is found by its id, and is an entry of the keyring
     whose state, window and name patterns admit the name asked for.
  4. The key verifies the signature over the payload's bytes, by the algorithm that belongs to the key. A
@@ -12,57 +12,62 @@ Rules, in the order in which they are applied to an artifact with a sidecar (eac
     unknown keys neither help nor harm. Enough different keys must have signed.
  5. Only now the payload is parsed. Name, tag and format are those asked for.
  6. The policy admits the format and the digest algorithm.
- 7. Size and digest are those of the bytes in memory; so are those of every file that belongs to the artifact,
-    of which none is missing and none is left over.
+ 7. Size and digest are those of the bytes in memory. So are those of every file that belongs to the artifact;
+    none of them is missing and none is left over.
  8. The statement has not expired.
 
 A sidecar that is present must pass; nothing falls back to the allowlist. Of two envelopes one must pass all
-rules. That one of them is by an unknown key, for another name or not admitted by the policy (rules 3 to 6)
-says nothing against the other; that it is malformed or its signature does not fit refuses both.
+rules. If the other one is by an unknown key, for another name or not admitted by the policy (rules 3 to 6),
+it is passed over. If it is malformed or its signature does not fit, both are refused.
 
-Rules 1 to 6 need the sidecar only (:func:`authenticate`), so that no more of an artifact need be read than
-the number of bytes that was signed; rules 7 and 8 come with the bytes (:func:`admit`).
+:func:`authenticate` applies rules 1 to 6 to a sidecar, for an artifact, a folder and a record of a store
+alike; the parser of the payload is an argument. So a reader knows how many bytes were signed before it reads
+the artifact, and reads no more. Rules 7 and 8 come with the bytes (:func:`admit`), or with the files of a
+folder (:func:`admit_folder`).
 
-What was verified in a sealed memory file, which nobody can alter any more, stays so: another process takes it
-over from who verified it (:func:`to_handle`, :func:`from_handle`).
-
-Without a sidecar: a data-only format that the policy lists; and for one that names types an allowlist, given
-by the policy or the call, that the format will hold every type against. All else is
+Without a sidecar, a file is admitted in a data-only format that the policy lists; a format that names types
+needs an allowlist too, given by the policy or the call, and holds every type against it. Everything else is
 :class:`~safeload.errors.SignatureMissing`.
+
+Bytes in a sealed memory file cannot be altered any more. Another process takes them over from the one that
+verified them (:func:`to_handle`, :func:`from_handle`).
 
 :class:`VerifiedArtifact` is what the gate hands out. It is made nowhere else, and formats take nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import NoReturn
+from typing import Generic, NoReturn, TypeVar
 
 from safeload.attestation import sidecar, statement
 from safeload.attestation.digests import DigestAlgorithm
+from safeload.attestation.pointer import Pointer
 from safeload.attestation.statement import Statement
 from safeload.attestation.subjects import File
 from safeload.errors import (
     DigestMismatch,
     FormatNotAllowed,
     KeyNotAllowed,
+    LimitExceeded,
+    MalformedError,
     NoKeyError,
     SafeloadError,
-    SignatureMissing,
     SubjectMismatch,
     UnknownKey,
 )
-from safeload.parsers import magic
 from safeload.storage.blob import Blob, FolderId
 from safeload.storage.sealed import Address, SealedMemory
 from safeload.trust import rules
-from safeload.trust.expectation import Expectation as Expectation
 from safeload.trust.keys.base import KeyId
 from safeload.trust.keys.keyring import Keyring
-from safeload.trust.policy import DATA_ONLY_FORMATS, TYPED_FORMATS, Policy
+from safeload.trust.rules import LoadRequest as LoadRequest
+
+Signed = TypeVar("Signed", bound=Statement | Pointer)
+Present = TypeVar("Present")
 
 _GATE = object()
 _NO_FILES: Mapping[str, Blob] = MappingProxyType({})
@@ -73,36 +78,29 @@ class VerifiedArtifact:
 
     Attributes
     ----------
-    blob
+    blob : Blob
         The verified bytes.
-    files
+    files : Mapping of str to Blob
         The verified bytes of the files that belong to the artifact, by their relative paths.
-    format
+    format : str
         How to read them.
-    statement
-        The signed statement, or None where an allowlist is the ground.
-    trusted
+    statement : Statement or None
+        The signed statement; None where an allowlist is the ground.
+    trusted : frozenset of str
         Exact names of the types that may be made in addition to what the format admits by itself.
-    admitted
-        Exact names of all that a pickle may refer to; None where the statement has no list.
-    allowed
-        The caller's and the policy's list of the same; None where there is none.
-    keys
+    admitted : frozenset of str or None
+        Exact names of everything that a pickle may refer to; None where the statement has no list.
+    allowed : frozenset of str or None
+        The caller's and the policy's list of the same; None where there is no list.
+    keys : tuple of KeyId
         The ids of the keys whose signatures verified.
-    skops_defaults
+    skops_defaults : frozenset of str or None
         To which of the types that skops trusts by itself the policy restricts it; None for all of them.
     """
 
     __slots__ = (
-        "admitted",
-        "allowed",
-        "blob",
-        "files",
-        "format",
-        "keys",
-        "skops_defaults",
-        "statement",
-        "trusted",
+        *("admitted", "allowed", "blob", "files", "format"),
+        *("keys", "skops_defaults", "statement", "trusted"),
     )
 
     def __init__(
@@ -132,90 +130,56 @@ class VerifiedArtifact:
         self.skops_defaults = skops_defaults
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError("what was verified here is verified here only; it is not pickled or copied")
+        raise TypeError("a VerifiedArtifact is valid in this process only; it is not pickled or copied")
 
 
-def verify(
-    blob: Blob,
-    sidecar_bytes: bytes | None,
-    expected: Expectation,
-    keyring: Keyring | None,
-    policy: Policy,
-    *,
-    now: datetime | None = None,
-) -> VerifiedArtifact:
-    """Admit bytes or raise; the module's docstring states the rules.
-
-    Parameters
-    ----------
-    blob
-        The artifact's bytes in private memory.
-    sidecar_bytes
-        The bytes of its sidecar, or None if there is no such file.
-    expected
-        What the caller asked for.
-    keyring
-        The keys that are accepted; None only where there is no sidecar.
-    policy
-        What is demanded.
-    now
-        The time for windows and expiry; None means the present.
-
-    Raises
-    ------
-    VerificationError, PolicyError, MalformedError, KeyringError, NoKeyError
-        The first rule that does not hold, with the file's name.
-    """
-    if sidecar_bytes is not None:
-        authentic = authenticate(
-            sidecar_bytes, expected, keyring, policy, folder=blob.folder, where=blob.location, now=now
-        )
-        return admit(blob, authentic)
-    try:
-        rules.refuse_own_folder(blob.folder, keyring, policy)
-        return _admit_unsigned(blob, expected, policy)
-    except SafeloadError as error:
-        error.where = error.where or blob.location
-        raise
-
-
-class Authenticated:
+class Authenticated(Generic[Signed]):
     """What a sidecar says and keys of the keyring vouch for, before the artifact is looked at.
 
     Attributes
     ----------
-    claims
-        Statements for what was asked, each with the keys that signed it; at least one.
+    statements : tuple
+        What was signed for the name asked for, each with the keys that signed it; at least one.
+    request : LoadRequest
+        What was asked for.
     """
 
-    __slots__ = ("_expected", "_keyring", "_moment", "_policy", "_refusal", "statements")
+    __slots__ = ("_keyring", "_moment", "_refusal", "request", "statements")
 
     def __init__(
         self,
         proof: object,
-        claims: tuple[tuple[Statement, tuple[KeyId, ...]], ...],
+        statements: tuple[tuple[Signed, tuple[KeyId, ...]], ...],
         refusal: SafeloadError | None,
-        expected: Expectation,
+        request: LoadRequest,
         keyring: Keyring,
-        policy: Policy,
         moment: datetime,
     ) -> None:
         if proof is not _GATE:
             raise RuntimeError("only the gate makes Authenticated; call safeload.trust.gate.authenticate")
-        self.statements = claims
+        self.statements = statements
+        self.request = request
         self._refusal = refusal
-        self._expected = expected
         self._keyring = keyring
-        self._policy = policy
         self._moment = moment
 
     @property
-    def size(self) -> int:
-        """The largest size that an artifact may have to fit one of the statements, in bytes."""
-        return max(signed.size for signed, _ in self.statements)
+    def limit(self: Authenticated[Statement]) -> int:
+        """The most that is read of an artifact, in bytes: the largest size that was signed.
+
+        Raises
+        ------
+        LimitExceeded
+            More was signed than the policy allows.
+        """
+        size = max([signed.size for signed, _ in self.statements])
+        allowed = self.request.policy.limits.artifact_bytes
+        if size > allowed:
+            raise LimitExceeded(f"it has {size} bytes, {allowed} are allowed", where=self.request.location)
+        return size
 
     @property
-    def files(self) -> dict[str, int]:
+    def files(self: Authenticated[Statement]) -> dict[str, int]:
         """The files that any of the statements is about, each with the largest size it may have, in bytes."""
         sizes: dict[str, int] = {}
         for signed, _ in self.statements:
@@ -224,176 +188,264 @@ class Authenticated:
         return sizes
 
     @property
-    def algorithm(self) -> DigestAlgorithm:
+    def algorithm(self: Authenticated[Statement]) -> DigestAlgorithm:
         """The digest algorithm of the first statement, so that a reader can hash on the way."""
         return self.statements[0][0].digest.algorithm
+
+    def sole(self) -> tuple[Signed, tuple[KeyId, ...]]:
+        """Apply rule 8 to what was signed, and return it without the bytes that it is about.
+
+        For listings, and to learn where an artifact lies. Nothing is deserialized on these grounds.
+
+        Raises
+        ------
+        Expired
+        """
+        ((signed, keys),) = self.statements
+        try:
+            if isinstance(signed, Statement) and signed.expires is not None:
+                rules.check_expiry(signed, self._moment)
+        except SafeloadError as error:
+            error.where = error.where or self.request.location
+            raise
+        return signed, keys
+
+    def fitting(
+        self: Authenticated[Statement],
+        compare: Callable[[Statement, Present], None],
+        present: Present,
+        folder: FolderId | None,
+    ) -> tuple[Statement, tuple[KeyId, ...]]:
+        """Apply rules 1, 7 and 8, and return the first statement that fits, with its keys.
+
+        Parameters
+        ----------
+        compare : callable
+            Rule 7 for `present`: raises DigestMismatch where it does not hold.
+        present
+            What is compared with a statement.
+        folder : FolderId or None
+            The folder in which that lies.
+
+        Raises
+        ------
+        DigestMismatch, Expired, KeyringError
+            A rule does not hold.
+        VerificationError, PolicyError
+            No admitted statement fits, and the sidecar has another one, which is not admitted.
+        """
+        mismatch = self._refusal
+        try:
+            rules.refuse_own_folder(folder, self._keyring, self.request.policy)
+            for signed, keys in self.statements:
+                try:
+                    compare(signed, present)
+                except DigestMismatch as error:
+                    mismatch = mismatch or error
+                    continue
+                if signed.expires is not None:
+                    rules.check_expiry(signed, self._moment)
+                return signed, keys
+            assert mismatch is not None  # noqa: S101  there is at least one statement
+            raise mismatch
+        except SafeloadError as error:
+            error.where = error.where or self.request.location
+            raise
 
 
 def authenticate(
     sidecar_bytes: bytes,
-    expected: Expectation,
+    request: LoadRequest,
     keyring: Keyring | None,
-    policy: Policy,
+    parse: Callable[[bytes], Signed],
     *,
-    where: str,
     folder: FolderId | None = None,
+    single: bool = False,
     now: datetime | None = None,
-) -> Authenticated:
+) -> Authenticated[Signed]:
     """Apply rules 1 to 6 to a sidecar.
 
     Parameters
     ----------
-    where
-        The artifact's location, for messages.
-    folder
-        The folder in which sidecar and artifact lie, if they lie in one.
-    sidecar_bytes, expected, keyring, policy, now
-        As for :func:`verify`.
+    sidecar_bytes : bytes
+        The sidecar.
+    request : LoadRequest
+        What the caller asked for.
+    keyring : Keyring or None
+        The keys that are accepted.
+    parse : callable
+        Reads the payload, once it is verified: :func:`safeload.attestation.statement.parse`, or
+        :func:`safeload.attestation.pointer.parse` for the pointer of a store.
+    folder : FolderId, optional
+        The folder in which the sidecar lies.
+    single : bool
+        Whether two envelopes are refused: in a store no sidecar is ever replaced beside its artifact.
+    now : datetime, optional
+        The time for windows and expiry; None means the present.
 
     Raises
     ------
     VerificationError, PolicyError, MalformedError, KeyringError, NoKeyError
+        The first rule that does not hold, with the location asked for.
     """
     moment = now or datetime.now(UTC)
-    claims: list[tuple[Statement, tuple[KeyId, ...]]] = []
+    policy = request.policy
+    statements: list[tuple[Signed, tuple[KeyId, ...]]] = []
     refusal: SafeloadError | None = None
     try:
         if keyring is None:
             raise NoKeyError("there is a sidecar and no keyring to verify it with")
         rules.refuse_own_folder(folder, keyring, policy)
-        for envelope in sidecar.parse(sidecar_bytes, limit=policy.limits.sidecar_bytes):
+        envelopes = sidecar.parse(sidecar_bytes, limit=policy.limits.sidecar_bytes)
+        if single and len(envelopes) != 1:
+            raise MalformedError("there is more than one envelope")
+        for envelope in envelopes:
             try:
-                keys = rules.verify_signatures(envelope, expected, keyring, policy, moment)
-                signed = statement.parse(envelope.payload)
-                rules.compare_subject(signed, expected)
+                keys = rules.verify_signatures(envelope.signed_bytes(), envelope, request, keyring, moment)
+                signed = parse(envelope.payload)
+                rules.compare_subject(signed, request)
                 rules.check_policy(signed, policy)
             except (UnknownKey, KeyNotAllowed, SubjectMismatch, FormatNotAllowed) as error:
                 refusal = refusal or error
                 continue
-            claims.append((signed, keys))
-        if refusal is not None and not claims:
+            statements.append((signed, keys))
+        if refusal is not None and not statements:
             raise refusal
     except SafeloadError as error:
-        error.where = error.where or where
+        error.where = error.where or request.location
         raise
-    return Authenticated(_GATE, tuple(claims), refusal, expected, keyring, policy, moment)
+    return Authenticated(_GATE, tuple(statements), refusal, request, keyring, moment)
 
 
-def admit(blob: Blob, authentic: Authenticated, files: Mapping[str, Blob] = _NO_FILES) -> VerifiedArtifact:
+def admit(
+    blob: Blob, authenticated: Authenticated[Statement], files: Mapping[str, Blob] = _NO_FILES
+) -> VerifiedArtifact:
     """Apply rules 1, 7 and 8 to the bytes of an artifact.
 
     Parameters
     ----------
-    blob
+    blob : Blob
         The artifact's bytes in private memory.
-    authentic
+    authenticated : Authenticated
         What its sidecar says.
-    files
-        The bytes of the files that belong to it, by their relative paths; others among them are not used.
+    files : Mapping of str to Blob
+        The bytes of the files that belong to it, by their relative paths. Files that the statement does not
+        name are not used.
 
     Raises
     ------
-    DigestMismatch, Expired, KeyringError
-        They do not hold.
-    VerificationError, PolicyError
-        The bytes are not those of an admitted statement, and the sidecar has another that is not admitted.
+    SafeloadError
+        See :meth:`Authenticated.fitting`.
     """
-    mismatch: SafeloadError | None = authentic._refusal
-    try:
-        rules.refuse_own_folder(blob.folder, authentic._keyring, authentic._policy)
-        for signed, keys in authentic.statements:
-            try:
-                rules.compare_bytes(signed, blob)
-                algorithm = signed.digest.algorithm
-                # Of two statements each has files of its own.
-                own = {file.path: files[file.path] for file in signed.files if file.path in files}
-                rules.compare_files(
-                    signed, [File(path, file.digest(algorithm), file.size) for path, file in own.items()]
-                )
-            except DigestMismatch as error:
-                mismatch = mismatch or error
-                continue
-            rules.check_expiry(signed, authentic._moment)
-            trusted = frozenset(signed.globals or ()) | (authentic._expected.trusted or frozenset())
-            allowed = _allowed(authentic._expected, authentic._policy)
-            return VerifiedArtifact(
-                _GATE,
-                blob=blob,
-                format=signed.format,
-                statement=signed,
-                trusted=trusted if allowed is None else trusted & allowed,
-                admitted=None if signed.globals is None else frozenset(signed.globals),
-                allowed=allowed,
-                keys=keys,
-                skops_defaults=authentic._policy.skops_defaults,
-                files=MappingProxyType(own),
-            )
-        assert mismatch is not None  # noqa: S101  there is at least one claim
-        raise mismatch
-    except SafeloadError as error:
-        error.where = error.where or blob.location
-        raise
+    signed, keys = authenticated.fitting(rules.compare_artifact, (blob, files), blob.folder)
+    request = authenticated.request
+    allowed = request.policy.allow
+    if request.allow is not None:
+        allowed = request.allow | (allowed or frozenset())
+    trusted = frozenset(signed.globals or ()) | (request.trusted or frozenset())
+    return VerifiedArtifact(
+        _GATE,
+        blob=blob,
+        format=signed.format,
+        statement=signed,
+        trusted=trusted if allowed is None else trusted & allowed,
+        admitted=None if signed.globals is None else frozenset(signed.globals),
+        allowed=allowed,
+        keys=keys,
+        skops_defaults=request.policy.skops_defaults,
+        files=MappingProxyType({file.path: files[file.path] for file in signed.files}),
+    )
 
 
 def admit_folder(
-    found: Iterable[File], authentic: Authenticated, folder: FolderId, *, where: str
+    found: Iterable[File], authenticated: Authenticated[Statement], folder: FolderId
 ) -> tuple[Statement, tuple[KeyId, ...]]:
     """Apply rules 1, 7 and 8 to the files of a folder, and return what was signed of it and by which keys.
 
     Parameters
     ----------
-    found
+    found : iterable of File
         All files below the folder, as they were hashed: on their way into a private copy, or where they lie.
-    folder
-        The folder itself; neither keyring nor policy lies in it.
-    where
-        The folder's location, for messages.
+    authenticated : Authenticated
+        What the folder's sidecar says.
+    folder : FolderId
+        The folder itself; neither the keyring nor the policy lies in it.
 
     Raises
     ------
-    DigestMismatch, Expired, KeyringError, VerificationError, PolicyError
-        As :func:`admit`.
+    SafeloadError
+        See :meth:`Authenticated.fitting`.
     """
-    present = tuple(found)
-    mismatch: SafeloadError | None = authentic._refusal
+    return authenticated.fitting(rules.compare_files, tuple(found), folder)
+
+
+def verify(
+    blob: Blob,
+    sidecar_bytes: bytes | None,
+    request: LoadRequest,
+    keyring: Keyring | None,
+    *,
+    now: datetime | None = None,
+) -> VerifiedArtifact:
+    """Admit bytes that are in memory already, or raise; the module's docstring states the rules.
+
+    Parameters
+    ----------
+    blob : Blob
+        The artifact's bytes in private memory.
+    sidecar_bytes : bytes or None
+        The bytes of its sidecar; None if it has no sidecar.
+    request, keyring, now
+        As for :func:`authenticate`.
+
+    Raises
+    ------
+    VerificationError, PolicyError, MalformedError, KeyringError, NoKeyError
+        The first rule that does not hold, with the location asked for.
+    """
+    if sidecar_bytes is not None:
+        authenticated = authenticate(
+            sidecar_bytes, request, keyring, statement.parse, folder=blob.folder, now=now
+        )
+        return admit(blob, authenticated)
     try:
-        rules.refuse_own_folder(folder, authentic._keyring, authentic._policy)
-        for signed, keys in authentic.statements:
-            try:
-                rules.compare_files(signed, present)
-            except DigestMismatch as error:
-                mismatch = mismatch or error
-                continue
-            rules.check_expiry(signed, authentic._moment)
-            return signed, keys
-        assert mismatch is not None  # noqa: S101  there is at least one claim
-        raise mismatch
+        rules.refuse_own_folder(blob.folder, keyring, request.policy)
+        format_name = rules.require_admissible(blob.view, request)
     except SafeloadError as error:
-        error.where = error.where or where
+        error.where = error.where or request.location
         raise
+    return VerifiedArtifact(
+        _GATE,
+        blob=blob,
+        format=format_name,
+        statement=None,
+        trusted=request.trusted or frozenset(),
+        admitted=frozenset(),
+        allowed=frozenset(),
+        keys=(),
+        skops_defaults=request.policy.skops_defaults,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Handle:
-    """What was verified in a sealed memory file, on its way to another process of the same program.
+    """Where another process of the same program finds verified bytes, and on what grounds they were admitted.
 
-    It is made of what a :class:`VerifiedArtifact` holds. Whoever can hand a false one to a process hands it a
-    pickle, and so can make it do anything without one.
+    It is made of what a :class:`VerifiedArtifact` holds. Anyone who can give a process a false handle gives
+    it a pickle, and so could run code in it without one.
     """
 
     address: Address
     location: str
-    format: str
     payload: bytes | None
-    trusted: frozenset[str]
-    admitted: frozenset[str] | None
-    allowed: frozenset[str] | None
-    keys: tuple[KeyId, ...]
-    skops_defaults: frozenset[str] | None
+    grounds: Mapping[str, object]
+
+
+_GROUNDS = ("format", "trusted", "admitted", "allowed", "keys", "skops_defaults")
 
 
 def to_handle(verified: VerifiedArtifact) -> Handle:
-    """Say where another process finds verified bytes, as long as `verified` lives here.
+    """Return where another process finds verified bytes, as long as `verified` lives here.
 
     Raises
     ------
@@ -402,18 +454,13 @@ def to_handle(verified: VerifiedArtifact) -> Handle:
     """
     sealed = verified.blob.sealed
     if sealed is None or verified.files:
-        raise RuntimeError("only sealed bytes are handed over, and those of one file")
+        raise RuntimeError("only the sealed bytes of one file are handed over")
     signed = verified.statement
     return Handle(
         address=sealed.address,
         location=verified.blob.location,
-        format=verified.format,
         payload=None if signed is None else statement.encode(signed),
-        trusted=verified.trusted,
-        admitted=verified.admitted,
-        allowed=verified.allowed,
-        keys=verified.keys,
-        skops_defaults=verified.skops_defaults,
+        grounds={name: getattr(verified, name) for name in _GROUNDS},
     )
 
 
@@ -428,60 +475,6 @@ def from_handle(handle: Handle) -> VerifiedArtifact:
     return VerifiedArtifact(
         _GATE,
         blob=Blob(SealedMemory.at(handle.address), handle.location),
-        format=handle.format,
         statement=None if handle.payload is None else statement.parse(handle.payload),
-        trusted=handle.trusted,
-        admitted=handle.admitted,
-        allowed=handle.allowed,
-        keys=handle.keys,
-        skops_defaults=handle.skops_defaults,
-    )
-
-
-def _allowed(expected: Expectation, policy: Policy) -> frozenset[str] | None:
-    """Return the policy's list together with the call's; None if there is neither."""
-    if expected.allow is None:
-        return policy.allow
-    return expected.allow | (policy.allow or frozenset())
-
-
-def require_admissible(start: bytes | memoryview, expected: Expectation, policy: Policy) -> str:
-    """Return the format of a file without a sidecar, by its first bytes, if it could be admitted at all.
-
-    Raises
-    ------
-    SignatureMissing, FormatNotAllowed
-        It could not.
-    """
-    format_name = magic.identify(start)
-    if expected.signed or format_name not in policy.unsigned_formats or format_name not in DATA_ONLY_FORMATS:
-        raise SignatureMissing(
-            "there is no signature for it",
-            hint="Get the sidecar (.sig) from who made it. If the file is your own and you are sure of it, "
-            "`safeload sign` makes one.",
-        )
-    if format_name in TYPED_FORMATS and expected.trusted is None:
-        raise SignatureMissing(
-            f"there is no signature for it, and no allowlist for an unsigned {format_name} file",
-            hint='Sign it, or name the types that it may contain: trusted=["package.module.Class"].',
-        )
-    if policy.formats is not None and format_name not in policy.formats:
-        raise FormatNotAllowed(f"the policy does not admit the format {format_name!r}")
-    if expected.format is not None and expected.format != format_name:
-        raise FormatNotAllowed(f"it is a {format_name} file and not {expected.format}")
-    return format_name
-
-
-def _admit_unsigned(blob: Blob, expected: Expectation, policy: Policy) -> VerifiedArtifact:
-    format_name = require_admissible(blob.view, expected, policy)
-    return VerifiedArtifact(
-        _GATE,
-        blob=blob,
-        format=format_name,
-        statement=None,
-        trusted=expected.trusted or frozenset(),
-        admitted=frozenset(),
-        allowed=frozenset(),
-        keys=(),
-        skops_defaults=policy.skops_defaults,
+        **handle.grounds,  # type: ignore[arg-type]  # as to_handle took them from one
     )

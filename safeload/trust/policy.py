@@ -195,7 +195,10 @@ class Policy:
             raise PolicyError(str(error), where=blob.location) from None
 
 
-def resolve(policy: Policy | str | os.PathLike[str] | None = None) -> Policy:
+PolicySource = Policy | str | os.PathLike[str]
+
+
+def resolve(policy: PolicySource | None = None) -> Policy:
     """Return the policy that a call is to use: the argument, the environment's, or the default.
 
     Raises

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
 
-from safeload.attestation import sidecar
-from safeload.attestation.digests import DigestAlgorithm
+from safeload.attestation import sidecar, statement
 from safeload.attestation.statement import Statement
 from safeload.errors import (
     DigestMismatch,
-    InvalidName,
     LimitExceeded,
     MalformedError,
     NotFound,
@@ -20,67 +17,64 @@ from safeload.errors import (
 from safeload.limits import Limits
 from safeload.storage.blob import Blob
 from safeload.storage.reader import read, read_below, read_start
-from safeload.trust import gate
-from safeload.trust.gate import Authenticated, Expectation, VerifiedArtifact
+from safeload.trust import gate, rules
+from safeload.trust.gate import Authenticated, VerifiedArtifact
 from safeload.trust.keys import sources
 from safeload.trust.keys.keyring import Keyring
-from safeload.trust.keys.sources import KeyringSource
-from safeload.trust.policy import Policy
+from safeload.trust.rules import LoadRequest
 
 # How often a reader tries again while a writer is replacing the pair of files under it.
 _ATTEMPTS = 20
-# What may be read for that in all, in bytes; a large artifact is not read twenty times.
+# The most that is read for that in all, in bytes; a large artifact is not read twenty times.
 _RETRY_BYTES = 1 << 28
 # Enough to tell the format of a file without a sidecar.
 _START_BYTES = 16
 
 
-def verified_artifact(
-    location: str,
-    name: str | None,
-    trusted: frozenset[str] | None,
-    keyring: KeyringSource | None,
-    rules: Policy,
-    *,
-    allow: frozenset[str] | None = None,
-    sealed: bool = False,
-    signed: bool = False,
-) -> VerifiedArtifact:
-    """Read an artifact and its sidecar and pass both through the gate.
+def read_verified(request: LoadRequest, *, sealed: bool = False) -> VerifiedArtifact:
+    """Read the artifact at the request's location and its sidecar, and pass both through the gate.
 
     A writer may exchange the two files between the two reads. So where they do not fit each other they are
-    read again, as long as they are not the very files of the attempt before; each attempt passes the whole
-    gate.
+    read again, unless they are the very files of the attempt before; each attempt passes the whole gate.
+
+    Parameters
+    ----------
+    request : LoadRequest
+        What is asked for.
+    sealed : bool
+        Whether the artifact goes into a sealed memory file, which other processes can map.
+
+    Raises
+    ------
+    VerificationError, PolicyError, MalformedError, NotFound, StorageError, NoKeyError, KeyringError
+        See :func:`safeload.load`.
     """
-    expected = Expectation(
-        name=name_of(location) if name is None else name, trusted=trusted, allow=allow, signed=signed
-    )
-    ring: Keyring | None = None
+    location, policy = request.location, request.policy
+    keyring: Keyring | None = None
     before: tuple[object, ...] | None = None
     spent = 0
     for attempt in range(_ATTEMPTS):
         blob: Blob | None = None
         files: dict[str, Blob] = {}
-        signature = read_sidecar(location, rules.limits)
-        if signature is not None and ring is None:
-            ring = sources.resolve(keyring)
+        signature = read_sidecar(location, policy.limits)
+        if signature is not None and keyring is None:
+            keyring = sources.resolve(request.keyring)
         try:
             if signature is None:
-                blob = read_start(location, size=_START_BYTES)
-                gate.require_admissible(blob.view, expected, rules)
-                blob = read(location, limit=rules.limits.artifact_bytes, sealed=sealed)
-                return gate.verify(blob, None, expected, None, rules)
-            authentic = gate.authenticate(
-                signature.data, expected, ring, rules, folder=signature.folder, where=location
+                rules.require_admissible(read_start(location, size=_START_BYTES).view, request)
+                blob = read(location, limit=policy.limits.artifact_bytes, sealed=sealed)
+                return gate.verify(blob, None, request, None)
+            authenticated = gate.authenticate(
+                signature.data, request, keyring, statement.parse, folder=signature.folder
             )
-            algorithm = authentic.algorithm
-
-            def read_up_to(limit: int, algorithm: DigestAlgorithm = algorithm) -> Blob:
-                return read(location, limit=limit, algorithm=algorithm, sealed=sealed)
-
-            blob = read_as_signed(read_up_to, authentic.size, rules.limits, where=location)
-            files = _files(os.path.dirname(location), authentic, rules.limits)
-            return gate.admit(blob, authentic, files)
+            limit, algorithm, has_files = authenticated.limit, authenticated.algorithm, authenticated.files
+            try:
+                blob = read(location, limit=limit, algorithm=algorithm, sealed=sealed)
+            except LimitExceeded as error:
+                raise rules.altered(f"{error.problem}, as signed", location) from None
+            if has_files:
+                files = _read_files(os.path.dirname(location), authenticated, policy.limits)
+            return gate.admit(blob, authenticated, files)
         except (DigestMismatch, SignatureMissing) as error:
             error.where = error.where or location
             read_now = [part for part in (blob, *files.values()) if part is not None]
@@ -95,12 +89,32 @@ def verified_artifact(
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
-def _files(folder: str, authentic: Authenticated, limits: Limits) -> dict[str, Blob]:
+def read_signed(request: LoadRequest) -> tuple[VerifiedArtifact, Statement]:
+    """Read an artifact that must have a signature, as :func:`read_verified` does, with what was signed.
+
+    Parameters
+    ----------
+    request : LoadRequest
+        With ``signed=True``.
+
+    Raises
+    ------
+    SignatureMissing
+        It has no sidecar, whatever the policy admits without one.
+    """
+    verified = read_verified(request)
+    if verified.statement is None:
+        # The gate has refused it; this stands here for whoever changes the gate.
+        raise SignatureMissing("there is no signature for it", where=request.location)
+    return verified, verified.statement
+
+
+def _read_files(folder: str, authenticated: Authenticated[Statement], limits: Limits) -> dict[str, Blob]:
     """Read the files that the statements say belong to the artifact; the gate refuses if one is missing."""
-    wanted = authentic.files
+    wanted = authenticated.files
     if len(wanted) > limits.members:
         raise LimitExceeded(f"{len(wanted)} files belong to it, {limits.members} are allowed", where=folder)
-    if authentic.size + sum(wanted.values()) > limits.artifact_bytes:
+    if authenticated.limit + sum(wanted.values()) > limits.artifact_bytes:
         raise LimitExceeded(
             f"it has more than the {limits.artifact_bytes} bytes that are allowed, with the files that "
             "belong to it",
@@ -108,65 +122,16 @@ def _files(folder: str, authentic: Authenticated, limits: Limits) -> dict[str, B
         )
     found = {}
     for path, size in wanted.items():
-
-        def read_up_to(limit: int, path: str = path) -> Blob:
-            return read_below(folder, path, limit=limit, algorithm=authentic.algorithm)
-
-        with contextlib.suppress(NotFound):
-            found[path] = read_as_signed(read_up_to, size, limits, where=os.path.join(folder, path))
+        try:
+            with contextlib.suppress(NotFound):
+                found[path] = read_below(folder, path, limit=size, algorithm=authenticated.algorithm)
+        except LimitExceeded as error:
+            raise rules.altered(f"{error.problem}, as signed", os.path.join(folder, path)) from None
     return found
 
 
-def signed_artifact(
-    location: str, name: str | None, keyring: KeyringSource | None, rules: Policy
-) -> tuple[VerifiedArtifact, Statement]:
-    """Read an artifact that must have a signature, as :func:`verified_artifact` does, with what was signed.
-
-    Raises
-    ------
-    SignatureMissing
-        There is none, whatever the policy admits without one.
-    """
-    verified = verified_artifact(location, name, None, keyring, rules, signed=True)
-    if verified.statement is None:
-        # The gate has refused it; this stands here for whoever changes the gate.
-        raise SignatureMissing("there is no signature for it", where=location)
-    return verified, verified.statement
-
-
-def read_as_signed(read_up_to: Callable[[int], Blob], size: int, limits: Limits, *, where: str) -> Blob:
-    """Read an artifact, but no more bytes of it than were signed.
-
-    Parameters
-    ----------
-    read_up_to
-        Reads a file of at most so many bytes, or raises LimitExceeded.
-    size
-        The signed size.
-    limits
-        Its `artifact_bytes` counts too.
-
-    Raises
-    ------
-    LimitExceeded
-        More was signed than is allowed.
-    DigestMismatch
-        There are more bytes than were signed.
-    """
-    if size > limits.artifact_bytes:
-        raise LimitExceeded(f"it has {size} bytes, {limits.artifact_bytes} are allowed", where=where)
-    try:
-        return read_up_to(size)
-    except LimitExceeded as error:
-        raise DigestMismatch(
-            f"{error.problem}, as signed",
-            where=where,
-            hint="It was altered after signing. Do not load it; get it again from its source.",
-        ) from None
-
-
 def read_sidecar(location: str, limits: Limits) -> Blob | None:
-    """Return the sidecar of an artifact or folder, None if there is none; a broken link is one."""
+    """Return the sidecar of an artifact or folder, or None if it has none; a broken link counts as one."""
     path = location + sidecar.SUFFIX
     try:
         # Two envelopes while the artifact is being replaced, each within the limit.
@@ -177,11 +142,3 @@ def read_sidecar(location: str, limits: Limits) -> Blob | None:
         return None
     except LimitExceeded:
         raise MalformedError(f"the sidecar has over {limits.sidecar_bytes} bytes", where=path) from None
-
-
-def name_of(location: str) -> str:
-    """Return the name of the file that a path is of."""
-    name = os.path.basename(location)
-    if name in ("", os.curdir, os.pardir):
-        raise InvalidName("this is not the path of a file", where=location)
-    return name

@@ -1,66 +1,181 @@
-"""The rules of the gate, each a function that raises where its rule does not hold.
+"""The rules of the gate, and what a caller asks of it.
 
-In which order they are applied, and why, stands in ``trust/gate.py``.
+Each rule is a function that raises where it does not hold. :mod:`safeload.trust.gate` states in which order
+they are applied, and why.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 
-from safeload.attestation import sidecar
 from safeload.attestation.envelope import Envelope
+from safeload.attestation.pointer import Pointer
 from safeload.attestation.statement import FOLDER, PAYLOAD_TYPE, Statement
 from safeload.attestation.subjects import File
 from safeload.errors import (
     DigestMismatch,
     Expired,
     FormatNotAllowed,
+    InvalidName,
     KeyNotAllowed,
     KeyringError,
     MalformedError,
+    SignatureMissing,
     SubjectMismatch,
     UnknownKey,
 )
+from safeload.parsers import magic
 from safeload.storage.blob import Blob, FolderId
-from safeload.trust.expectation import Expectation
 from safeload.trust.keys.base import KeyId
 from safeload.trust.keys.keyring import Keyring
-from safeload.trust.policy import Policy
+from safeload.trust.keys.sources import KeyringSource
+from safeload.trust.policy import DATA_ONLY_FORMATS, TYPED_FORMATS, Policy, PolicySource, allowlist, resolve
 
 _SHOWN_FILES = 5
 
 
-def parse_plain(data: bytes, policy: Policy) -> tuple[Envelope]:
-    """Rule 2, where nothing is being replaced: exactly one envelope."""
-    envelopes = sidecar.parse(data, limit=policy.limits.sidecar_bytes)
-    if len(envelopes) != 1:
-        raise MalformedError("there is more than one envelope")
-    return (envelopes[0],)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadRequest:
+    """What a caller asks for, and on which grounds it may be admitted.
+
+    Parameters
+    ----------
+    location : str
+        Where it is, for messages and for whoever reads it.
+    name, tag : str
+        Under which it must have been signed; no tag for a plain path.
+    policy : Policy
+        What is demanded.
+    keyring : Keyring, VerifyingKey, str, os.PathLike or None
+        Where the keys come from; looked up when there is a sidecar to verify.
+    format : str, optional
+        The format it must be in; None for any that the policy admits.
+    trusted : frozenset of str, optional
+        The allowlist for a data-only file without a signature; None refuses every file without one.
+    allow : frozenset of str, optional
+        What a signed pickle may refer to, in addition to the policy's list; None for no list of the call's.
+    signed : bool
+        Whether a signature is demanded, whatever the policy admits without one.
+    """
+
+    location: str
+    name: str
+    policy: Policy
+    keyring: KeyringSource | None = None
+    tag: str | None = None
+    format: str | None = None
+    trusted: frozenset[str] | None = None
+    allow: frozenset[str] | None = None
+    signed: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        location: str,
+        *,
+        name: str | None,
+        keyring: KeyringSource | None,
+        policy: PolicySource | None,
+        trusted: Iterable[str] | None = None,
+        allow: Iterable[str] | None = None,
+        format: str | None = None,
+        signed: bool = False,
+    ) -> Self:
+        """Make a request of a call's arguments; without a name it is for the name of the file.
+
+        Raises
+        ------
+        InvalidName, PolicyError, KeyringError, NotFound, TypeError
+            The path names no file, or the policy or an allowlist cannot be used.
+        """
+        asked = name_of(location) if name is None else name
+        policy = resolve(policy)
+        return cls(
+            location=location,
+            name=asked,
+            policy=policy,
+            keyring=keyring,
+            format=format,
+            # A file that must be signed is admitted by no allowlist.
+            trusted=None if signed else policy.allowlist_for(trusted),
+            allow=None if allow is None else allowlist(allow, field="allow"),
+            signed=signed,
+        )
+
+
+def name_of(location: str) -> str:
+    """Return the name of the file that a path leads to.
+
+    Raises
+    ------
+    InvalidName
+        The path ends with a separator, ``.`` or ``..``.
+    """
+    name = os.path.basename(location)
+    if name in ("", os.curdir, os.pardir):
+        raise InvalidName("this is not the path of a file", where=location)
+    return name
+
+
+def require_admissible(start: bytes | memoryview, request: LoadRequest) -> str:
+    """Return the format of a file without a sidecar, by its first bytes, if it could be admitted at all.
+
+    Raises
+    ------
+    SignatureMissing, FormatNotAllowed
+        It could not.
+    """
+    format_name, policy = magic.identify(start), request.policy
+    if request.signed or format_name not in policy.unsigned_formats or format_name not in DATA_ONLY_FORMATS:
+        raise SignatureMissing(
+            "there is no signature for it",
+            hint="Get the sidecar (.sig) from who made it. If the file is your own and you are sure of it, "
+            "`safeload sign` makes one.",
+        )
+    if format_name in TYPED_FORMATS and request.trusted is None:
+        raise SignatureMissing(
+            f"there is no signature for it, and no allowlist for an unsigned {format_name} file",
+            hint='Sign it, or name the types that it may contain: trusted=["package.module.Class"].',
+        )
+    if policy.formats is not None and format_name not in policy.formats:
+        raise FormatNotAllowed(f"the policy does not admit the format {format_name!r}")
+    if request.format is not None and request.format != format_name:
+        raise FormatNotAllowed(f"it is a {format_name} file and not {request.format}")
+    return format_name
 
 
 def refuse_own_folder(folder: FolderId | None, keyring: Keyring | None, policy: Policy) -> None:
-    """Rule 1: neither keyring nor policy lies where the artifact does."""
+    """Rule 1: neither the keyring nor the policy lies where the artifact does, or below."""
     for what, origin in (
         ("keyring", keyring.origin if keyring else None),
         ("policy", policy.origin),
     ):
         if origin is not None and folder is not None and folder in origin.folders:
             raise KeyringError(
-                f"the {what} lies beside the artifact or below its folder, where whoever can replace the "
-                "one can replace the other",
+                f"the {what} lies beside the artifact or below its folder, so anyone who can replace the "
+                f"artifact can replace the {what}",
                 where=origin.path,
                 hint="Move it to a folder of its own.",
             )
 
 
 def verify_signatures(
-    envelope: Envelope, expected: Expectation, keyring: Keyring, policy: Policy, now: datetime
+    message: bytes, envelope: Envelope, request: LoadRequest, keyring: Keyring, now: datetime
 ) -> tuple[KeyId, ...]:
-    """Rules 3 and 4: return the keys that vouch for the envelope's payload."""
+    """Rules 3 and 4: return the keys that vouch for the envelope's payload.
+
+    Parameters
+    ----------
+    message : bytes
+        What the signatures cover; see :meth:`Envelope.signed_bytes`.
+    """
     if envelope.payloadType != PAYLOAD_TYPE:
         raise MalformedError("the envelope's payload is not an in-toto statement")
-    message = envelope.signed_bytes()
+    demanded = request.policy.signatures
     vouching: list[KeyId] = []
     refusal: KeyNotAllowed | None = None
     for signature in envelope.signatures:
@@ -68,19 +183,19 @@ def verify_signatures(
         if entry is None:
             continue
         try:
-            entry.admit(expected.name, now)
+            entry.admit(request.name, now)
         except KeyNotAllowed as error:
             refusal = refusal or error
             continue
         entry.key.verify(message, signature.sig)
         vouching.append(entry.key.key_id)
-    if len(vouching) >= policy.signatures:
+    if len(vouching) >= demanded:
         return tuple(vouching)
     if refusal is not None:
         raise refusal
     if vouching:
         raise UnknownKey(
-            f"{len(vouching)} of the keyring's keys signed this, and the policy demands {policy.signatures}"
+            f"{len(vouching)} of the keyring's keys signed this, and the policy demands {demanded}"
         )
     raise UnknownKey(
         "it was signed with a key that is not in the keyring",
@@ -88,25 +203,32 @@ def verify_signatures(
     )
 
 
-def compare_subject(signed: Statement, expected: Expectation) -> None:
-    """Rule 5: name, tag and format are those asked for."""
-    if signed.format == FOLDER and expected.format != FOLDER:
+def compare_subject(signed: Statement | Pointer, request: LoadRequest) -> None:
+    """Rule 5: the name is the one asked for, and so are the tag and the format of an artifact."""
+    if signed.name != request.name:
+        raise _for_another("name", signed.name, request.name)
+    if isinstance(signed, Pointer):
+        return
+    if signed.format == FOLDER and request.format != FOLDER:
         raise SubjectMismatch("it was signed as a folder, and is asked for as a file")
-    for what, has, wanted in (
-        ("name", signed.name, expected.name),
-        ("tag", signed.tag, expected.tag),
-        ("format", signed.format, expected.format or signed.format),
-    ):
-        if has != wanted:
-            raise SubjectMismatch(
-                f"it was signed for the {what} {has!r} and not for {wanted!r}",
-                hint="The file or its sidecar was moved or exchanged. Ask for it by the name it was "
-                "signed for, or have it signed for this one.",
-            )
+    if signed.tag != request.tag:
+        raise _for_another("tag", signed.tag, request.tag)
+    if request.format is not None and signed.format != request.format:
+        raise _for_another("format", signed.format, request.format)
 
 
-def check_policy(signed: Statement, policy: Policy) -> None:
-    """Rule 6: the policy admits the format and the digest algorithm."""
+def _for_another(what: str, has: str | None, wanted: str | None) -> SubjectMismatch:
+    return SubjectMismatch(
+        f"it was signed for the {what} {has!r} and not for {wanted!r}",
+        hint="The file or its sidecar was moved or exchanged. Ask for it by the name it was signed for, or "
+        "have it signed for this one.",
+    )
+
+
+def check_policy(signed: Statement | Pointer, policy: Policy) -> None:
+    """Rule 6: the policy admits an artifact's format, and the digest algorithm."""
+    if isinstance(signed, Pointer):
+        return
     if policy.formats is not None and signed.format not in policy.formats:
         raise FormatNotAllowed(
             f"the policy does not admit the format {signed.format!r}",
@@ -119,54 +241,68 @@ def check_policy(signed: Statement, policy: Policy) -> None:
         )
 
 
-def compare_bytes(signed: Statement, blob: Blob) -> None:
-    """Rule 7: size and digest are those of the bytes in memory."""
-    if signed.size != blob.size or blob.digest(signed.digest.algorithm) != signed.digest:
+def compare_artifact(signed: Statement, found: tuple[Blob, Mapping[str, Blob]]) -> None:
+    """Rule 7 for an artifact and the files that belong to it, by their bytes in memory.
+
+    Parameters
+    ----------
+    found : tuple
+        The artifact, and files by their relative paths. Of two statements each has files of its own, so files
+        that this one does not name are not looked at.
+    """
+    blob, files = found
+    algorithm = signed.digest.algorithm
+    if signed.size != blob.size or blob.digest(algorithm) != signed.digest:
         raise DigestMismatch(
             f"its {blob.size} bytes are not the {signed.size} bytes that were signed",
             hint="It was altered, or cut, after signing. Do not load it; get it again from its source.",
         )
+    if signed.files:
+        own = [(file.path, files[file.path]) for file in signed.files if file.path in files]
+        compare_files(signed, [File(path, file.digest(algorithm), file.size) for path, file in own])
 
 
-def compare_listing(wanted: Mapping[str, int], present: Mapping[str, int], *, where: str | None) -> None:
+def compare_listing(signed: Statement, present: Mapping[str, int]) -> None:
     """Rule 7 for the files of a folder, by their names and largest sizes, before any of them is read."""
-    _refuse(
+    wanted = signed.sizes
+    _refuse_files(
         dict.fromkeys(wanted.keys() - present.keys(), "is missing")
         | dict.fromkeys(present.keys() - wanted.keys(), "was not signed")
         | {
             path: "is larger than what was signed"
             for path in wanted.keys() & present.keys()
             if present[path] > wanted[path]
-        },
-        where,
+        }
     )
 
 
 def compare_files(signed: Statement, found: Iterable[File]) -> None:
     """Rule 7 for the files of an artifact or of a folder: they are those that were signed."""
-    wanted = {file.path: file for file in signed.files}
     present = {file.path: file for file in found}
-    compare_listing(
-        {path: file.size for path, file in wanted.items()},
-        {path: file.size for path, file in present.items()},
-        where=None,
+    compare_listing(signed, {path: file.size for path, file in present.items()})
+    _refuse_files(
+        {file.path: "is not what was signed" for file in signed.files if file != present[file.path]}
     )
-    _refuse({path: "is not what was signed" for path in wanted if wanted[path] != present[path]}, None)
 
 
-def _refuse(wrong: dict[str, str], where: str | None) -> None:
+def _refuse_files(wrong: dict[str, str]) -> None:
     if wrong:
         shown = ", ".join(f"{path} {what}" for path, what in sorted(wrong.items())[:_SHOWN_FILES])
         more = f", and {len(wrong) - _SHOWN_FILES} more" if len(wrong) > _SHOWN_FILES else ""
-        raise DigestMismatch(
-            f"{shown}{more}",
-            where=where,
-            hint="It was altered after signing. Do not load it; get it again from its source.",
-        )
+        raise altered(f"{shown}{more}")
+
+
+def altered(problem: str, where: str | None = None) -> DigestMismatch:
+    """Return the refusal of what is not what was signed."""
+    return DigestMismatch(
+        problem,
+        where=where,
+        hint="It was altered after signing. Do not load it; get it again from its source.",
+    )
 
 
 def check_expiry(signed: Statement, now: datetime) -> None:
-    """Rule 8: the statement has not expired."""
+    """Rule 8: an artifact's statement has not expired."""
     if signed.expires is not None and now > signed.expires:
         raise Expired(
             f"the signed statement expired at {signed.expires:%Y-%m-%d %H:%M:%S %Z}",

@@ -34,7 +34,7 @@ def test_storing_lists_nothing_but_for_the_first_of_a_name(place: Place) -> None
     store = place.open()
     backend = counted(store)
     store.dump("new", "churn", "new")
-    assert dict(backend.calls) == {"read": 2, "put_artifact": 1, "put": 2}
+    assert dict(backend.calls) == {"read": 2, "write_artifact": 1, "conditional_write": 2}
 
 
 def test_listing_streams(place: Place) -> None:

@@ -35,7 +35,6 @@ FAMILIES = ("pickles", "skops", "onnx", "tables", "tensors")
 UPWARD = {
     ("safeload.scanning.contents", "safeload.formats"),
     ("safeload.storage.settings", "safeload.trust.keys.files"),
-    ("safeload.trust.signing", "safeload.formats"),
 }
 CIRCLES = {
     frozenset({"safeload.trust.keys.jwk", "safeload.trust.keys.keyring", "safeload.trust.keys.files"}),

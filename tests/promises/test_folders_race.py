@@ -14,7 +14,7 @@ from support.every_format import contents_of, sidecar_of
 
 import safeload
 from safeload import DigestMismatch, HmacKey, MalformedError, NotFound, StorageError
-from safeload.api import folder_signing, folders
+from safeload.api import folders, signing
 from safeload.storage import beneath, private_folder, replacement, tree
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="folders need the descriptors of POSIX")
@@ -148,7 +148,7 @@ def test_a_folder_that_changes_while_it_is_signed_is_not_vouched_for(
     change: Callable[[Path], None], refused: bool, model: Path, key: HmacKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is not signed; or what is signed is what was read, which the folder no longer is."""
-    real = folder_signing.hash_files
+    real = signing.hash_files
     before = sidecar_of(model).read_bytes()
 
     def hash_then_change(*arguments: Any, **named: Any) -> Any:
@@ -156,7 +156,7 @@ def test_a_folder_that_changes_while_it_is_signed_is_not_vouched_for(
         change(model)
         return found
 
-    monkeypatch.setattr(folder_signing, "hash_files", hash_then_change)
+    monkeypatch.setattr(signing, "hash_files", hash_then_change)
     if refused:
         with pytest.raises(StorageError, match="changed"):
             safeload.sign(model, signer=key, overwrite=True)
@@ -191,4 +191,4 @@ def test_the_moments_of_the_attacks_are_there() -> None:
     assert folders.hash_files is tree.hash_files
     assert folders.PrivateFolder is private_folder.PrivateFolder
     assert tree.open_below is beneath.open_below
-    assert folder_signing.put_sidecar is replacement.put_sidecar
+    assert signing.put_sidecar is replacement.put_sidecar

@@ -42,7 +42,7 @@ from safeload import (
 from safeload.storage.blob import Blob
 from safeload.trust import gate as verification
 from safeload.trust import reading
-from safeload.trust.gate import Expectation, VerifiedArtifact
+from safeload.trust.gate import LoadRequest, VerifiedArtifact
 
 NAME = "churn.joblib"
 
@@ -90,11 +90,11 @@ def test_you_get_what_was_signed_under_that_name_and_tag(
     artifact, _ = safeload.dumps("value", name=NAME, signer=key)
     blob = Blob(artifact, NAME)
 
-    def gate(expected: Expectation, **changes: Any) -> VerifiedArtifact:
+    def gate(expected: LoadRequest, **changes: Any) -> VerifiedArtifact:
         sidecar = sidecar_of(payload_of(artifact, **{"name": NAME, "tag": "v1", **changes}), key)
-        return verification.verify(blob, sidecar, expected, keyring, Policy())
+        return verification.verify(blob, sidecar, expected, keyring)
 
-    asked = Expectation(name=NAME, tag="v1", format="joblib")
+    asked = LoadRequest(location=NAME, name=NAME, tag="v1", format="joblib", policy=Policy())
     verified = gate(asked)
     assert verified.statement is not None
     assert (verified.statement.name, verified.statement.tag) == (NAME, "v1")
@@ -233,7 +233,9 @@ def test_only_the_gate_makes_verified(key: HmacKey, keyring: Keyring) -> None:
     for proof in (None, True, object(), VerifiedArtifact):
         with pytest.raises(RuntimeError):
             VerifiedArtifact(proof, **fields)
-    verified = verification.verify(blob, sidecar, Expectation(name=NAME), keyring, Policy())
+    verified = verification.verify(
+        blob, sidecar, LoadRequest(location=NAME, name=NAME, policy=Policy()), keyring
+    )
     for way in (
         pickle.dumps,
         copy.copy,
@@ -274,8 +276,8 @@ def test_a_deadline_in_the_statement_is_kept(key: HmacKey, keyring: Keyring) -> 
     sidecar = sidecar_of(payload_of(artifact, NAME, format="pickle", expires=end), key)
 
     def gate(now: datetime) -> VerifiedArtifact:
-        expected = Expectation(name=NAME)
-        return verification.verify(Blob(artifact, NAME), sidecar, expected, keyring, Policy(), now=now)
+        expected = LoadRequest(location=NAME, name=NAME, policy=Policy())
+        return verification.verify(Blob(artifact, NAME), sidecar, expected, keyring, now=now)
 
     assert gate(datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC)).format == "pickle"
     with pytest.raises(safeload.Expired):

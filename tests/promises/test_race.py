@@ -14,7 +14,7 @@ from support import processes, racing
 
 import safeload
 from safeload import HmacKey
-from safeload.api import artifacts
+from safeload.api import signing
 from safeload.trust import reading
 
 ATTACKS = 2_000
@@ -179,14 +179,14 @@ def test_signing_a_file_that_is_replaced_meanwhile_does_not_harm_the_new_one(
     """A dump between the look at a file and the writing of its sidecar keeps its own sidecar."""
     path = tmp_path / "churn.joblib"
     safeload.dump("old", path, signer=key)
-    genuine = artifacts.read
+    genuine = signing.read
 
     def read_then_replaced(location: str, **arguments: int) -> object:
         blob = genuine(location, **arguments)
         safeload.dump("new", path, signer=key)
         return blob
 
-    monkeypatch.setattr(artifacts, "read", read_then_replaced)
+    monkeypatch.setattr(signing, "read", read_then_replaced)
     with pytest.raises(safeload.StorageError, match="changed"):
         safeload.sign(path, overwrite=True, signer=key)
     monkeypatch.undo()

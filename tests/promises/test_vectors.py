@@ -17,7 +17,7 @@ from safeload.attestation import envelope, sidecar, statement
 from safeload.attestation.envelope import pae
 from safeload.storage.blob import Blob
 from safeload.trust import gate
-from safeload.trust.gate import Expectation
+from safeload.trust.gate import LoadRequest
 from safeload.trust.keys import jwk
 
 KEYS: dict[str, Any] = dict(regenerate.keys())
@@ -170,9 +170,8 @@ def test_our_vector_passes_the_gate(vector: dict[str, Any]) -> None:
     verified = gate.verify(
         Blob(b64decode(vector["artifact"]), "artifact"),
         sidecar.encode(envelope.parse(vector["envelope"].encode())),
-        Expectation(name="größe.joblib", tag="2026-11-23"),
+        LoadRequest(location="artifact", name="größe.joblib", tag="2026-11-23", policy=safeload.Policy()),
         ring,
-        safeload.Policy(),
         now=datetime(2026, 12, 1, tzinfo=UTC),
     )
     assert verified.statement == regenerate.described()

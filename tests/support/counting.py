@@ -35,13 +35,13 @@ class CountingBackend:
         self.reads.append(path)
         return blob
 
-    def put(self, path: str, data: bytes, **named: Any) -> Any:
-        self.calls["put"] += 1
-        return self._inner.put(path, data, **named)
+    def conditional_write(self, path: str, data: bytes, **named: Any) -> Any:
+        self.calls["conditional_write"] += 1
+        return self._inner.conditional_write(path, data, **named)
 
-    def put_artifact(self, *arguments: Any, **named: Any) -> Any:
-        self.calls["put_artifact"] += 1
-        return self._inner.put_artifact(*arguments, **named)
+    def write_artifact(self, *arguments: Any, **named: Any) -> Any:
+        self.calls["write_artifact"] += 1
+        return self._inner.write_artifact(*arguments, **named)
 
     def list(self, prefix: str) -> Iterator[str]:
         self.calls["list"] += 1

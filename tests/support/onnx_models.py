@@ -11,12 +11,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 import safeload
 from safeload import HmacKey
+from safeload.attestation import statement
 from safeload.attestation.subjects import File
 from safeload.storage.blob import Blob
 from safeload.trust import gate
-from safeload.trust.expectation import Expectation
 from safeload.trust.keys.keyring import Keyring
 from safeload.trust.policy import Policy
+from safeload.trust.rules import LoadRequest
 from support import forgery
 
 UNSIGNED = Policy(unsigned_formats=frozenset({"onnx"}))
@@ -144,10 +145,13 @@ def signed(
     listed = tuple(File(path, blob.digest("blake3"), blob.size) for path, blob in sorted(blobs.items()))
     payload = forgery.payload_of(data, "m", format="onnx", files=listed)
     authentic = gate.authenticate(
-        forgery.sidecar_of(payload, key), Expectation(name="m"), Keyring.of(key), Policy(), where="m"
+        forgery.sidecar_of(payload, key),
+        LoadRequest(location="m", name="m", policy=Policy()),
+        Keyring.of(key),
+        statement.parse,
     )
     verified = gate.admit(Blob(data, "m"), authentic, blobs)
-    return safeload.api.artifacts.deserialize(verified, Policy(), options)
+    return safeload.formats.deserialize(verified, Policy(), options)
 
 
 def unsigned(model: onnx.ModelProto | bytes, **options: Any) -> Any:

@@ -46,7 +46,7 @@ class Backend(Protocol):
         """
         ...
 
-    def put(self, path: str, data: bytes, *, replacing: Version | None) -> Version:
+    def conditional_write(self, path: str, data: bytes, *, replacing: Version | None) -> Version:
         """Put a small file in place at once and durably.
 
         Parameters
@@ -63,7 +63,7 @@ class Backend(Protocol):
         """
         ...
 
-    def put_artifact(
+    def write_artifact(
         self, path: str, produce: Callable[[IO[bytes]], None], *, algorithm: DigestAlgorithm
     ) -> tuple[Digest, int]:
         """Write what `produce` writes, hashed on the way, under a path that nobody else uses.

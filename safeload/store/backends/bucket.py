@@ -121,7 +121,7 @@ class BucketBackend:
         except (FileNotFoundError, BaseError, OSError, ValueError) as error:
             raise self._wrapped(error, path) from error
 
-    def put(self, path: str, data: bytes, *, replacing: Version | None) -> Version:
+    def conditional_write(self, path: str, data: bytes, *, replacing: Version | None) -> Version:
         """See :class:`~safeload.store.backends.base.Backend`."""
         mode: Any = "create" if replacing is None else {"e_tag": replacing}
         try:
@@ -141,7 +141,7 @@ class BucketBackend:
             raise Conflict("another writer was there first", where=self._where(path)) from error
         return version
 
-    def put_artifact(
+    def write_artifact(
         self, path: str, produce: Callable[[IO[bytes]], None], *, algorithm: DigestAlgorithm
     ) -> tuple[Digest, int]:
         """See :class:`~safeload.store.backends.base.Backend`."""

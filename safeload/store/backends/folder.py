@@ -39,13 +39,13 @@ class FolderBackend:
     def read(self, path: str, *, limit: int) -> tuple[bytes, Version]:
         """See :class:`~safeload.store.backends.base.Backend`."""
         data = read(self._absolute(path), limit=limit).data
-        return data, _version(data)
+        return data, Version(hashlib.sha256(data).hexdigest())
 
     def read_artifact(self, path: str, *, limit: int, algorithm: DigestAlgorithm) -> Blob:
         """See :class:`~safeload.store.backends.base.Backend`."""
         return read(self._absolute(path), limit=limit, algorithm=algorithm)
 
-    def put(self, path: str, data: bytes, *, replacing: Version | None) -> Version:
+    def conditional_write(self, path: str, data: bytes, *, replacing: Version | None) -> Version:
         """See :class:`~safeload.store.backends.base.Backend`."""
         target = self._prepared(path)
         staged = stage(target, lambda file: _write(file, data))
@@ -61,9 +61,9 @@ class FolderBackend:
             raise Conflict("another writer was there first", where=target) from None
         finally:
             staged.discard()
-        return _version(data)
+        return Version(hashlib.sha256(data).hexdigest())
 
-    def put_artifact(
+    def write_artifact(
         self, path: str, produce: Callable[[IO[bytes]], None], *, algorithm: DigestAlgorithm
     ) -> tuple[Digest, int]:
         """See :class:`~safeload.store.backends.base.Backend`."""
@@ -135,7 +135,3 @@ class FolderBackend:
 
 def _write(file: IO[bytes], data: bytes) -> None:
     file.write(data)
-
-
-def _version(data: bytes) -> Version:
-    return Version(hashlib.sha256(data).hexdigest())

@@ -73,7 +73,7 @@ def test_ls_reports_what_does_not_verify(store: Store) -> None:
 
 
 def test_verify_takes_a_store(store: Store, tmp_path: Path) -> None:
-    """SigningRequest as such, or found below a folder that holds other things too."""
+    """Given as such, or found below a folder that holds other things too."""
     safeload.dump(1, tmp_path / "models" / "plain.joblib")
     status, answer = run_json("verify", store.location, "--recursive")
     assert (status, answer["verified"], answer["refused"]) == (0, 3, 0)

@@ -109,7 +109,7 @@ def test_no_artifact_is_read(size: int, place: Place) -> None:
     assert all(path.endswith(".sig") for path in backend.reads)
     signed = sum(len(data) for path, data in place.files().items() if path.endswith(".sig"))
     assert backend.bytes_read < 2 * signed
-    assert backend.calls["put"] == 8
+    assert backend.calls["conditional_write"] == 8
 
 
 def test_rotating_to_a_public_key_algorithm(place: Place) -> None:
