@@ -211,9 +211,6 @@ def load(
         An option is not the format's; ``"r+"`` and ``"w+"`` are none, since they would write to the artifact.
     """
     location = os.fspath(path)
-    request = LoadRequest.of(
-        location, name=name, keyring=keyring, policy=policy, trusted=trusted, allow=allow
-    )
     if mmap_mode is not None:
         options["mmap_mode"] = check_mode(mmap_mode)
     if os.path.isdir(location):
@@ -222,6 +219,9 @@ def load(
             where=location,
             hint="safeload.open_verified gives a verified copy whose path they can be given.",
         )
+    request = LoadRequest.of(
+        location, name=name, keyring=keyring, policy=policy, trusted=trusted, allow=allow
+    )
     verified = reading.read_verified(request, sealed=mmap_mode is not None and SEALING)
     return formats.deserialize(verified, request.policy, options)
 

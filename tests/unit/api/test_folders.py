@@ -70,6 +70,13 @@ def test_a_slash_at_the_end_of_the_path_changes_nothing(model: Path, key: HmacKe
     assert set(contents_of(model.parent)) == {"model.sig", *(f"model/{path}" for path in FILES)}
 
 
+@pytest.mark.parametrize("end", ["", "/"])
+def test_a_folder_is_not_loaded_as_a_file(end: str, model: Path, key: HmacKey) -> None:
+    """The error says which function opens it."""
+    with pytest.raises(MalformedError, match="open_verified"):
+        safeload.load(f"{model}{end}", keyring=key)
+
+
 def test_an_empty_folder_within_is_nothing(model: Path, key: HmacKey) -> None:
     """It is neither signed nor copied."""
     (model / "nothing" / "at all").mkdir(parents=True)
