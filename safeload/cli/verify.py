@@ -19,6 +19,7 @@ from safeload.cli.output import REFUSED, console, counting, print_json, progress
 from safeload.cli.stores import StateOption, open_store, refused, row_of
 from safeload.errors import MalformedError, SafeloadError, SignatureMissing
 from safeload.parsers import magic
+from safeload.parsers.format_facts import ROWS
 from safeload.storage.reader import read_start, wrapped
 
 # What looks like an artifact although it has no sidecar, so that its absence is reported.
@@ -26,10 +27,9 @@ _TEMPORARY = ".tmp"
 # Of more than so many, those that were refused are shown, and the others counted.
 _MANY = 1_000
 _ARTIFACTS = (
-    *(".joblib", ".pkl", ".pickle", ".skops", ".onnx", ".safetensors", ".keras", ".pt", ".pth", ".h5"),
-    *(".npy", ".npz", ".parquet", ".arrow"),
-    # What makes a folder a model.
-    *("saved_model.pb", "MLmodel", "pytorch_model.bin"),
+    *(suffix for row in ROWS for suffix in row.suffixes),
+    # Models in formats that safeload does not load, and files that make a folder a model.
+    *(".h5", "saved_model.pb", "MLmodel", "pytorch_model.bin"),
 )
 
 

@@ -14,9 +14,7 @@ from safeload.parsers import magic
 from safeload.scanning import STANDARD, Report, onnx_header, safetensors_header, scan
 from safeload.scanning.report import VERDICTS, Finding, Verdict
 
-_NPY = b"\x93NUMPY"
 _SCHEMA = b"schema.json"
-_TABLES = ("parquet", "arrow")
 
 
 def examine(
@@ -41,17 +39,17 @@ def examine(
         Any bytes have one: what cannot be read is ``malformed``, what would cost too much ``unknown types``.
     """
     try:
-        if magic.identify(data) == "skops":
-            return _archive(data, limits, known, own_state)
-        if data.startswith(_NPY):
-            return _not_looked_into("an array in numpy's own format", data)
-        if magic.identify(data) in _TABLES:
-            return _not_looked_into("a table of Parquet or Arrow", data)
-        if magic.is_safetensors(data):
-            return _safetensors(data, limits, known, own_state)
-        if magic.is_onnx(data):
-            return onnx_header.read(data)
-        return _pickle(data, limits, known, own_state)
+        match magic.identify(data):
+            case "joblib" | None:
+                return _pickle(data, limits, known, own_state)
+            case "skops":
+                return _archive(data, limits, known, own_state)
+            case "safetensors":
+                return _safetensors(data, limits, known, own_state)
+            case "onnx":
+                return onnx_header.read(data)
+            case kind:
+                return _not_looked_into(f"in the format {kind}", data)
     except SafeloadError as error:
         verdict: Verdict = "unknown types" if isinstance(error, LimitExceeded) else "malformed"
         finding = Finding(

@@ -21,13 +21,14 @@ from safeload.attestation.digests import Digest
 from safeload.errors import DigestMismatch, MalformedError, NotFound, SafeloadError, StoreError, TagExists
 from safeload.limits import Limits
 from safeload.parsers import magic
+from safeload.parsers.format_facts import FACTS
 from safeload.scanning import globals_of
 from safeload.storage.reader import read
 from safeload.store.names import Place, check_tag
 from safeload.store.store import Store
 
 Split = Literal["first", "last"]
-_SUFFIXES = (".joblib", ".pkl", ".pickle")
+_SUFFIXES = (*FACTS["joblib"].suffixes, *FACTS["pickle"].suffixes)
 _LATEST_SUFFIX = "_latest"
 
 

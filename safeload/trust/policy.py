@@ -25,6 +25,7 @@ from safeload import namelists
 from safeload.attestation.digests import DigestAlgorithm
 from safeload.errors import PolicyError
 from safeload.limits import Limits
+from safeload.parsers.format_facts import ROWS
 from safeload.storage.configured import configured_path
 from safeload.storage.settings import read_settings, refuse_unknown
 from safeload.trust.keys.keyring import Origin
@@ -32,9 +33,9 @@ from safeload.trust.keys.keyring import Origin
 POLICY_VARIABLE = "SAFELOAD_POLICY"
 
 # Formats that hold data and types by name, and no instructions. Only these can ever be admitted unsigned.
-DATA_ONLY_FORMATS = frozenset({"skops", "safetensors", "onnx"})
+DATA_ONLY_FORMATS = frozenset(row.name for row in ROWS if row.unsigned != "never")
 # Those of them that name types, which an allowlist must admit. The others are admitted by being listed.
-TYPED_FORMATS = frozenset({"skops"})
+TYPED_FORMATS = frozenset(row.name for row in ROWS if row.unsigned == "allowlist")
 
 EnvironmentMode = Literal["warn", "refuse", "ignore"]
 

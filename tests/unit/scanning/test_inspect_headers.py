@@ -140,7 +140,7 @@ def test_onnx_graphs_nested_without_end_are_a_limit() -> None:
     report = look(onnx(graph=graph))
     assert (report.verdict, report.findings[0].limit) == ("unknown types", True)
     assert look(field(1, 8) + b"\x0b").verdict == "malformed"
-    assert not magic.is_onnx(b"\x80\x04N.")
+    assert magic.identify(b"\x80\x04N.") != "onnx"
 
 
 def test_skops_types_are_those_of_its_own_audit() -> None:
@@ -162,4 +162,4 @@ def test_tables_are_not_taken_for_pickles(start: bytes) -> None:
     """They are not looked into, which is said; they are not malformed."""
     report = look(start + bytes(100) + start)
     assert report.verdict == "unknown types"
-    assert "table" in report.findings[0].reason
+    assert "in the format" in report.findings[0].reason
