@@ -1,33 +1,79 @@
-"""Choosing a format for an object: the safest that keeps it exactly, found by trying.
+"""Preparing an object to be written; for ``auto``, in the safest format that keeps it exactly.
 
-In this order: formats that hold data and nothing else (safetensors, numpy, arrow) for objects that are such
-data; skops, which names types; joblib, which takes everything. What a format cannot keep exactly it says
-itself, when it writes. A format whose package is not installed is passed over.
+``auto`` finds it by trying. Formats that hold only data come first (safetensors, numpy, arrow), for objects
+that are such data; then skops, which names types; then joblib, which takes everything. Each format refuses to
+write what it cannot keep exactly. A format whose package is not installed is passed over.
 """
 
 from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import IO, Any
 
-from safeload import formats
 from safeload.errors import SafeloadError, SerializationError, brief
-from safeload.formats.base import Written
+from safeload.formats import boundary, registry
+from safeload.formats.base import OptionError, Written
 from safeload.formats.equality import difference
+from safeload.parsers.format_facts import FACTS
 
+AUTO = "auto"
 _LAST = "joblib"
-_WHY = {
-    "safetensors": "it is a dict of arrays",
-    "numpy": "it is an array, or a dict of arrays",
-    "arrow": "it is a DataFrame or a Series",
-    "skops": "its parts are of types that skops keeps",
-    "joblib": "no format without code in it keeps the object exactly",
-}
 
 
-def choose(obj: Any, *, where: str) -> formats.Prepared:
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An object that is about to be written.
+
+    Parameters
+    ----------
+    format : str
+        The name of the format.
+    write : callable
+        Writes the artifact to a file object, and returns a :class:`Written`.
+    """
+
+    format: str
+    write: Callable[[IO[bytes]], Written]
+
+
+def prepare(name: str, obj: Any, options: dict[str, Any], *, where: str) -> Prepared:
+    """Decide how an object will be written.
+
+    Parameters
+    ----------
+    name : str
+        A format, or ``"auto"``.
+    obj : object
+        The object.
+    options : dict
+        The format's own options.
+    where : str
+        What errors name as the place.
+
+    Returns
+    -------
+    Prepared
+        The format, and the function that writes.
+
+    Raises
+    ------
+    FormatNotAllowed
+        There is no such format.
+    OptionError
+        The format does not have an option; ``auto`` has none, since the format is still to be chosen.
+    """
+    if name == AUTO:
+        if options:
+            raise OptionError(f"the format {AUTO} has no option {', '.join(sorted(options))}")
+        return _choose(obj, where)
+    boundary.check_options(name, registry.get(name).dump, options)
+    return Prepared(name, lambda file: boundary.dump(name, obj, file, options, where=where))
+
+
+def _choose(obj: Any, where: str) -> Prepared:
     """Return how to write `obj`; errors are those of writing it as joblib.
 
     What a trial wrote is what will be stored, so that nothing is written twice.
@@ -36,7 +82,7 @@ def choose(obj: Any, *, where: str) -> formats.Prepared:
     for name in _candidates(obj):
         buffer = io.BytesIO()
         try:
-            written = formats.dump(name, obj, buffer, {}, where=where)
+            written = boundary.dump(name, obj, buffer, {}, where=where)
             if name in ("safetensors", "numpy") and type(obj) is dict:
                 _require_kept(name, obj)
         except SafeloadError as error:
@@ -46,14 +92,13 @@ def choose(obj: Any, *, where: str) -> formats.Prepared:
         return _kept(name, buffer.getbuffer(), written, declined)
 
     def write(file: IO[bytes]) -> Written:
-        written = formats.dump(_LAST, obj, file, {}, where=where)
-        return Written(written.globals, (*_remarks(_LAST, declined), *written.remarks))
+        return _remarked(_LAST, boundary.dump(_LAST, obj, file, {}, where=where), declined)
 
-    return formats.Prepared(_LAST, write)
+    return Prepared(_LAST, write)
 
 
 def _candidates(obj: Any) -> Iterator[str]:
-    """Yield the formats that may keep an object; what has not been imported cannot have made it."""
+    """Yield the formats that may keep an object; a package that is not imported cannot have made it."""
     numpy, pandas = sys.modules.get("numpy"), sys.modules.get("pandas")
     if numpy is not None:
         if type(obj) is dict and obj and all(type(value) is numpy.ndarray for value in obj.values()):
@@ -66,7 +111,7 @@ def _candidates(obj: Any) -> Iterator[str]:
 
 
 def _require_kept(name: str, arrays: dict[str, Any]) -> None:
-    """Refuse what comes back otherwise, although each array has the same values."""
+    """Refuse a dict of arrays that would come back different although each array has the same values."""
     if len({id(array) for array in arrays.values()}) < len(arrays):
         raise SerializationError("one array under two names would become two")
     if name == "numpy":
@@ -79,13 +124,14 @@ def _require_kept(name: str, arrays: dict[str, Any]) -> None:
         raise SerializationError("the order of an array's elements in memory would be lost")
 
 
-def _kept(name: str, data: memoryview, written: Written, declined: list[str]) -> formats.Prepared:
+def _kept(name: str, data: memoryview, written: Written, declined: list[str]) -> Prepared:
     def write(file: IO[bytes]) -> Written:
         file.write(data)
-        return Written(written.globals, (*_remarks(name, declined), *written.remarks))
+        return _remarked(name, written, declined)
 
-    return formats.Prepared(name, write)
+    return Prepared(name, write)
 
 
-def _remarks(name: str, declined: list[str]) -> list[str]:
-    return [f"The format {name} was chosen: {_WHY[name]}.", *declined]
+def _remarked(name: str, written: Written, declined: list[str]) -> Written:
+    chosen = f"The format {name} was chosen: {FACTS[name].auto}."
+    return Written(written.globals, (chosen, *declined, *written.remarks))

@@ -15,10 +15,10 @@ class Written:
 
     Parameters
     ----------
-    globals
+    globals : tuple of str
         The ``module.qualname`` of everything that reading it back refers to, sorted.
-    remarks
-        What was done to the object on the way, such as a conversion, a sentence each; it is signed along.
+    remarks : tuple of str
+        What was done to the object on the way, such as a conversion, a sentence each; they are signed too.
     """
 
     globals: tuple[str, ...] = ()
@@ -28,42 +28,78 @@ class Written:
 class Format(Protocol):
     """One format.
 
+    Its options are keyword arguments of `dump` and `load`, each with a default. An option that a method does
+    not have is refused before the method is called; for a value that it does not take, the method raises
+    :class:`OptionError`.
+
     Attributes
     ----------
-    name
+    name : str
         As it stands in statements: 1 to 20 of ``a-z0-9``.
-    requires
-        Top-level modules whose versions matter to whoever reads it back, whatever the object; their versions
-        are signed along with those of what the object itself needs. None for a format that any version, and
+    requires : tuple of str, or None
+        Top-level modules whose versions matter for reading it back, whatever the object; their versions are
+        signed together with those of what the object itself needs. None for a format that every version, and
         other programs, read alike.
     """
 
     name: str
     requires: tuple[str, ...] | None
 
-    def dump(self, obj: Any, file: IO[bytes], options: dict[str, Any]) -> Written:
+    def dump(self, obj: Any, file: IO[bytes], *args: Any, **options: Any) -> Written:
         """Write an object.
 
         Parameters
         ----------
-        obj
+        obj : object
             The object.
-        file
+        file : file object
             Takes bytes and tells its position; it cannot go back.
-        options
-            The format's own; an unknown one is a TypeError, see :func:`refuse_options`.
+        **options
+            The format's own, each as a keyword argument with a default.
+
+        Returns
+        -------
+        Written
+            What reading it back refers to, and remarks.
         """
         ...
 
-    def load(self, verified: VerifiedArtifact, limits: Limits, options: dict[str, Any]) -> Any:
-        """Make the object from verified bytes; an unknown option is a TypeError."""
+    def load(self, verified: VerifiedArtifact, limits: Limits, *args: Any, **options: Any) -> Any:
+        """Make the object from verified bytes.
+
+        Parameters
+        ----------
+        verified : VerifiedArtifact
+            What the gate admitted.
+        limits : Limits
+            Caps on sizes, ratios and depth.
+        **options
+            The format's own, each as a keyword argument with a default.
+
+        Returns
+        -------
+        object
+            The object.
+        """
         ...
 
     def globals_of(self, data: bytes, limits: Limits) -> tuple[str, ...] | None:
-        """Return what a file refers to without deserializing it, or None if that cannot be told.
+        """Return what a file refers to without deserializing it, or None if the format cannot tell.
 
-        It is what is signed of a file that somebody else made. A file that this format would not read is
-        refused here, so that nobody signs it.
+        It is signed for a file that another program made. A file that this format would not read is refused
+        here, so that it is not signed.
+
+        Parameters
+        ----------
+        data : bytes
+            The file.
+        limits : Limits
+            Caps on sizes, ratios and depth.
+
+        Returns
+        -------
+        tuple of str, or None
+            Each as ``module.qualname``.
         """
         ...
 
@@ -81,10 +117,4 @@ class FormatWithFiles(Format, Protocol):
 
 
 class OptionError(TypeError, ValueError):
-    """An option that a format does not have, or a value that it cannot have: a mistake of the program's."""
-
-
-def refuse_options(name: str, options: dict[str, Any]) -> None:
-    """Raise for options that a format does not know."""
-    if options:
-        raise OptionError(f"the format {name} has no option {', '.join(sorted(options))}")
+    """An option that a format does not have, or a value that it does not take: a mistake of the program's."""

@@ -6,38 +6,34 @@ value is an object as :class:`~safeload.formats.base.Format` says::
     [project.entry-points."safeload.formats"]
     csv = "mypackage.csv_format:FORMAT"
 
-A name has one format. Nobody takes the place of one of safeload's own, and a name that two packages claim is
-refused, so that what a signed statement says is read by what its signer meant.
+A name has one format. The names of safeload's own cannot be taken, and a name that two packages claim is
+refused, so that an artifact is read by the format that its signer meant. Here too is the check that an
+installed library is new enough to read even signed files with.
 """
 
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
+from collections.abc import Callable
 from importlib import metadata
 
 from safeload.errors import FormatNotAllowed
 from safeload.formats.base import Format
+from safeload.parsers.format_facts import FACTS, RESERVED, ROWS, SafeVersion
 
 GROUP = "safeload.formats"
 
-_MODULES = {
-    "joblib": "safeload.formats.pickles.joblib_format",
-    "pickle": "safeload.formats.pickles.pickle_format",
-    "skops": "safeload.formats.skops.skops_format",
-    "onnx": "safeload.formats.onnx.onnx_format",
-    "safetensors": "safeload.formats.tensors.safetensors_format",
-    "numpy": "safeload.formats.tensors.numpy_format",
-    "parquet": "safeload.formats.tables.arrow_format:PARQUET",
-    "arrow": "safeload.formats.tables.arrow_format:ARROW",
-    "torch": "safeload.formats.tensors.torch_format",
-    "keras": "safeload.formats.tensors.keras_format",
-}
-# Names that mean something else where a format's name may stand.
-_RESERVED = frozenset({"auto", "folder", "tensorflow"})
 # What a store's file names have room for; see safeload/store/names.py.
 _NAME = re.compile(r"[a-z0-9]{1,20}")
-_METHODS = ("dump", "load", "globals_of")
+# What each method of a format is called with, beside options.
+_METHODS = {
+    "dump": ("an object", "a file"),
+    "load": ("an artifact", "limits"),
+    "globals_of": ("bytes", "limits"),
+}
+_LEADING = re.compile(r"\d+")
 
 _registered: dict[str, Format] = {}
 
@@ -46,7 +42,7 @@ def names() -> tuple[str, ...]:
     """Return the names of all formats, safeload's own first."""
     brought = {point.name for point in metadata.entry_points(group=GROUP)}
     others = {name for name in brought if _may_be(name)} | set(_registered)
-    return (*_MODULES, *sorted(others - set(_MODULES)))
+    return (*FACTS, *sorted(others - set(FACTS)))
 
 
 def register(format: Format) -> Format:
@@ -54,20 +50,20 @@ def register(format: Format) -> Format:
 
     Parameters
     ----------
-    format
+    format : Format
         See :class:`safeload.formats.base.Format`.
 
     Returns
     -------
     Format
-        The same, so that it can decorate an instance's making.
+        The same object.
 
     Raises
     ------
     ValueError
         Its name is taken, reserved, or not 1 to 20 of ``a-z0-9``.
     TypeError
-        It lacks a method or an attribute.
+        It lacks a method or an attribute, or a method takes other arguments.
     """
     lacking = _lacking(format)
     if lacking is not None:
@@ -75,7 +71,7 @@ def register(format: Format) -> Format:
     name = format.name
     if not _may_be(name):
         raise ValueError(f"{name!r} cannot be the name of a format")
-    if name in _MODULES or _registered.get(name, format) is not format or _entry_points(name):
+    if name in FACTS or _registered.get(name, format) is not format or _entry_points(name):
         raise ValueError(f"there is a format {name!r} already")
     _registered[name] = format
     return format
@@ -84,18 +80,27 @@ def register(format: Format) -> Format:
 def get(name: str) -> Format:
     """Return a format.
 
+    Parameters
+    ----------
+    name : str
+        Its name; it may come from a statement.
+
+    Returns
+    -------
+    Format
+        The format, imported when it is first asked for.
+
     Raises
     ------
     FormatNotAllowed
-        There is none of that name, two packages bring one, or the package's cannot be used.
+        There is no format of that name, two packages bring one, or the package's cannot be used.
     """
-    if name in _MODULES:
-        module, _, attribute = _MODULES[name].partition(":")
-        own: Format = getattr(importlib.import_module(module), attribute or "FORMAT")
+    if name in FACTS:
+        module, _, attribute = FACTS[name].module.partition(":")
+        own: Format = getattr(importlib.import_module(f"safeload.formats.{module}"), attribute or "FORMAT")
         return own
     if name in _registered:
         return _registered[name]
-    # The name may come from a statement; of packages only those that are installed can be meant.
     points = _entry_points(name) if _may_be(name) else ()
     if len(points) > 1:
         raise FormatNotAllowed(f"several installed packages bring a format {name!r}")
@@ -105,7 +110,7 @@ def get(name: str) -> Format:
 
 
 def _brought(point: metadata.EntryPoint) -> Format:
-    """Import what a package brings; whatever fails there is the package's, and no file's."""
+    """Import what a package brings; a failure there is the package's, and says nothing about a file."""
     where = f"the package that brings the format {point.name!r}"
     try:
         brought: Format = point.load()
@@ -120,12 +125,15 @@ def _brought(point: metadata.EntryPoint) -> Format:
 
 
 def _lacking(format: object) -> str | None:
-    """Return what an object lacks that a format has, None if it is one."""
+    """Return what an object lacks to be a format, or None."""
     if not isinstance(getattr(format, "name", None), str):
         return "a name, which is text"
-    for method in _METHODS:
-        if not callable(getattr(format, method, None)):
-            return f"a method {method}"
+    for name, takes in _METHODS.items():
+        method = getattr(format, name, None)
+        if not callable(method):
+            return f"a method {name}"
+        if not _can_be_called(method):
+            return f"a method {name} that takes {' and '.join(takes)}, and options with defaults by keyword"
     requires = getattr(format, "requires", "")
     if requires is not None and not (
         isinstance(requires, tuple) and all(isinstance(module, str) for module in requires)
@@ -134,9 +142,64 @@ def _lacking(format: object) -> str | None:
     return None
 
 
+def _can_be_called(method: Callable[..., object]) -> bool:
+    """Tell whether a method takes two arguments, and everything else only by keyword."""
+    try:
+        signature = inspect.signature(method)
+        signature.bind(None, None)
+    except (TypeError, ValueError, NameError):
+        return False
+    kinds = [parameter.kind for parameter in signature.parameters.values()]
+    by_position = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(kind in by_position for kind in kinds) == 2
+
+
 def _may_be(name: str) -> bool:
-    return _NAME.fullmatch(name) is not None and name not in _RESERVED
+    return _NAME.fullmatch(name) is not None and name not in RESERVED
 
 
 def _entry_points(name: str) -> tuple[metadata.EntryPoint, ...]:
     return tuple(metadata.entry_points(group=GROUP, name=name))
+
+
+def require_safe(package: str, installed: str | None = None) -> None:
+    """Refuse to use an installed package whose version has a known hole.
+
+    Parameters
+    ----------
+    package : str
+        The package; a row of facts has its minimum.
+    installed : str, optional
+        Its version, as it says itself, where it is installed under several names; None looks it up.
+
+    Raises
+    ------
+    FormatNotAllowed
+        It is older than the fix.
+    ModuleNotFoundError
+        It is not installed.
+    """
+    minimum = next(row.minimum[package] for row in ROWS if package in row.minimum)
+    installed = installed or metadata.version(package)
+    if not _is_safe(minimum, _numbers(installed)):
+        raise FormatNotAllowed(
+            f"{package} {installed} is installed, which is not safe to read files with ({minimum.advisory})",
+            hint=f"Install {package} {minimum.since} or newer.",
+        )
+
+
+def _is_safe(minimum: SafeVersion, version: tuple[int, ...]) -> bool:
+    return version >= _numbers(minimum.since) or any(
+        _numbers(first) <= version < _numbers(end) for first, end in minimum.older
+    )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Return the release's numbers; what follows them, such as ``+cpu`` or ``rc1``, is left out."""
+    numbers = []
+    for part in version.split("+")[0].split("."):
+        found = _LEADING.match(part)
+        if found is None:
+            break
+        numbers.append(int(found.group()))
+    return tuple(numbers)

@@ -38,7 +38,6 @@ UPWARD = {
 }
 CIRCLES = {
     frozenset({"safeload.trust.keys.jwk", "safeload.trust.keys.keyring", "safeload.trust.keys.files"}),
-    frozenset({"safeload.formats.auto", "safeload.formats"}),
     frozenset(
         f"safeload.scanning.{name}"
         for name in ("calls", "constants", "containers", "instructions", "machine", "memo")

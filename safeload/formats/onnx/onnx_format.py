@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from safeload.errors import FormatNotAllowed, LimitExceeded, SerializationError, brief
-from safeload.formats import versions
-from safeload.formats.base import OptionError, Written, refuse_options
+from safeload.formats import registry
+from safeload.formats.base import OptionError, Written
 from safeload.formats.onnx import conversion, external_data
 from safeload.formats.onnx import model as onnx_model
 from safeload.formats.onnx.external_data import External
@@ -36,17 +36,27 @@ class OnnxFormat:
     name = "onnx"
     requires: tuple[str, ...] | None = None
 
-    def dump(self, obj: Any, file: IO[bytes], options: dict[str, Any]) -> Written:
+    def dump(
+        self,
+        obj: Any,
+        file: IO[bytes],
+        *,
+        sample: Any = None,
+        tolerance: float | None = None,
+        target_opset: int | None = None,
+    ) -> Written:
         """Write a model.
 
         Parameters
         ----------
-        obj
+        obj : object
             A ``ModelProto``, the bytes of one, or the path of an ``.onnx`` file, whose external data are
             taken in; or what is converted: a fitted estimator, or a Keras model.
-        options
-            For what is converted: `sample`, `tolerance` (1e-5) and `target_opset`; see
-            :func:`safeload.formats.onnx.conversion.convert`.
+        file : file object
+            Takes the bytes.
+        sample, tolerance, target_opset : object, float, int, optional
+            For what is converted; see :func:`safeload.formats.onnx.conversion.convert`. The tolerance is 1e-5
+            by default.
 
         Raises
         ------
@@ -56,30 +66,37 @@ class OnnxFormat:
         """
         import onnx
 
-        given = dict(options)
-        chosen = {name: given.pop(name, None) for name in ("sample", "tolerance", "target_opset")}
-        refuse_options(self.name, given)
         remarks: tuple[str, ...] = ()
         if isinstance(obj, onnx.ModelProto | bytes | bytearray | memoryview | str | os.PathLike):
-            _require_none(chosen)
+            _require_none(sample=sample, tolerance=tolerance, target_opset=target_opset)
             data, remarks = _own(obj)
         else:
-            converted = conversion.convert(
-                obj, chosen["sample"], _tolerance(chosen["tolerance"]), _opset(chosen["target_opset"])
-            )
+            converted = conversion.convert(obj, sample, _tolerance(tolerance), _opset(target_opset))
             data, remarks = _serialized(converted.model), (converted.remark,)
         file.write(data)
         return Written(remarks=remarks)
 
-    def load(self, verified: VerifiedArtifact, limits: Limits, options: dict[str, Any]) -> Any:
+    def load(
+        self,
+        verified: VerifiedArtifact,
+        limits: Limits,
+        *,
+        as_: Literal["session", "model", "bytes"] = "session",
+        providers: Iterable[Any] = _CPU,
+    ) -> Any:
         """Make a session, or what ``as_=`` asks for.
 
         Parameters
         ----------
-        options
-            `as_`: ``"session"``, the default, for an ``onnxruntime.InferenceSession``; ``"model"`` for a
-            ``ModelProto`` with all data in it; ``"bytes"`` for a model that is one file. `providers`: what
-            the session runs on.
+        verified : VerifiedArtifact
+            The artifact and the files of its data.
+        limits : Limits
+            Caps on sizes and depth.
+        as_ : {"session", "model", "bytes"}
+            An ``onnxruntime.InferenceSession``, a ``ModelProto`` with all data in it, or the bytes of a model
+            that is one file.
+        providers : iterable
+            What the session runs on.
 
         Raises
         ------
@@ -88,13 +105,12 @@ class OnnxFormat:
         MalformedError, FormatNotAllowed, LimitExceeded
             See ``onnx_model.py``.
         """
-        given = dict(options)
-        form, providers = given.pop("as_", "session"), given.pop("providers", _CPU)
-        refuse_options(self.name, given)
-        if form not in _FORMS:
-            raise OptionError(f"as_ is one of {', '.join(_FORMS)}")
+        if as_ not in _FORMS:
+            raise OptionError(f"for the format onnx, as_ is one of {', '.join(_FORMS)}")
         if isinstance(providers, str):
-            raise OptionError('providers is a list of names, such as ["CPUExecutionProvider"]')
+            raise OptionError(
+                'for the format onnx, providers is a list of names, such as ["CPUExecutionProvider"]'
+            )
         data, files, signed = verified.blob.data, verified.files, verified.statement is not None
         model = onnx_model.parse(data, limits, signed=signed)
         if not signed:
@@ -106,9 +122,9 @@ class OnnxFormat:
             onnx_model.require_standard(model, contents)
         found = contents.externals
         external_data.require_files(found, files)
-        if form == "bytes":
+        if as_ == "bytes":
             return _alone(data, found)
-        if form == "model":
+        if as_ == "model":
             if not _fits(data, found):
                 raise LimitExceeded("with all data in it the model would have over 2 GiB", hint=_SESSION_HINT)
             external_data.take_in(found, files)
@@ -154,7 +170,7 @@ def _session(data: bytes, files: Mapping[str, Blob], providers: list[Any], *, si
     # Otherwise bytes that are a model to protobuf may be one of onnxruntime's own format to the runtime.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     if files:
-        versions.require_safe("onnxruntime", onnxruntime.__version__)
+        registry.require_safe("onnxruntime", onnxruntime.__version__)
         # Without them the runtime would look for files of these names in the current folder.
         views = [file.view for file in files.values()]
         options.add_external_initializers_from_files_in_memory(
@@ -224,7 +240,7 @@ def _check(model: Any) -> None:
         raise SerializationError(f"ONNX's checker refuses it ({brief(error)})") from error
 
 
-def _require_none(chosen: dict[str, Any]) -> None:
+def _require_none(**chosen: Any) -> None:
     given = [name for name, value in chosen.items() if value is not None]
     if given:
         raise OptionError(f"{', '.join(given)}: this is an ONNX model already, and is not converted")
@@ -234,13 +250,13 @@ def _tolerance(value: Any) -> float:
     if value is None:
         return _TOLERANCE
     if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-        raise OptionError("tolerance is a number, 0 or more")
+        raise OptionError("for the format onnx, tolerance is a number, 0 or more")
     return float(value)
 
 
 def _opset(value: Any) -> int | None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        raise OptionError("target_opset is a whole number")
+        raise OptionError("for the format onnx, target_opset is a whole number")
     return value
 
 

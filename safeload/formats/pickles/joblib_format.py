@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from safeload.errors import FormatNotAllowed
-from safeload.formats.base import Written, refuse_options
+from safeload.formats.base import Written
 from safeload.formats.pickles import array_wrapper, rehearsal
 from safeload.formats.pickles.plain_unpickler import PlainUnpickler, load_plain
 from safeload.formats.pickles.unpicklers import ArrayUnpickler
@@ -24,26 +24,33 @@ class JoblibFormat:
     name = "joblib"
     requires: tuple[str, ...] | None = ("joblib",)
 
-    def dump(self, obj: Any, file: IO[bytes], options: dict[str, Any]) -> Written:
-        """Write an object; the options are joblib's ``compress`` and ``protocol``."""
+    def dump(
+        self,
+        obj: Any,
+        file: IO[bytes],
+        *,
+        compress: int | str | tuple[str, int] | bool = 0,
+        protocol: int | None = None,
+    ) -> Written:
+        """Write an object; the options are those of ``joblib.dump``."""
         from safeload.formats.pickles import picklers
 
-        options = dict(options)
-        compress = options.pop("compress", 0)
-        protocol = options.pop("protocol", None)
-        refuse_options(self.name, options)
         return Written(tuple(sorted(picklers.dump(obj, file, compress, protocol))))
 
-    def load(self, verified: VerifiedArtifact, limits: Limits, options: dict[str, Any]) -> Any:
+    def load(
+        self,
+        verified: VerifiedArtifact,
+        limits: Limits,
+        *,
+        mmap_mode: Literal["r", "c"] | None = None,
+        copy: bool = False,
+    ) -> Any:
         """Make the object; compressed bytes are unfolded within the limits first.
 
         Options are ``mmap_mode`` (see :func:`safeload.load`) and ``copy``, which copies large arrays, so that
         a small one of them does not keep the memory of all the others.
         """
-        options = dict(options)
-        mode, copy = options.pop("mmap_mode", None), options.pop("copy", False)
-        refuse_options(self.name, options)
-        memory = self._memory(verified, limits, mode)
+        memory = self._memory(verified, limits, mmap_mode)
         plain = _is_plain(verified, memory)
         if verified.allowed is not None:
             rehearsal.hold(memory, verified.admitted, verified.allowed, plain=plain)
@@ -52,7 +59,7 @@ class JoblibFormat:
                 memory, lambda source: PlainUnpickler(source, verified.admitted, verified.allowed)
             )
         # What was read as `bytes` cannot be written to, as arrays must be.
-        copy = copy or (memory.readonly and mode is None)
+        copy = copy or (memory.readonly and mmap_mode is None)
         return ArrayUnpickler(memory, verified.admitted, verified.allowed, copy=copy).finish()
 
     def _memory(self, verified: VerifiedArtifact, limits: Limits, mode: str | None) -> memoryview:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import IO, Any
 
-from safeload.formats.base import Written, refuse_options
+from safeload.formats.base import Written
 from safeload.formats.pickles import rehearsal
 from safeload.formats.pickles.plain_unpickler import PlainUnpickler, load_plain
 from safeload.formats.pickles.recording import RecordingPickler
@@ -18,18 +18,14 @@ class PickleFormat:
     name = "pickle"
     requires: tuple[str, ...] | None = ()
 
-    def dump(self, obj: Any, file: IO[bytes], options: dict[str, Any]) -> Written:
-        """Write an object; the option is pickle's ``protocol``."""
-        options = dict(options)
-        protocol = options.pop("protocol", None)
-        refuse_options(self.name, options)
+    def dump(self, obj: Any, file: IO[bytes], *, protocol: int | None = None) -> Written:
+        """Write an object; the option is that of ``pickle.dump``."""
         pickler = RecordingPickler(file, protocol)
         pickler.dump(obj)
         return Written(tuple(sorted(pickler.recorded)))
 
-    def load(self, verified: VerifiedArtifact, limits: Limits, options: dict[str, Any]) -> Any:
+    def load(self, verified: VerifiedArtifact, limits: Limits) -> Any:
         """Make the object; there are no options, and bytes after its end are an error."""
-        refuse_options(self.name, options)
         memory, admitted, allowed = verified.blob.view, verified.admitted, verified.allowed
         if allowed is not None:
             rehearsal.hold(memory, admitted, allowed, plain=True)

@@ -10,7 +10,7 @@ from dataclasses import fields
 from typing import IO, Any
 
 from safeload.errors import SafeloadError, SerializationError, UntrustedType, brief
-from safeload.formats.base import Written, refuse_options
+from safeload.formats.base import Written
 from safeload.formats.equality import difference
 from safeload.formats.skops import archive
 from safeload.formats.skops import types as skops_types
@@ -28,7 +28,7 @@ class SkopsFormat:
     name = "skops"
     requires: tuple[str, ...] | None = ("skops", "sklearn", "numpy", "scipy")
 
-    def dump(self, obj: Any, file: IO[bytes], options: dict[str, Any]) -> Written:
+    def dump(self, obj: Any, file: IO[bytes]) -> Written:
         """Write an object, if skops keeps it exactly; there are no options.
 
         Raises
@@ -38,7 +38,6 @@ class SkopsFormat:
         """
         import skops.io
 
-        refuse_options(self.name, options)
         data = skops.io.dumps(obj)
         types = skops.io.get_untrusted_types(data=data)
         # These bytes were made by the line above and have not left this process.
@@ -47,7 +46,7 @@ class SkopsFormat:
         file.write(data)
         return Written(tuple(sorted(types)))
 
-    def load(self, verified: VerifiedArtifact, limits: Limits, options: dict[str, Any]) -> Any:
+    def load(self, verified: VerifiedArtifact, limits: Limits) -> Any:
         """Make the object if every type in it is admitted; there are no options.
 
         Raises
@@ -59,7 +58,6 @@ class SkopsFormat:
         """
         import skops.io
 
-        refuse_options(self.name, options)
         opened = archive.opened(verified.blob.data, limits)
         data, schema = opened.data, opened.schema
         signed = verified.statement is not None

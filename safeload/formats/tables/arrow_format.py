@@ -11,11 +11,11 @@ Limits hold for what a file announces, before it is unfolded; see ``sizes.py``.
 from __future__ import annotations
 
 import json
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Literal, get_args
 
 from safeload.errors import MalformedError, SafeloadError, SerializationError
-from safeload.formats import versions
-from safeload.formats.base import OptionError, Written, refuse_options
+from safeload.formats import registry
+from safeload.formats.base import OptionError, Written
 from safeload.formats.tables import frame_equality, frames, sizes
 from safeload.formats.tables import schema as arrow_schema
 from safeload.limits import Limits
@@ -25,43 +25,20 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _KEY = b"safeload"
-_COMPRESSIONS = {
-    "parquet": (None, "snappy", "gzip", "brotli", "lz4", "zstd"),
-    "arrow": (None, "lz4", "zstd"),
-}
+_ArrowCompression = Literal["lz4", "zstd"]
+_ParquetCompression = Literal["snappy", "gzip", "brotli", "lz4", "zstd"]
 
 
-class ArrowFormat:
-    """One of the two; see the module.
+class _TableFormat:
+    """What the two have in common."""
 
-    Parameters
-    ----------
-    name
-        ``parquet`` or ``arrow``.
-    """
-
+    name: str
     requires: tuple[str, ...] | None = None
+    compressions: tuple[str, ...]
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def dump(self, obj: Any, file: IO[bytes], options: dict[str, Any]) -> Written:
-        """Write a DataFrame, Series or :class:`pyarrow.Table`, if it is kept exactly.
-
-        The option ``compression`` is for parquet None, ``"snappy"``, ``"gzip"``, ``"brotli"``, ``"lz4"`` or
-        ``"zstd"`` (default); for arrow None (default, so that it is loaded without a copy), ``"lz4"`` or
-        ``"zstd"``.
-
-        Raises
-        ------
-        SerializationError
-            It is something else, or what is read back differs; the message says where.
-        """
-        versions.require_safe("pyarrow")
-        options = dict(options)
-        compression = options.pop("compression", "zstd" if self.name == "parquet" else None)
-        refuse_options(self.name, options)
-        if compression not in _COMPRESSIONS[self.name]:
+    def _dump(self, obj: Any, file: IO[bytes], compression: str | None) -> Written:
+        registry.require_safe("pyarrow")
+        if compression is not None and compression not in self.compressions:
             raise OptionError(f"the format {self.name} has no compression {compression!r}")
         table, notes = frames.to_table(obj)
         if _KEY in (table.schema.metadata or {}):
@@ -86,37 +63,70 @@ class ArrowFormat:
         file.write(memoryview(buffer))
         return Written()
 
-    def load(self, verified: VerifiedArtifact, limits: Limits, options: dict[str, Any]) -> Any:
+    def load(
+        self, verified: VerifiedArtifact, limits: Limits, *, as_: Literal["pandas", "table"] | None = None
+    ) -> Any:
         """Make the table; without compression, arrow's columns stay in the verified memory where they can.
 
-        The option ``as_`` is ``"pandas"`` or ``"table"``; by default it is made what was dumped, and a
-        DataFrame of what others have made.
+        Parameters
+        ----------
+        verified : VerifiedArtifact
+            The artifact.
+        limits : Limits
+            Caps on sizes.
+        as_ : {"pandas", "table"}, optional
+            None makes what was dumped, and a DataFrame of a file that another program wrote.
 
         Raises
         ------
         LimitExceeded
-            It announces to unfold to more than is allowed, or has too many columns.
+            It decompresses to more than is allowed, or has too many columns.
         """
-        versions.require_safe("pyarrow")
-        options = dict(options)
-        wanted = options.pop("as_", None)
-        refuse_options(self.name, options)
-        if wanted not in (None, "pandas", "table"):
+        registry.require_safe("pyarrow")
+        if as_ not in (None, "pandas", "table"):
             raise OptionError(f'the format {self.name} takes as_="pandas" or as_="table"')
         import pyarrow as pa
 
         # The buffer refers to the view, and the view to the blob's memory, which thus lives as long.
         buffer = pa.py_buffer(verified.blob.view)
         sizes.check(self.name, buffer, limits)
-        return _object(_read(self.name, buffer), wanted)
+        return _object(_read(self.name, buffer), as_)
 
     def globals_of(self, data: bytes, limits: Limits) -> tuple[str, ...]:
         """Return nothing, as there is no code; a file whose schema cannot be read is refused."""
         import pyarrow as pa
 
-        versions.require_safe("pyarrow")
+        registry.require_safe("pyarrow")
         sizes.check(self.name, pa.py_buffer(data), limits)
         return ()
+
+
+class ParquetFormat(_TableFormat):
+    """The format ``parquet``."""
+
+    name = "parquet"
+    compressions = get_args(_ParquetCompression)
+
+    def dump(self, obj: Any, file: IO[bytes], *, compression: _ParquetCompression | None = "zstd") -> Written:
+        """Write a DataFrame, Series or :class:`pyarrow.Table`, if it is kept exactly.
+
+        Raises
+        ------
+        SerializationError
+            It is something else, or what is read back differs; the message says where.
+        """
+        return self._dump(obj, file, compression)
+
+
+class ArrowFormat(_TableFormat):
+    """The format ``arrow``."""
+
+    name = "arrow"
+    compressions = get_args(_ArrowCompression)
+
+    def dump(self, obj: Any, file: IO[bytes], *, compression: _ArrowCompression | None = None) -> Written:
+        """Write as :class:`ParquetFormat` does; without compression it is loaded without a copy."""
+        return self._dump(obj, file, compression)
 
 
 def _write(name: str, table: pa.Table, compression: str | None) -> pa.Buffer:
@@ -168,5 +178,5 @@ def _object(read: tuple[pa.Table, dict[str, Any] | None], wanted: str | None) ->
     return frames.from_table(table, notes or {})
 
 
-PARQUET = ArrowFormat("parquet")
-ARROW = ArrowFormat("arrow")
+PARQUET = ParquetFormat()
+ARROW = ArrowFormat()

@@ -12,8 +12,8 @@ import os
 from typing import IO, Any
 
 from safeload.errors import DeserializationError, MalformedError, SerializationError, brief
-from safeload.formats import equality, versions
-from safeload.formats.base import OptionError, Written, refuse_options
+from safeload.formats import equality, registry
+from safeload.formats.base import Written
 from safeload.limits import Limits
 from safeload.parsers import zip_members
 from safeload.storage.private_folder import PrivateFolder
@@ -36,10 +36,10 @@ class KerasFormat:
     name = "keras"
     requires: tuple[str, ...] | None = ("keras",)
 
-    def dump(self, obj: Any, file: IO[bytes], options: dict[str, Any]) -> Written:
+    def dump(self, obj: Any, file: IO[bytes], *, custom_objects: dict[str, Any] | None = None) -> Written:
         """Write a Keras model, if it can be read back with equal weights and state of its optimizer.
 
-        The option ``custom_objects`` is as for :meth:`load`, for reading it back.
+        It is read back with `custom_objects` as :meth:`load` takes them.
 
         Raises
         ------
@@ -48,10 +48,7 @@ class KerasFormat:
         """
         import keras
 
-        versions.require_safe("keras")
-        options = dict(options)
-        custom_objects = options.pop("custom_objects", None)
-        refuse_options(self.name, options)
+        registry.require_safe("keras")
         if not isinstance(obj, keras.Model):
             raise SerializationError(f"a {type(obj).__name__} is no model of Keras 3")
         # Eight bytes is the widest number; what the optimizer holds comes on top.
@@ -73,31 +70,38 @@ class KerasFormat:
         file.write(data)
         return Written()
 
-    def load(self, verified: VerifiedArtifact, limits: Limits, options: dict[str, Any]) -> Any:
+    def load(
+        self,
+        verified: VerifiedArtifact,
+        limits: Limits,
+        *,
+        compile: bool = True,
+        custom_objects: dict[str, Any] | None = None,
+    ) -> Any:
         """Make the model, from a private copy of the verified bytes that is deleted right after.
 
-        The option ``compile`` says whether to compile it as it was when it was saved, by default True;
-        ``custom_objects`` are names in the model, and what of the program's they stand for.
+        Parameters
+        ----------
+        verified : VerifiedArtifact
+            The artifact.
+        limits : Limits
+            Caps on the archive.
+        compile : bool
+            Whether to compile it as it was when it was saved.
+        custom_objects : dict, optional
+            Names in the model, and the program's objects that they stand for.
 
         Raises
         ------
         MalformedError, LimitExceeded
             It is not such an archive, or unfolds to too much.
         """
-        versions.require_safe("keras")
-        options = dict(options)
-        compiled = options.pop("compile", True)
-        custom_objects = options.pop("custom_objects", None)
-        if "safe_mode" in options:
-            raise OptionError(
-                "the format keras has no option safe_mode: without it a model could run code out of its file"
-            )
-        refuse_options(self.name, options)
+        registry.require_safe("keras")
         _check(verified.blob.view, limits)
         folder = PrivateFolder(verified.blob.size, "model")
         try:
             path = folder.write(_FILE, verified.blob.view)
-            return _read(path, custom_objects, compile=compiled)
+            return _read(path, custom_objects, compile=compile)
         except _Refused as error:
             raise DeserializationError(
                 f"it verified, but Keras does not read it: {error}", hint=_HINT

@@ -15,7 +15,7 @@ import zipfile
 from typing import IO, Any
 
 from safeload.errors import FormatNotAllowed, MalformedError, SerializationError, brief
-from safeload.formats.base import Written, refuse_options
+from safeload.formats.base import Written
 from safeload.limits import Limits
 from safeload.parsers import zip_members
 from safeload.parsers.memory_file import MemoryFile
@@ -33,8 +33,8 @@ class NumpyFormat:
     name = "numpy"
     requires: tuple[str, ...] | None = None
 
-    def dump(self, obj: Any, file: IO[bytes], options: dict[str, Any]) -> Written:
-        """Write an array, or a dict of arrays by name; the option ``compress`` (False) is for dicts.
+    def dump(self, obj: Any, file: IO[bytes], *, compress: bool = False) -> Written:
+        """Write an array, or a dict of arrays by name; `compress` is for dicts.
 
         An array that cannot be written to comes back as one that can.
 
@@ -45,9 +45,6 @@ class NumpyFormat:
         """
         import numpy
 
-        options = dict(options)
-        compress = bool(options.pop("compress", False))
-        refuse_options(self.name, options)
         if type(obj) is numpy.ndarray:
             numpy.lib.format.write_array(file, _plain(obj), allow_pickle=False)
         elif isinstance(obj, dict):
@@ -58,9 +55,8 @@ class NumpyFormat:
             )
         return Written()
 
-    def load(self, verified: VerifiedArtifact, limits: Limits, options: dict[str, Any]) -> Any:
+    def load(self, verified: VerifiedArtifact, limits: Limits) -> Any:
         """Make the array, or the dict of arrays; there are no options."""
-        refuse_options(self.name, options)
         memory = verified.blob.own()
         if bytes(memory[: len(_MAGIC)]) == _MAGIC:
             return _array(memory)

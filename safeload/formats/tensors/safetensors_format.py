@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from safeload.errors import DeserializationError, MalformedError, SafeloadError, SerializationError
 from safeload.formats import equality
-from safeload.formats.base import OptionError, Written, refuse_options
+from safeload.formats.base import OptionError, Written
 from safeload.formats.tensors import torch_storage, torch_tensors
 from safeload.limits import Limits
 from safeload.parsers.safetensors import METADATA, Tensor, parse
@@ -54,7 +54,7 @@ class SafetensorsFormat:
     name = "safetensors"
     requires: tuple[str, ...] | None = None
 
-    def dump(self, obj: Any, file: IO[bytes], options: dict[str, Any]) -> Written:
+    def dump(self, obj: Any, file: IO[bytes]) -> Written:
         """Write a dict of numpy arrays, or of torch tensors; there are no options.
 
         Types, shapes and values are kept. The order of keys and of elements in memory, the device, and
@@ -66,7 +66,6 @@ class SafetensorsFormat:
         SerializationError
             It is something else, or holds a type that the format does not have.
         """
-        refuse_options(self.name, options)
         if type(obj) not in (dict, OrderedDict) or not all(isinstance(name, str) for name in obj):
             raise SerializationError(
                 f"safetensors takes a dict of arrays by name, not a {type(obj).__name__}"
@@ -82,22 +81,27 @@ class SafetensorsFormat:
             raise SerializationError(f"a {type(obj).__name__} of arrays would come back as a dict")
         return _dump_numpy(obj, file)
 
-    def load(self, verified: VerifiedArtifact, limits: Limits, options: dict[str, Any]) -> dict[str, Any]:
+    def load(
+        self, verified: VerifiedArtifact, limits: Limits, *, as_: Literal["numpy", "torch"] | None = None
+    ) -> dict[str, Any]:
         """Make the dict; large arrays look into the verified memory, and can be written to.
 
-        The option ``as_`` is ``"numpy"`` or ``"torch"``; None means what was stored, and numpy for a file
-        without a signature.
+        Parameters
+        ----------
+        verified : VerifiedArtifact
+            The artifact.
+        limits : Limits
+            Caps on the header.
+        as_ : {"numpy", "torch"}, optional
+            None makes what was stored, and numpy arrays of a file without a signature.
         """
-        options = dict(options)
-        wanted = options.pop("as_", None)
-        refuse_options(self.name, options)
-        if wanted not in (None, "numpy", "torch"):
-            raise OptionError('as_ is "numpy" or "torch"')
-        if wanted is None:
-            wanted = "torch" if _TENSOR in (verified.admitted or ()) else "numpy"
+        if as_ not in (None, "numpy", "torch"):
+            raise OptionError('the format safetensors takes as_="numpy" or as_="torch"')
+        if as_ is None:
+            as_ = "torch" if _TENSOR in (verified.admitted or ()) else "numpy"
         memory = verified.blob.own()
         header = parse(memory, limit=limits.schema_bytes, tensors=limits.members)
-        make = _as_torch if wanted == "torch" else _as_numpy
+        make = _as_torch if as_ == "torch" else _as_numpy
         return {tensor.name: make(memory, tensor) for tensor in header.tensors}
 
     def globals_of(self, data: bytes, limits: Limits) -> tuple[str, ...]:

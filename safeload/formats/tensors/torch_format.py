@@ -17,8 +17,8 @@ from safeload.errors import (
     MalformedError,
     SerializationError,
 )
-from safeload.formats import versions
-from safeload.formats.base import OptionError, Written, refuse_options
+from safeload.formats import registry
+from safeload.formats.base import Written
 from safeload.formats.tensors import torch_storage, torch_tensors
 from safeload.limits import Limits
 from safeload.parsers import zip_members
@@ -35,7 +35,7 @@ class TorchFormat:
     name = "torch"
     requires: tuple[str, ...] | None = ("torch",)
 
-    def dump(self, obj: Any, file: IO[bytes], options: dict[str, Any]) -> Written:
+    def dump(self, obj: Any, file: IO[bytes]) -> Written:
         """Write tensors, and dicts, lists, tuples, numbers and texts around them; there are no options.
 
         Values, types, shapes, the order of keys, and which tensors share their memory are kept. Devices are
@@ -50,8 +50,7 @@ class TorchFormat:
         """
         import torch
 
-        versions.require_safe("torch")
-        refuse_options(self.name, options)
+        registry.require_safe("torch")
         if isinstance(obj, torch.nn.Module):
             raise SerializationError(
                 f"a {type(obj).__name__} is code and weights", hint="Store its weights: model.state_dict()."
@@ -76,23 +75,15 @@ class TorchFormat:
         file.write(buffer.getbuffer())
         return Written()
 
-    def load(self, verified: VerifiedArtifact, limits: Limits, options: dict[str, Any]) -> Any:
-        """Make the tensors; the option ``map_location`` says where, as in ``torch.load`` (``"cpu"``).
+    def load(self, verified: VerifiedArtifact, limits: Limits, *, map_location: Any = "cpu") -> Any:
+        """Make the tensors; `map_location` says where, as in ``torch.load``.
 
         Raises
         ------
         FormatNotAllowed, MalformedError, LimitExceeded
             It is not an archive of tensors as ``torch.save`` has written them since PyTorch 1.6.
         """
-        versions.require_safe("torch")
-        options = dict(options)
-        map_location = options.pop("map_location", "cpu")
-        if "weights_only" in options:
-            raise OptionError(
-                "the format torch has no option weights_only: it always loads tensors only, since all else "
-                "in such a file is a program"
-            )
-        refuse_options(self.name, options)
+        registry.require_safe("torch")
         _check(verified.blob.view, limits)
         return _load(io.BytesIO(verified.blob.data), map_location)
 

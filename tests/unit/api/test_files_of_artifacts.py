@@ -47,13 +47,12 @@ class ListFormat:
     name = "filelist"
     requires: tuple[str, ...] | None = None
 
-    def dump(self, obj: Any, file: IO[bytes], options: dict[str, Any]) -> formats.Written:
+    def dump(self, obj: Any, file: IO[bytes]) -> formats.Written:
         """Write the names."""
-        formats.refuse_options(self.name, options)
         file.write("\n".join(obj).encode())
         return formats.Written()
 
-    def load(self, verified: Any, limits: Limits, options: dict[str, Any]) -> dict[str, bytes]:
+    def load(self, verified: Any, limits: Limits) -> dict[str, bytes]:
         """Return the files' bytes; those that the text names, and of those that were verified."""
         return {path: verified.files[path].data for path in verified.blob.data.decode().splitlines()}
 

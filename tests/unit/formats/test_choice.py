@@ -135,7 +135,7 @@ def test_a_package_with_a_known_hole_is_passed_over(key: HmacKey, monkeypatch: p
     def hole(package: str) -> None:
         raise safeload.FormatNotAllowed(f"{package} has one")
 
-    monkeypatch.setattr("safeload.formats.versions.require_safe", hole)
+    monkeypatch.setattr("safeload.formats.registry.require_safe", hole)
     statement, loaded = chosen(frame, key)
     assert statement.format != "arrow"
     assert "pyarrow has one" in statement.remarks[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterator
 from importlib import metadata
@@ -14,10 +15,21 @@ from support.auditing import watching
 from support.forgery import payload_of, sidecar_of
 
 import safeload
-from safeload import FormatNotAllowed, HmacKey, Keyring, Limits, MalformedError, SafeloadError, formats
+from safeload import (
+    FormatNotAllowed,
+    HmacKey,
+    Keyring,
+    Limits,
+    MalformedError,
+    Policy,
+    SafeloadError,
+    formats,
+)
 from safeload.formats import registry
+from safeload.storage.blob import Blob
+from safeload.trust import gate
 
-OWN = ("joblib", "pickle", "skops", "onnx", "safetensors", "numpy", "parquet", "arrow", "torch", "keras")
+OWN = ("safetensors", "numpy", "arrow", "parquet", "skops", "onnx", "torch", "keras", "joblib", "pickle")
 
 
 class Text:
@@ -29,13 +41,14 @@ class Text:
         self.name = name
         self.said = said
 
-    def dump(self, obj: Any, file: IO[bytes], options: dict[str, Any]) -> formats.Written:
+    def dump(self, obj: Any, file: IO[bytes], *, end: str = "") -> formats.Written:
         """Write it."""
-        formats.refuse_options(self.name, options)
-        file.write(obj.encode())
+        if not isinstance(end, str):
+            raise formats.OptionError(f"the format {self.name} takes text as end")
+        file.write((obj + end).encode())
         return formats.Written(remarks=("It is text.",))
 
-    def load(self, verified: Any, limits: Limits, options: dict[str, Any]) -> str:
+    def load(self, verified: Any, limits: Limits) -> str:
         """Read it."""
         return self.said + verified.blob.data.decode()
 
@@ -150,6 +163,105 @@ def test_what_lacks_a_method_is_no_format(method: str) -> None:
     setattr(lacking, method, None)
     with pytest.raises(TypeError, match=method):
         formats.register(lacking)
+
+
+@pytest.mark.parametrize("method", ["dump", "load", "globals_of"])
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda one: None,
+        lambda one, two, options: None,
+        lambda one, two, options=None: None,
+        lambda one, two, *, needed: None,
+        lambda one, *, two=None: None,
+        lambda *both, **options: None,
+        type,
+    ],
+)
+def test_a_method_takes_two_arguments_and_options_with_defaults_by_keyword(
+    method: str, function: Any
+) -> None:
+    """Above all not a dict of options, which would be looked at by the format alone."""
+    other = Text()
+    setattr(other, method, function)
+    with pytest.raises(TypeError, match=f"method {method} that takes"):
+        formats.register(other)
+    assert formats.names() == OWN
+
+
+def test_options_are_keyword_arguments(key: HmacKey) -> None:
+    """Those that a method has are passed on; a value that it refuses is its own error."""
+    formats.register(Text())
+    artifact, sidecar = safeload.dumps("x", format="text", signer=key, end="!")
+    assert safeload.loads(artifact, sidecar, keyring=key) == "x!"
+    with pytest.raises(formats.OptionError, match="takes text as end"):
+        safeload.dumps("x", format="text", signer=key, end=1)
+
+
+class Untouched(Text):
+    """Fails when it is called."""
+
+    def dump(self, obj: Any, file: IO[bytes], *, end: str = "") -> formats.Written:
+        """Fail."""
+        pytest.fail("dump was called")
+
+    def load(self, verified: Any, limits: Limits, *, end: str = "") -> str:
+        """Fail."""
+        pytest.fail("load was called")
+
+
+@pytest.mark.parametrize("option", ["start", "obj", "file", "self", "End", "end "])
+def test_an_unknown_option_is_refused_before_the_format_runs(option: str, key: HmacKey) -> None:
+    """By an error that names the format and the option, and is a TypeError as well as a ValueError."""
+    formats.register(Untouched())
+    match = f"the format text has no option {option}"
+    artifact, sidecar = b"x", sidecar_of(payload_of(b"x", "x", format="text"), key)
+    with pytest.raises(formats.OptionError, match=match) as caught:
+        formats.prepare("text", "x", {option: 1, "end": "!"}, where="x")
+    assert isinstance(caught.value, TypeError)
+    assert isinstance(caught.value, ValueError)
+    with pytest.raises(formats.OptionError, match=match):
+        formats.dump("text", "x", io.BytesIO(), {option: 1}, where="x")
+    verified = gate.verify(
+        Blob(artifact, "x"), sidecar, gate.Expectation(name="x"), Keyring.of(key), Policy()
+    )
+    with pytest.raises(formats.OptionError, match=match):
+        formats.load(verified, Limits(), {option: 1})
+
+
+def test_a_type_error_of_a_formats_own_code_is_not_taken_for_a_wrong_option(key: HmacKey) -> None:
+    """It is wrapped, as every other exception is, with options and without."""
+
+    class Failing(Text):
+        def dump(self, obj: Any, file: IO[bytes], *, end: str = "") -> formats.Written:
+            raise TypeError("dump() got an unexpected keyword argument 'end'")
+
+        def load(self, verified: Any, limits: Limits, *, end: str = "") -> str:
+            raise TypeError("load() got an unexpected keyword argument 'end'")
+
+    formats.register(Failing())
+    sidecar = sidecar_of(payload_of(b"x", "x", format="text"), key)
+    for options in ({}, {"end": "!"}):
+        with pytest.raises(safeload.SerializationError) as dumped:
+            safeload.dumps("x", format="text", signer=key, **options)
+        with pytest.raises(safeload.DeserializationError) as loaded:
+            safeload.loads(b"x", sidecar, name="x", keyring=key, **options)
+        assert not isinstance(dumped.value, TypeError)
+        assert not isinstance(loaded.value, TypeError)
+
+
+def test_a_method_may_take_any_option(key: HmacKey) -> None:
+    """What the method takes as its two arguments is not among them."""
+
+    class Open(Text):
+        def dump(self, obj: Any, file: IO[bytes], **options: Any) -> formats.Written:
+            return super().dump(obj + "".join(options), file)
+
+    formats.register(Open())
+    artifact, _ = safeload.dumps("x", format="text", signer=key, one=1, two=2)
+    assert artifact == b"xonetwo"
+    with pytest.raises(formats.OptionError, match="no option file"):
+        safeload.dumps("x", format="text", signer=key, file=1)
 
 
 def test_a_package_brings_a_format_by_an_entry_point(key: HmacKey, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from support import attacks, forgery, processes
 
 import safeload
 from safeload import HmacKey, Limits, Policy
-from safeload.formats import versions
+from safeload.formats import registry
 from safeload.formats.tables import sizes
 
 pa = pytest.importorskip("pyarrow")
@@ -323,7 +323,7 @@ def test_a_library_with_a_known_hole_is_not_used(
     """Whatever the extra says: it may have been installed without it."""
     monkeypatch.setattr("importlib.metadata.version", lambda _: version)
     if accepted:
-        versions.require_safe(package)
+        registry.require_safe(package)
         return
     with pytest.raises(safeload.FormatNotAllowed, match=f"{package} {version[:4]}"):
-        versions.require_safe(package)
+        registry.require_safe(package)

@@ -1,0 +1,244 @@
+"""The boundary around the formats: it checks options before any work, and wraps what a format raises.
+
+What a caller can catch is a :class:`~safeload.errors.SafeloadError`, whichever library failed below, or an
+:class:`~safeload.formats.base.OptionError` for a mistake of the program's. Options are compared with the
+format's signature before it runs, so that a TypeError out of it is about the object or the file.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+from safeload import guarding
+from safeload.attestation.subjects import check_path
+from safeload.errors import (
+    DeserializationError,
+    FormatNotAllowed,
+    InvalidName,
+    MalformedError,
+    SafeloadError,
+    SerializationError,
+    brief,
+)
+from safeload.formats.base import FormatWithFiles, OptionError, Written
+from safeload.formats.registry import get
+from safeload.limits import Limits
+from safeload.parsers.format_facts import FACTS
+from safeload.trust import environment
+from safeload.trust.gate import VerifiedArtifact
+from safeload.trust.policy import Policy
+
+
+def check_options(name: str, method: Callable[..., Any], options: dict[str, Any]) -> None:
+    """Refuse options that a method of the format `name` does not have.
+
+    Raises
+    ------
+    OptionError
+        It names the format and the options.
+    """
+    if not options:
+        return
+    parameters = list(inspect.signature(method).parameters.values())
+    fixed = {parameter.name for parameter in parameters[:2]}
+    known = {parameter.name for parameter in parameters[2:] if parameter.kind is not parameter.VAR_KEYWORD}
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+    unknown = sorted(option for option in options if option in fixed or not (takes_any or option in known))
+    if unknown:
+        reasons = FACTS[name].refused_options if name in FACTS else {}
+        why = "".join(f": {reasons[option]}" for option in unknown if option in reasons)
+        raise OptionError(f"the format {name} has no option {', '.join(unknown)}{why}")
+
+
+def dump(name: str, obj: Any, file: IO[bytes], options: dict[str, Any], *, where: str) -> Written:
+    """Write an object in the format `name`.
+
+    Parameters
+    ----------
+    name : str
+        The format.
+    obj : object
+        The object.
+    file : file object
+        Takes bytes and tells its position; it cannot go back.
+    options : dict
+        The format's own options.
+    where : str
+        What errors name as the place.
+
+    Returns
+    -------
+    Written
+        What the format says of it.
+
+    Raises
+    ------
+    SerializationError
+        The object cannot be stored.
+    OptionError
+        The format does not have an option, or does not take its value.
+    SafeloadError
+        As the file or the format raises it.
+    """
+    chosen = get(name)
+    check_options(name, chosen.dump, options)
+    try:
+        written = chosen.dump(obj, file, **options)
+    except SafeloadError as error:
+        error.where = error.where or where
+        raise
+    except OptionError:
+        raise
+    except Exception as error:
+        if (lacking := _missing_package(SerializationError, name, error, where)) is not None:
+            raise lacking from error
+        raise SerializationError(
+            f"a {type(obj).__name__} cannot be stored as {name} ({type(error).__name__}: {brief(error)})",
+            where=where,
+        ) from error
+    if not isinstance(written, Written):
+        raise OptionError(f"the dump of the format {name} returns {type(written).__name__}, not Written")
+    return written
+
+
+def load(verified: VerifiedArtifact, limits: Limits, options: dict[str, Any]) -> Any:
+    """Make the object from verified bytes.
+
+    Parameters
+    ----------
+    verified : VerifiedArtifact
+        What the gate admitted.
+    limits : Limits
+        Caps on sizes, ratios and depth.
+    options : dict
+        The format's own options.
+
+    Returns
+    -------
+    object
+        The object.
+
+    Raises
+    ------
+    OptionError
+        The format does not have an option, or does not take its value.
+    DeserializationError
+        The bytes are the signed ones, and yet no object could be made of them.
+    SafeloadError
+        As the format raises it.
+    """
+    chosen = get(verified.format)
+    check_options(verified.format, chosen.load, options)
+    where = verified.blob.location
+    try:
+        with guarding.verified_load():
+            return chosen.load(verified, limits, **options)
+    except SafeloadError as error:
+        error.where = error.where or where
+        raise
+    except OptionError:
+        raise
+    except Exception as error:
+        if (lacking := _missing_package(DeserializationError, chosen.name, error, where)) is not None:
+            raise lacking from error
+        problem = f"reading it failed ({type(error).__name__}: {brief(error)})"
+        if verified.statement is None:
+            raise DeserializationError(problem, where=where) from error
+        raise DeserializationError(
+            f"it verified, but {problem}",
+            where=where,
+            hint="A package that it needs may be missing, or installed in another version.",
+        ) from error
+
+
+def deserialize(verified: VerifiedArtifact, policy: Policy, options: dict[str, Any] | None = None) -> Any:
+    """Compare the environment, then make the object; see :func:`load`.
+
+    Raises
+    ------
+    EnvironmentMismatch
+        Installed packages differ from the signed ones, and the policy refuses that.
+    """
+    if verified.statement is not None:
+        environment.check(verified.statement, policy.environment, where=verified.blob.location)
+    return load(verified, policy.limits, options or {})
+
+
+def globals_of(name: str, data: bytes, limits: Limits, *, where: str) -> tuple[str, ...] | None:
+    """Return what an artifact refers to, without making the object.
+
+    Parameters
+    ----------
+    name : str
+        The format.
+    data : bytes
+        The artifact.
+    limits : Limits
+        Caps on sizes, ratios and depth.
+    where : str
+        What errors name as the place.
+
+    Returns
+    -------
+    tuple of str, or None
+        Each as ``module.qualname``; None if the format cannot tell.
+
+    Raises
+    ------
+    MalformedError
+        The bytes are not of this format.
+    SafeloadError
+        As the format raises it.
+    """
+    chosen = get(name)
+    with _wrapped(name, where):
+        return chosen.globals_of(data, limits)
+
+
+def files_of(name: str, data: bytes, limits: Limits, *, where: str) -> tuple[str, ...]:
+    """Return the relative paths of the files that an artifact refers to, sorted.
+
+    Parameters and errors are those of :func:`globals_of`.
+    """
+    chosen = get(name)
+    if not isinstance(chosen, FormatWithFiles):
+        return ()
+    with _wrapped(name, where):
+        try:
+            # The artifact names these paths, and they decide which files are read.
+            return tuple(sorted({check_path(path) for path in chosen.files_of(data, limits)}))
+        except InvalidName as error:
+            raise MalformedError(f"it names a file: {error.problem}") from None
+
+
+@contextmanager
+def _wrapped(name: str, where: str) -> Iterator[None]:
+    """Wrap what a format raises about a file that is not signed yet."""
+    try:
+        yield
+    except SafeloadError as error:
+        error.where = error.where or where
+        raise
+    except Exception as error:
+        if (lacking := _missing_package(FormatNotAllowed, name, error, where)) is not None:
+            raise lacking from error
+        raise MalformedError(
+            f"it cannot be read as {name} ({type(error).__name__}: {brief(error)})", where=where
+        ) from error
+
+
+def _missing_package(
+    kind: type[SafeloadError], name: str, error: Exception, where: str
+) -> SafeloadError | None:
+    """Return the error for a missing package that an extra of safeload installs; None for other errors."""
+    extra = FACTS[name].extra if name in FACTS else None
+    if extra is None or not isinstance(error, ModuleNotFoundError):
+        return None
+    return kind(
+        f"the format {name} needs a package that is not installed ({brief(error)})",
+        where=where,
+        hint=f'Install it: pip install "safeload[{extra}]".',
+    )
