@@ -28,9 +28,9 @@ class Written:
 class Format(Protocol):
     """One format.
 
-    Its options are keyword arguments of `dump` and `load`, each with a default. An option that a method does
-    not have is refused before the method is called; for a value that it does not take, the method raises
-    :class:`OptionError`.
+    Its options are keyword-only arguments of `dump` and `load`, each with a default; ``**options`` below
+    stands for them. An option that a method does not have is refused before the method is called; for a
+    value that it does not take, the method raises :class:`OptionError`.
 
     Attributes
     ----------
@@ -54,33 +54,11 @@ class Format(Protocol):
             The object.
         file : file object
             Takes bytes and tells its position; it cannot go back.
-        **options
-            The format's own, each as a keyword argument with a default.
-
-        Returns
-        -------
-        Written
-            What reading it back refers to, and remarks.
         """
         ...
 
     def load(self, verified: VerifiedArtifact, limits: Limits, *args: Any, **options: Any) -> Any:
-        """Make the object from verified bytes.
-
-        Parameters
-        ----------
-        verified : VerifiedArtifact
-            What the gate admitted.
-        limits : Limits
-            Caps on sizes, ratios and depth.
-        **options
-            The format's own, each as a keyword argument with a default.
-
-        Returns
-        -------
-        object
-            The object.
-        """
+        """Make the object from verified bytes."""
         ...
 
     def globals_of(self, data: bytes, limits: Limits) -> tuple[str, ...] | None:
@@ -88,18 +66,6 @@ class Format(Protocol):
 
         It is signed for a file that another program made. A file that this format would not read is refused
         here, so that it is not signed.
-
-        Parameters
-        ----------
-        data : bytes
-            The file.
-        limits : Limits
-            Caps on sizes, ratios and depth.
-
-        Returns
-        -------
-        tuple of str, or None
-            Each as ``module.qualname``.
         """
         ...
 

@@ -54,7 +54,7 @@ def check_options(name: str, method: Callable[..., Any], options: dict[str, Any]
 
 
 def dump(name: str, obj: Any, file: IO[bytes], options: dict[str, Any], *, where: str) -> Written:
-    """Write an object in the format `name`.
+    """Write an object in a format.
 
     Parameters
     ----------
@@ -76,29 +76,17 @@ def dump(name: str, obj: Any, file: IO[bytes], options: dict[str, Any], *, where
 
     Raises
     ------
-    SerializationError
-        The object cannot be stored.
     OptionError
         The format does not have an option, or does not take its value.
+    SerializationError
+        The object cannot be stored.
     SafeloadError
         As the file or the format raises it.
     """
     chosen = get(name)
     check_options(name, chosen.dump, options)
-    try:
+    with _wrapped(name, where, SerializationError, f"a {type(obj).__name__} cannot be stored as {name}"):
         written = chosen.dump(obj, file, **options)
-    except SafeloadError as error:
-        error.where = error.where or where
-        raise
-    except OptionError:
-        raise
-    except Exception as error:
-        if (lacking := _missing_package(SerializationError, name, error, where)) is not None:
-            raise lacking from error
-        raise SerializationError(
-            f"a {type(obj).__name__} cannot be stored as {name} ({type(error).__name__}: {brief(error)})",
-            where=where,
-        ) from error
     if not isinstance(written, Written):
         raise OptionError(f"the dump of the format {name} returns {type(written).__name__}, not Written")
     return written
@@ -126,32 +114,22 @@ def load(verified: VerifiedArtifact, limits: Limits, options: dict[str, Any]) ->
     OptionError
         The format does not have an option, or does not take its value.
     DeserializationError
-        The bytes are the signed ones, and yet no object could be made of them.
+        No object can be made of the bytes, although they are admitted.
     SafeloadError
         As the format raises it.
     """
-    chosen = get(verified.format)
-    check_options(verified.format, chosen.load, options)
-    where = verified.blob.location
-    try:
-        with guarding.verified_load():
-            return chosen.load(verified, limits, **options)
-    except SafeloadError as error:
-        error.where = error.where or where
-        raise
-    except OptionError:
-        raise
-    except Exception as error:
-        if (lacking := _missing_package(DeserializationError, chosen.name, error, where)) is not None:
-            raise lacking from error
-        problem = f"reading it failed ({type(error).__name__}: {brief(error)})"
-        if verified.statement is None:
-            raise DeserializationError(problem, where=where) from error
-        raise DeserializationError(
-            f"it verified, but {problem}",
-            where=where,
-            hint="A package that it needs may be missing, or installed in another version.",
-        ) from error
+    name = verified.format
+    chosen = get(name)
+    check_options(name, chosen.load, options)
+    problem, hint = "reading it failed", None
+    if verified.statement is not None:
+        problem = f"it verified, but {problem}"
+        hint = "A package that it needs may be missing, or installed in another version."
+    with (
+        _wrapped(name, verified.blob.location, DeserializationError, problem, hint),
+        guarding.verified_load(),
+    ):
+        return chosen.load(verified, limits, **options)
 
 
 def deserialize(verified: VerifiedArtifact, policy: Policy, options: dict[str, Any] | None = None) -> Any:
@@ -168,14 +146,14 @@ def deserialize(verified: VerifiedArtifact, policy: Policy, options: dict[str, A
 
 
 def globals_of(name: str, data: bytes, limits: Limits, *, where: str) -> tuple[str, ...] | None:
-    """Return what an artifact refers to, without making the object.
+    """Return what a file refers to, without making the object.
 
     Parameters
     ----------
     name : str
         The format.
     data : bytes
-        The artifact.
+        The file, which is not signed yet.
     limits : Limits
         Caps on sizes, ratios and depth.
     where : str
@@ -194,19 +172,16 @@ def globals_of(name: str, data: bytes, limits: Limits, *, where: str) -> tuple[s
         As the format raises it.
     """
     chosen = get(name)
-    with _wrapped(name, where):
+    with _wrapped(name, where, MalformedError, f"it cannot be read as {name}"):
         return chosen.globals_of(data, limits)
 
 
 def files_of(name: str, data: bytes, limits: Limits, *, where: str) -> tuple[str, ...]:
-    """Return the relative paths of the files that an artifact refers to, sorted.
-
-    Parameters and errors are those of :func:`globals_of`.
-    """
+    """Return the relative paths of the files that a file refers to, sorted; see :func:`globals_of`."""
     chosen = get(name)
     if not isinstance(chosen, FormatWithFiles):
         return ()
-    with _wrapped(name, where):
+    with _wrapped(name, where, MalformedError, f"it cannot be read as {name}"):
         try:
             # The artifact names these paths, and they decide which files are read.
             return tuple(sorted({check_path(path) for path in chosen.files_of(data, limits)}))
@@ -215,30 +190,28 @@ def files_of(name: str, data: bytes, limits: Limits, *, where: str) -> tuple[str
 
 
 @contextmanager
-def _wrapped(name: str, where: str) -> Iterator[None]:
-    """Wrap what a format raises about a file that is not signed yet."""
+def _wrapped(
+    name: str, where: str, kind: type[SafeloadError], problem: str, hint: str | None = None
+) -> Iterator[None]:
+    """Turn what a format raises into an error of `kind` that says what the problem is.
+
+    An OptionError passes, except where a file is looked into, which has no options.
+    """
     try:
         yield
     except SafeloadError as error:
         error.where = error.where or where
         raise
     except Exception as error:
-        if (lacking := _missing_package(FormatNotAllowed, name, error, where)) is not None:
-            raise lacking from error
-        raise MalformedError(
-            f"it cannot be read as {name} ({type(error).__name__}: {brief(error)})", where=where
-        ) from error
-
-
-def _missing_package(
-    kind: type[SafeloadError], name: str, error: Exception, where: str
-) -> SafeloadError | None:
-    """Return the error for a missing package that an extra of safeload installs; None for other errors."""
-    extra = FACTS[name].extra if name in FACTS else None
-    if extra is None or not isinstance(error, ModuleNotFoundError):
-        return None
-    return kind(
-        f"the format {name} needs a package that is not installed ({brief(error)})",
-        where=where,
-        hint=f'Install it: pip install "safeload[{extra}]".',
-    )
+        if isinstance(error, OptionError) and kind is not MalformedError:
+            raise
+        extra = FACTS[name].extra if name in FACTS else None
+        if extra is not None and isinstance(error, ModuleNotFoundError):
+            # A package that is missing here says nothing about the file.
+            kind = FormatNotAllowed if kind is MalformedError else kind
+            raise kind(
+                f"the format {name} needs a package that is not installed ({brief(error)})",
+                where=where,
+                hint=f'Install it: pip install "safeload[{extra}]".',
+            ) from error
+        raise kind(f"{problem} ({type(error).__name__}: {brief(error)})", where=where, hint=hint) from error

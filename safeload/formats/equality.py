@@ -1,7 +1,7 @@
 """Whether two objects are the same in every part, as far as a pickler could tell.
 
-Used where a format might lose something without a word: the object is read back right after it was written,
-and compared with the original.
+Used where a format might lose something silently: the object is read back right after it was written, and
+compared with the original.
 """
 
 from __future__ import annotations
@@ -19,12 +19,22 @@ _NUMPY = ("numpy", "numpy.ma", "numpy.ma.core")
 
 
 def difference(left: Any, right: Any) -> str | None:
-    """Return where two objects first differ, as a path such as ``.steps[0][1].mean_``, or None.
+    """Compare two objects part by part.
+
+    Parameters
+    ----------
+    left, right : object
+        The objects.
+
+    Returns
+    -------
+    str or None
+        Where they first differ, as a path such as ``.steps[0][1].mean_``; None if they are the same.
 
     Raises
     ------
     TypeError
-        A part cannot be taken apart; whether it is the same cannot be told then.
+        A part cannot be taken apart, so that whether it is the same is not known.
     """
     return _Comparison().compare(left, right, "")
 
@@ -37,9 +47,7 @@ class _Comparison:
     def compare(self, left: Any, right: Any, path: str) -> str | None:
         if left is right:
             return None
-        if type(left) is not type(right):
-            return path or "the whole"
-        if isinstance(left, _BY_IDENTITY):
+        if type(left) is not type(right) or isinstance(left, _BY_IDENTITY):
             return path or "the whole"
         if type(left) is float:
             return None if _same_float(left, right) else path or "the whole"
@@ -64,7 +72,7 @@ class _Comparison:
         if type(left).__module__ in _NUMPY and hasattr(left, "dtype") and hasattr(left, "shape"):
             return self._compare_arrays(left, right, path)
         if type(left).__module__ == "numpy.random.mtrand" and hasattr(left, "get_state"):
-            # All that decides about its numbers. The seed of its bit generator is history.
+            # All that its next numbers depend on. The seed of its bit generator is not part of that.
             return self.compare(left.get_state(legacy=False), right.get_state(legacy=False), path)
         if isinstance(left, MethodType):
             return self.compare(left.__func__, right.__func__, path) or self.compare(
@@ -73,7 +81,7 @@ class _Comparison:
         return self._compare_reduced(left, right, path)
 
     def _same_elements(self, left: Any, right: Any) -> bool:
-        """Pair the elements of two sets: those that hash alike first, then what is left, such as NaN."""
+        """Pair the elements of two sets: first those that are equal, then the rest, such as NaN."""
         if len(left) != len(right):
             return False
         others = {element: element for element in right}
@@ -92,7 +100,7 @@ class _Comparison:
                     del rest[index]
                     break
                 while len(self._seen) > seen:
-                    self._seen.popitem()  # Else the pairs met on the way would count as alike.
+                    self._seen.popitem()  # Otherwise the pairs met on the way would count as equal.
             else:
                 return False
         return True
@@ -131,7 +139,7 @@ class _Comparison:
         if left.dtype.hasobject and left.dtype.names is None:
             return self._compare_sequences(left.ravel().tolist(), right.ravel().tolist(), path)
         if left.dtype.names is not None:
-            # Between the fields there may be padding, which is nobody's data.
+            # Between the fields there may be padding, whose bytes are arbitrary.
             for name in left.dtype.names:
                 if (found := self.compare(left[name], right[name], f"{path}[{name!r}]")) is not None:
                     return found
@@ -139,7 +147,7 @@ class _Comparison:
         return None if left.tobytes() == right.tobytes() else path or "the whole"
 
     def _same_type(self, left: Any, right: Any, path: str) -> bool:
-        """Tell whether two dtypes are the same; numpy's own comparison leaves out notes and alignment."""
+        """Tell whether two dtypes are the same; numpy's own comparison ignores metadata and alignment."""
         if left is right:
             return True
         if left != right or left.isalignedstruct != right.isalignedstruct:
@@ -171,7 +179,7 @@ def _reduced(value: Any) -> Any:
 
 
 def _same_float(left: float, right: float) -> bool:
-    """Tell 0.0 from -0.0, and take NaN for NaN."""
+    """Tell whether two numbers are the same: 0.0 is not -0.0, and NaN is NaN."""
     if left != left or right != right:
         return left != left and right != right
     return left == right and math.copysign(1, left) == math.copysign(1, right)

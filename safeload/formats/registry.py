@@ -27,12 +27,7 @@ GROUP = "safeload.formats"
 
 # What a store's file names have room for; see safeload/store/names.py.
 _NAME = re.compile(r"[a-z0-9]{1,20}")
-# What each method of a format is called with, beside options.
-_METHODS = {
-    "dump": ("an object", "a file"),
-    "load": ("an artifact", "limits"),
-    "globals_of": ("bytes", "limits"),
-}
+_METHODS = ("dump", "load", "globals_of")
 _LEADING = re.compile(r"\d+")
 
 _registered: dict[str, Format] = {}
@@ -128,12 +123,12 @@ def _lacking(format: object) -> str | None:
     """Return what an object lacks to be a format, or None."""
     if not isinstance(getattr(format, "name", None), str):
         return "a name, which is text"
-    for name, takes in _METHODS.items():
+    for name in _METHODS:
         method = getattr(format, name, None)
         if not callable(method):
             return f"a method {name}"
         if not _can_be_called(method):
-            return f"a method {name} that takes {' and '.join(takes)}, and options with defaults by keyword"
+            return f"a method {name} that takes two arguments, and options by keyword with defaults"
     requires = getattr(format, "requires", "")
     if requires is not None and not (
         isinstance(requires, tuple) and all(isinstance(module, str) for module in requires)

@@ -50,7 +50,7 @@ def decompress(data: bytes | memoryview, compressor: str, limits: Limits) -> mem
     data
         The whole stream.
     compressor
-        A name of :data:`safeload.parsers.magic.COMPRESSORS`.
+        A name of :data:`safeload.parsers.format_facts.COMPRESSORS`.
     limits
         `decompressed_bytes`, `decompression_ratio`, `ratio_floor_bytes` and `decompressor_bytes` count.
 

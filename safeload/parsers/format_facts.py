@@ -108,7 +108,7 @@ COMPRESSORS = (
     ("zlib", b"\x78"),
 )
 # Reading a file could unpickle an extension type out of its schema.
-_PYARROW = {"pyarrow": SafeVersion("14.0.1", "CVE-2023-47248")}
+_PYARROW = SafeVersion("14.0.1", "CVE-2023-47248")
 
 # The order counts: of several formats that a file could be in, or that keep an object, the first is taken.
 ROWS = (
@@ -137,7 +137,7 @@ ROWS = (
         suffixes=(".arrow",),
         start=rb"ARROW1\0\0",
         extra="arrow",
-        minimum=_PYARROW,
+        minimum={"pyarrow": _PYARROW},
         auto="it is a DataFrame or a Series",
     ),
     Row(
@@ -146,7 +146,7 @@ ROWS = (
         suffixes=(".parquet",),
         start=rb"PAR1",
         extra="arrow",
-        minimum=_PYARROW,
+        minimum={"pyarrow": _PYARROW},
     ),
     Row(
         name="skops",
@@ -161,7 +161,7 @@ ROWS = (
         module="onnx.onnx_format",
         suffixes=(".onnx",),
         # A protobuf message whose first field is the version of the format. No pickle starts with that byte,
-        # but many a short text may.
+        # but a file of another kind may.
         start=rb"\x08[\x01-\x7f][^\x00]",
         start_is_distinctive=False,
         unsigned="listed",
@@ -178,7 +178,7 @@ ROWS = (
         # weights_only=True could be made to run code.
         minimum={"torch": SafeVersion("2.6", "CVE-2025-32434")},
         refused_options={
-            "weights_only": "it always loads tensors only, since all else in such a file is a program"
+            "weights_only": "it always loads tensors only; all else in such a file is a program"
         },
     ),
     Row(
@@ -195,6 +195,7 @@ ROWS = (
         name="joblib",
         module="pickles.joblib_format",
         suffixes=(".joblib",),
+        # A pickle since protocol 2, or a compressed one.
         start=rb"\x80[\x00-\x05].|" + b"|".join(re.escape(start) for _, start in COMPRESSORS),
         auto="no format without code in it keeps the object exactly",
     ),

@@ -30,6 +30,7 @@ from safeload.attestation.envelope import Envelope, EnvelopeSignature
 from safeload.formats.equality import difference
 from safeload.limits import Limits
 from safeload.parsers import magic
+from safeload.parsers.format_facts import COMPRESSORS
 from safeload.parsers.compression import decompress
 
 MANY = settings(max_examples=200, deadline=None)
@@ -214,14 +215,14 @@ def test_any_bytes_are_a_statement_or_malformed(data: bytes) -> None:
 def test_any_bytes_are_in_a_known_format_or_in_none(data: bytes) -> None:
     """No first byte is too much."""
     assert magic.identify(data) in {None, *formats.names()}
-    assert magic.compressor(data) in (None, *(name for name, _ in magic.COMPRESSORS))
+    assert magic.compressor(data) in (None, *(name for name, _ in COMPRESSORS))
 
 
 @MANY
-@given(st.sampled_from([name for name, _ in magic.COMPRESSORS if name != "lz4"]), st.binary())
+@given(st.sampled_from([name for name, _ in COMPRESSORS if name != "lz4"]), st.binary())
 def test_any_bytes_unfold_or_are_refused(name: str, data: bytes) -> None:
     """By an error of ours, whatever the header says."""
-    prefix = dict(magic.COMPRESSORS)[name]
+    prefix = dict(COMPRESSORS)[name]
     try:
         decompress(prefix + data, name, Limits(decompressed_bytes=LIMIT, decompressor_bytes=LIMIT))
     except SafeloadError:

@@ -21,6 +21,7 @@ import pytest
 import safeload
 from safeload import FormatNotAllowed, HmacKey, LimitExceeded, Limits, MalformedError, Policy, SafeloadError
 from safeload.parsers import compression, magic
+from safeload.parsers.format_facts import COMPRESSORS
 from safeload.parsers.compression import decompress
 
 _MIB = 1 << 20
@@ -63,7 +64,7 @@ def test_the_compressors_are_those_of_joblib() -> None:
     """All that a joblib of today writes is recognized, and tested here."""
     from joblib.numpy_pickle_utils import _COMPRESSORS
 
-    assert {name for name, _ in magic.COMPRESSORS} == set(_COMPRESSORS) == set(NAMES)
+    assert {name for name, _ in COMPRESSORS} == set(_COMPRESSORS) == set(NAMES)
 
 
 @pytest.mark.parametrize("level", [1, 3, 9])
