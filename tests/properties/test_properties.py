@@ -30,8 +30,8 @@ from safeload.attestation.envelope import Envelope, EnvelopeSignature
 from safeload.formats.equality import difference
 from safeload.limits import Limits
 from safeload.parsers import magic
-from safeload.parsers.format_facts import COMPRESSORS
 from safeload.parsers.compression import decompress
+from safeload.parsers.format_facts import COMPRESSORS
 
 MANY = settings(max_examples=200, deadline=None)
 LIMIT = 1 << 20

@@ -28,6 +28,7 @@ from safeload import (
 from safeload.formats import registry
 from safeload.storage.blob import Blob
 from safeload.trust import gate
+from safeload.trust.rules import LoadRequest
 
 OWN = ("safetensors", "numpy", "arrow", "parquet", "skops", "onnx", "torch", "keras", "joblib", "pickle")
 
@@ -222,9 +223,8 @@ def test_an_unknown_option_is_refused_before_the_format_runs(option: str, key: H
     assert isinstance(caught.value, ValueError)
     with pytest.raises(formats.OptionError, match=match):
         formats.dump("text", "x", io.BytesIO(), {option: 1}, where="x")
-    verified = gate.verify(
-        Blob(artifact, "x"), sidecar, gate.Expectation(name="x"), Keyring.of(key), Policy()
-    )
+    request = LoadRequest(location="x", name="x", policy=Policy())
+    verified = gate.verify(Blob(artifact, "x"), sidecar, request, Keyring.of(key))
     with pytest.raises(formats.OptionError, match=match):
         formats.load(verified, Limits(), {option: 1})
 

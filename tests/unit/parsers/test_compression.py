@@ -21,8 +21,8 @@ import pytest
 import safeload
 from safeload import FormatNotAllowed, HmacKey, LimitExceeded, Limits, MalformedError, Policy, SafeloadError
 from safeload.parsers import compression, magic
-from safeload.parsers.format_facts import COMPRESSORS
 from safeload.parsers.compression import decompress
+from safeload.parsers.format_facts import COMPRESSORS
 
 _MIB = 1 << 20
 
