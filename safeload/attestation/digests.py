@@ -67,6 +67,24 @@ class Digest:
     def __str__(self) -> str:
         return f"{self.algorithm}:{self.hex}"
 
+    def to_set(self) -> dict[str, str]:
+        """Return the digest as an in-toto DigestSet of one member."""
+        return {self.algorithm: self.hex}
+
+    @classmethod
+    def from_set(cls, digests: dict[str, str]) -> Digest:
+        """Return the one digest of an in-toto DigestSet.
+
+        Raises
+        ------
+        MalformedError
+            The set has no digest, several, or one that is not accepted.
+        """
+        if len(digests) != 1:
+            raise MalformedError("a subject does not have exactly one digest")
+        ((algorithm, hexdigest),) = digests.items()
+        return cls(algorithm, hexdigest)  # type: ignore[arg-type]  # The constructor refuses all others.
+
 
 def processors() -> int:
     """Return how many processors this process may use."""

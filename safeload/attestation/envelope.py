@@ -4,10 +4,8 @@ Rules (DSSE 1.0.2, https://github.com/secure-systems-lab/dsse, narrowed where it
 
 1. A signature covers the pre-authentication encoding (PAE) of the payload type and the payload, both
    as bytes; lengths count bytes.
-2. There is one spelling of an envelope: compact JSON, the fields in the order of :class:`Envelope`,
-   standard base64 with padding. What decodes but does not encode back to the same bytes is
-   malformed. Unknown or doubled fields, white space, escapes, loose base64 bits and trailing bytes
-   all fall to this one comparison, so that no altered envelope means the same as the original.
+2. An envelope is in its canonical encoding (:mod:`safeload.attestation.canonical`): compact JSON, the fields
+   in the order of :class:`Envelope`, standard base64 with padding.
 3. The payload is handed on as bytes. Nothing in this module looks into it.
 4. A key id is a hint for look-up. It appears once in an envelope: a key counts once.
 """
@@ -16,9 +14,10 @@ from __future__ import annotations
 
 import msgspec
 
+from safeload.attestation import canonical
 from safeload.errors import MalformedError
 
-# Nobody needs more signers on one artifact, and each costs a verification.
+# Each signature costs a verification.
 MAX_SIGNATURES = 16
 
 
@@ -42,7 +41,6 @@ class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _decoder = msgspec.json.Decoder(Envelope)
-_encoder = msgspec.json.Encoder()
 
 
 def pae(payload_type: bytes, payload: bytes) -> bytes:
@@ -51,8 +49,8 @@ def pae(payload_type: bytes, payload: bytes) -> bytes:
 
 
 def encode(envelope: Envelope) -> bytes:
-    """Write an envelope in its one spelling."""
-    return _encoder.encode(envelope)
+    """Write an envelope in its canonical encoding."""
+    return canonical.encode(envelope)
 
 
 def parse(data: bytes) -> Envelope:
@@ -63,15 +61,7 @@ def parse(data: bytes) -> Envelope:
     MalformedError
         For anything that :func:`encode` would not have written.
     """
-    try:
-        envelope = _decoder.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise MalformedError("the envelope is not a DSSE envelope in JSON") from None
-    if encode(envelope) != data:
-        raise MalformedError(
-            "the envelope is not in its one accepted spelling (white space, a doubled field, "
-            "loose base64 or bytes that do not belong)"
-        )
+    envelope = canonical.decode(_decoder, data, what="envelope")
     if not 1 <= len(envelope.signatures) <= MAX_SIGNATURES:
         raise MalformedError(
             f"the envelope has {len(envelope.signatures)} signatures; 1 to {MAX_SIGNATURES} are accepted"

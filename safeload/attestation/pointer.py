@@ -3,7 +3,7 @@
 Rules:
 
 1. The pointer is an in-toto Statement of its own predicate type, so that neither a pointer nor an artifact's
-   statement can stand in for the other. It has one spelling.
+   statement can stand in for the other. It has one canonical encoding.
 2. ``sequence`` is the pointer's own and grows by one with each move. ``version`` and the digest are those of
    the artifact's statement, so that an older statement, signed for the same tag before it was overwritten,
    does not fit.
@@ -20,6 +20,7 @@ from typing import Annotated
 
 import msgspec
 
+from safeload.attestation import canonical
 from safeload.attestation.digests import Digest
 from safeload.attestation.statement import STATEMENT_TYPE
 from safeload.errors import MalformedError
@@ -74,15 +75,14 @@ class _Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _decoder = msgspec.json.Decoder(_Wire)
-_encoder = msgspec.json.Encoder()
 
 
 def encode(pointer: Pointer) -> bytes:
-    """Write a pointer in its one spelling."""
-    return _encoder.encode(
+    """Write a pointer in its canonical encoding."""
+    return canonical.encode(
         _Wire(
             type_=STATEMENT_TYPE,
-            subject=(_Subject(pointer.name, {pointer.digest.algorithm: pointer.digest.hex}),),
+            subject=(_Subject(pointer.name, pointer.digest.to_set()),),
             predicateType=PREDICATE_TYPE,
             predicate=_Predicate(
                 name=pointer.name,
@@ -103,24 +103,18 @@ def parse(payload: bytes) -> Pointer:
     MalformedError
         For anything that :func:`encode` would not have written.
     """
-    try:
-        wire = _decoder.decode(payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise MalformedError(f"the pointer cannot be read ({type(error).__name__})") from None
-    if _encoder.encode(wire) != payload:
-        raise MalformedError("the pointer is not in its one accepted spelling")
+    wire = canonical.decode(_decoder, payload, what="pointer")
     if wire.type_ != STATEMENT_TYPE or wire.predicateType != PREDICATE_TYPE:
         raise MalformedError("what was signed is not a pointer")
-    if len(wire.subject) != 1 or len(wire.subject[0].digest) != 1:
-        raise MalformedError("the pointer has not exactly one subject with one digest")
+    if len(wire.subject) != 1:
+        raise MalformedError("the pointer does not have exactly one subject")
     if wire.subject[0].name != wire.predicate.name:
         raise MalformedError("the pointer gives its subject two names")
-    ((algorithm, hexdigest),) = wire.subject[0].digest.items()
     return Pointer(
         name=wire.predicate.name,
         tag=wire.predicate.tag,
         sequence=wire.predicate.sequence,
         version=wire.predicate.version,
-        digest=Digest(algorithm, hexdigest),  # type: ignore[arg-type]  # Digest refuses all others
+        digest=Digest.from_set(wire.subject[0].digest),
         created=wire.predicate.created,
     )

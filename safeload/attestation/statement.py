@@ -1,8 +1,8 @@
 """The statement: what is signed about an artifact.
 
 An in-toto Statement v1 (https://github.com/in-toto/attestation) with one subject and safeload's own
-predicate. A statement has one spelling, as an envelope has; it is parsed only after a signature over its
-bytes has verified, which the gate in :mod:`safeload.trust.gate` sees to.
+predicate, in its canonical encoding. The gate in :mod:`safeload.trust.gate` parses it only after a signature
+over its bytes has verified.
 
 Example of a payload::
 
@@ -27,6 +27,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from safeload.attestation import canonical
 from safeload.attestation.digests import Digest
 from safeload.attestation.subjects import File, check_path, digest_of_files, require_order
 from safeload.errors import InvalidName, MalformedError
@@ -79,7 +80,7 @@ class _Predicate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     environment: Environment | None
     globals: tuple[str, ...] | None
     metadata: dict[str, Any]
-    # What has a default is not written where it has that value, so that it is no second spelling.
+    # A field with its default value is not written, so that the value has one encoding.
     source: Source | None = None
     remarks: tuple[str, ...] = ()
 
@@ -89,6 +90,9 @@ class _Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     subject: tuple[_Subject, ...]
     predicateType: str
     predicate: _Predicate
+
+
+_decoder = msgspec.json.Decoder(_Wire)
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,10 +150,6 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
         return {file.path: file.size for file in self.files}
 
 
-_decoder = msgspec.json.Decoder(_Wire)
-_encoder = msgspec.json.Encoder()
-
-
 def check_name(name: str, *, what: str = "name") -> str:
     """Return `name` if it can stand in a statement.
 
@@ -188,7 +188,7 @@ def utc_seconds(moment: datetime) -> datetime:
 
 
 def encode(statement: Statement) -> bytes:
-    """Write a statement in its one spelling.
+    """Write a statement in its canonical encoding.
 
     Raises
     ------
@@ -217,12 +217,11 @@ def encode(statement: Statement) -> bytes:
 
 
 def _encoded(statement: Statement) -> bytes:
-    own = _Subject(statement.file or statement.name, {statement.digest.algorithm: statement.digest.hex})
+    own = _Subject(statement.file or statement.name, statement.digest.to_set())
     files = tuple(
-        _Subject(file.path, {file.digest.algorithm: file.digest.hex}, _Annotations(file.size))
-        for file in statement.files
+        _Subject(file.path, file.digest.to_set(), _Annotations(file.size)) for file in statement.files
     )
-    return _encoder.encode(
+    return canonical.encode(
         _Wire(
             type_=STATEMENT_TYPE,
             subject=files if statement.format == FOLDER else (own, *files),
@@ -253,12 +252,7 @@ def parse(payload: bytes) -> Statement:
     MalformedError
         For anything that :func:`encode` would not have written.
     """
-    try:
-        wire = _decoder.decode(payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise MalformedError(f"the statement cannot be read ({type(error).__name__})") from None
-    if _encoder.encode(wire) != payload:
-        raise MalformedError("the statement is not in its one accepted spelling")
+    wire = canonical.decode(_decoder, payload, what="statement")
     if wire.type_ != STATEMENT_TYPE or wire.predicateType != PREDICATE_TYPE:
         raise MalformedError("the statement is of a type that this version does not know")
     predicate = wire.predicate
@@ -298,15 +292,14 @@ def parse(payload: bytes) -> Statement:
 
 def _subjects(wire: _Wire) -> tuple[File, tuple[File, ...]]:
     """Return the artifact, or the folder as a whole, and the files."""
-    if any(len(subject.digest) != 1 for subject in wire.subject):
-        raise MalformedError("a subject of the statement has not exactly one digest")
-    if len({algorithm for subject in wire.subject for algorithm in subject.digest}) > 1:
+    subjects = [(subject, Digest.from_set(subject.digest)) for subject in wire.subject]
+    if len({digest.algorithm for _, digest in subjects}) > 1:
         raise MalformedError("the digests of the statement are by different algorithms")
     folder = wire.predicate.format == FOLDER
-    further = wire.subject if folder else wire.subject[1:]
+    further = subjects if folder else subjects[1:]
     files = tuple(
-        File(subject.name, _digest(subject), subject.annotations.size)
-        for subject in further
+        File(subject.name, digest, subject.annotations.size)
+        for subject, digest in further
         if subject.annotations is not None
     )
     if len(files) != len(further):
@@ -315,12 +308,7 @@ def _subjects(wire: _Wire) -> tuple[File, tuple[File, ...]]:
     if folder:
         whole = File(wire.predicate.name, digest_of_files(files), sum(file.size for file in files))
         return whole, files
-    if not wire.subject or wire.subject[0].annotations is not None:
-        raise MalformedError("the statement has not exactly one artifact")
-    own = wire.subject[0]
-    return File(own.name, _digest(own), wire.predicate.size), files
-
-
-def _digest(subject: _Subject) -> Digest:
-    ((algorithm, hexdigest),) = subject.digest.items()
-    return Digest(algorithm, hexdigest)  # type: ignore[arg-type]  # Digest refuses all others
+    if not subjects or subjects[0][0].annotations is not None:
+        raise MalformedError("the statement does not have exactly one artifact")
+    own, digest = subjects[0]
+    return File(own.name, digest, wire.predicate.size), files
