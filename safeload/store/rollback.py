@@ -13,9 +13,9 @@ import hashlib
 import os
 
 from safeload.errors import MalformedError, NotFound
-from safeload.storage.configured import configured_path
 from safeload.storage.lock import locked
 from safeload.storage.reader import read
+from safeload.storage.trusted_file import configured_path
 from safeload.storage.writer import make_folders, write_bytes
 from safeload.store.names import Place
 

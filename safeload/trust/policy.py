@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
 from safeload import namelists
@@ -26,9 +26,7 @@ from safeload.attestation.digests import DigestAlgorithm
 from safeload.errors import PolicyError
 from safeload.limits import Limits
 from safeload.parsers.format_facts import ROWS
-from safeload.storage.configured import configured_path
-from safeload.storage.settings import read_settings, refuse_unknown
-from safeload.trust.keys.keyring import Origin
+from safeload.storage.trusted_file import Origin, configured_path, read_settings, refuse_unknown
 
 POLICY_VARIABLE = "SAFELOAD_POLICY"
 
@@ -187,13 +185,7 @@ class Policy:
         PolicyError
             It is not a policy; an unknown field is an error, since it may be a misspelled demand.
         """
-        values, blob = read_settings(path, what="policy")
-        try:
-            return replace(_from_values(values), origin=Origin.of(blob))
-        except PolicyError as error:
-            raise PolicyError(error.problem, where=blob.location, hint=error.hint) from None
-        except (TypeError, ValueError) as error:
-            raise PolicyError(str(error), where=blob.location) from None
+        return read_settings(path, lambda values, blob: _from_values(values, Origin.of(blob)), what="policy")
 
 
 PolicySource = Policy | str | os.PathLike[str]
@@ -219,7 +211,7 @@ def resolve(policy: PolicySource | None = None) -> Policy:
     return _DEFAULT if path is None else Policy.load(path)
 
 
-def _from_values(values: dict[str, Any]) -> Policy:
+def _from_values(values: dict[str, Any], origin: Origin) -> Policy:
     known = {entry.name for entry in fields(Policy)} - {"origin"}
     refuse_unknown(values, known)
     arguments = dict(values)
@@ -235,8 +227,12 @@ def _from_values(values: dict[str, Any]) -> Policy:
         if not isinstance(limits, dict):
             raise PolicyError("limits is a table")
         refuse_unknown(limits, {entry.name for entry in fields(Limits)})
-        arguments["limits"] = Limits(**limits)
-    return Policy(**arguments)
+    try:
+        if "limits" in arguments:
+            arguments["limits"] = Limits(**arguments["limits"])
+        return Policy(**arguments, origin=origin)
+    except (TypeError, ValueError) as error:
+        raise PolicyError(str(error)) from None
 
 
 _DEFAULT = Policy()

@@ -34,10 +34,8 @@ FAMILIES = ("pickles", "skops", "onnx", "tables", "tensors")
 # Left from the move; each entry goes with the change that opens it.
 UPWARD = {
     ("safeload.scanning.contents", "safeload.formats"),
-    ("safeload.storage.settings", "safeload.trust.keys.files"),
 }
 CIRCLES = {
-    frozenset({"safeload.trust.keys.jwk", "safeload.trust.keys.keyring", "safeload.trust.keys.files"}),
     frozenset(
         f"safeload.scanning.{name}"
         for name in ("calls", "constants", "containers", "instructions", "machine", "memo")

@@ -84,7 +84,7 @@ def vector(key: SigningKey) -> dict[str, Any]:
     payload = statement.encode(described())
     message = envelope.pae(PAYLOAD_TYPE.encode(), payload)
     signed = Envelope(payload, PAYLOAD_TYPE, (EnvelopeSignature(key.key_id, key.sign(message)),))
-    (members,) = json.loads(jwk.encode(Keyring.of(key)))["keys"]
+    (members,) = json.loads(jwk.encode(Keyring.of(key).entries))["keys"]
     return {
         "algorithm": key.algorithm,
         "key": members,

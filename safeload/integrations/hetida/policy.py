@@ -24,8 +24,7 @@ from typing import Any
 
 from safeload import formats as _formats
 from safeload.errors import InvalidName, KeyringError, NotFound, PolicyError
-from safeload.storage.configured import configured_path
-from safeload.storage.settings import read_settings, refuse_unknown
+from safeload.storage.trusted_file import configured_path, read_settings, refuse_unknown
 from safeload.store import Store, names
 from safeload.store.context import inside
 
@@ -135,11 +134,7 @@ class AdapterPolicy:
         PolicyError
             It is not a policy; an unknown field is an error, since it may be a misspelled demand.
         """
-        values, blob = read_settings(path, what="adapter's policy")
-        try:
-            return _from_values(values)
-        except PolicyError as error:
-            raise PolicyError(error.problem, where=blob.location, hint=error.hint) from None
+        return read_settings(path, lambda values, _: _from_values(values), what="adapter's policy")
 
 
 PolicySource = AdapterPolicy | str | os.PathLike[str]

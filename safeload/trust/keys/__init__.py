@@ -7,11 +7,13 @@ from safeload.trust.keys.asymmetric import (
     EcdsaP384PublicKey,
     Ed25519PrivateKey,
     Ed25519PublicKey,
+    load_private_pem,
+    load_public_pem,
 )
 from safeload.trust.keys.base import KeyId, SigningKey, VerifyingKey
+from safeload.trust.keys.entry import Entry
 from safeload.trust.keys.hmac_key import HmacKey
-from safeload.trust.keys.keyring import Entry, Keyring
-from safeload.trust.keys.pem import load_private_pem, load_public_pem
+from safeload.trust.keys.keyring import Keyring
 
 __all__ = [
     "EcdsaP256PrivateKey",

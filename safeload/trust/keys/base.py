@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from typing import Any, Literal, NewType, NoReturn, Protocol, runtime_checkable
+from collections.abc import Callable
+from typing import Any, Literal, NewType, NoReturn, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 from safeload.errors import KeyringError, SignatureInvalid
 
 KeyId = NewType("KeyId", str)
 KeyAlgorithm = Literal["hmac-sha256", "ed25519", "ecdsa-p256", "ecdsa-p384"]
 
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 _KEY_ID = re.compile(r"[0-9a-f]{64}")
 
 
@@ -58,6 +62,28 @@ class SigningKey(VerifyingKey, Protocol):
     def sign(self, message: bytes) -> bytes:
         """Return the signature over `message`."""
         ...
+
+
+def opaque(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Raise a function's exceptions without its frames and without their causes.
+
+    Handlers that print the variables of a traceback (rich, cgitb, monitoring services) would print a secret
+    that a frame holds, or that an exception of a library underneath quotes. So every function that is handed
+    a secret, or reads one, is marked with this decorator.
+    """
+
+    @functools.wraps(function)
+    def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            failure = error.with_traceback(None)
+        failure.__cause__ = failure.__context__ = None
+        # This frame stays in the traceback, without its variables.
+        del args, kwargs
+        raise failure
+
+    return guarded
 
 
 class Guarded:

@@ -15,8 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from safeload.errors import KeyringError
-from safeload.trust.keys.base import Guarded, KeyAlgorithm, KeyId, invalid
-from safeload.trust.keys.secrecy import opaque
+from safeload.trust.keys.base import Guarded, KeyAlgorithm, KeyId, invalid, opaque
 
 MIN_SECRET_BYTES: Final = 32
 _SIGN_INFO: Final = b"safeload hmac-sha256 dsse v1"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import warnings
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,12 +19,10 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, JWKRegistry, OctKey, OKPKey
 
 from safeload.errors import KeyringError
-from safeload.trust.keys.asymmetric import PrivateKey, PublicKey
-from safeload.trust.keys.base import VerifyingKey
+from safeload.trust.keys.asymmetric import PrivateKey, PublicKey, private_key, public_key
+from safeload.trust.keys.base import VerifyingKey, opaque, parse_key_id
+from safeload.trust.keys.entry import Entry, State
 from safeload.trust.keys.hmac_key import HmacKey
-from safeload.trust.keys.keyring import Entry, Keyring, Origin, State
-from safeload.trust.keys.pem import private_key, public_key
-from safeload.trust.keys.secrecy import opaque
 
 _NAMES = "safeload_names"
 _ALGORITHM_NAMES = {
@@ -35,21 +34,33 @@ _ALGORITHM_NAMES = {
 
 
 @opaque
-def encode(keyring: Keyring) -> bytes:
-    """Write a keyring as a JWK Set. It holds the secrets."""
-    return json.dumps({"keys": [_to_jwk(entry) for entry in keyring.entries]}, indent=2).encode() + b"\n"
+def encode(entries: Iterable[Entry]) -> bytes:
+    """Write the entries of a keyring as a JWK Set, with their secrets."""
+    return json.dumps({"keys": [_to_jwk(entry) for entry in entries]}, indent=2).encode() + b"\n"
 
 
 @opaque
-def parse(data: bytes, origin: Origin | None = None) -> Keyring:
-    """Read a JWK Set.
+def parse(data: bytes, *, where: str | None = None) -> list[Entry]:
+    """Read the entries of a keyring from a JWK Set.
+
+    Parameters
+    ----------
+    data : bytes
+        The JWK Set.
+    where : str, optional
+        Path of its file, for messages.
+
+    Returns
+    -------
+    list of Entry
+        One entry for each key, in the order of the file.
 
     Raises
     ------
     KeyringError
-        It is not one, or a key in it is of no use; the message names which, and no key material.
+        `data` is not a JWK Set, or a key in it cannot be used. The message gives the key's number and none of
+        its material.
     """
-    where = origin.path if origin else None
     try:
         document = json.loads(data.decode(), object_pairs_hook=_without_doubles)
     except (ValueError, RecursionError):
@@ -75,7 +86,7 @@ def parse(data: bytes, origin: Origin | None = None) -> Keyring:
             where=where,
             hint='Give the one that signs "key_ops": ["sign", "verify"] and the others ["verify"].',
         )
-    return Keyring(entries, origin)
+    return entries
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -193,8 +204,6 @@ def _key(jwk: dict[str, Any]) -> VerifyingKey:
 
 def _check_foreign_kid(kid: object) -> None:
     """Other tools name keys as they like; only what looks like one of our ids must be right."""
-    from safeload.trust.keys.base import parse_key_id
-
     if not isinstance(kid, str):
         raise KeyringError("its kid is not text")
     try:

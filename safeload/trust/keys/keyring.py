@@ -13,126 +13,19 @@ Rules:
 
 from __future__ import annotations
 
-import fnmatch
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Literal
 
-from safeload.errors import KeyNotAllowed, KeyringError, NoKeyError
-from safeload.storage.beneath import folder_id
-from safeload.storage.blob import Blob, FolderId
-from safeload.storage.reader import wrapped
+from safeload.errors import AlreadyExists, KeyringError, NoKeyError
+from safeload.storage.blob import Blob
+from safeload.storage.reader import read
+from safeload.storage.trusted_file import LIMIT_BYTES, Origin, refuse_changeable, refuse_readable
+from safeload.storage.writer import write_bytes
 from safeload.trust.keys.asymmetric import PrivateKey
-from safeload.trust.keys.base import KeyId, SigningKey, VerifyingKey
-
-State = Literal["active", "verify-only", "revoked"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """A key and what it is accepted for.
-
-    Parameters
-    ----------
-    key
-        The key.
-    state
-        ``active`` signs and verifies, ``verify-only`` verifies, ``revoked`` does neither.
-    reason
-        Why it was revoked.
-    not_before, not_after
-        The validity window, both ends included; None leaves an end open.
-    names
-        Patterns of the names it is for; None means every name.
-
-    Raises
-    ------
-    KeyringError
-        For a contradiction: an active key that cannot sign, a window that ends before it starts, no name.
-    """
-
-    key: VerifyingKey
-    state: State = "verify-only"
-    reason: str | None = None
-    not_before: datetime | None = None
-    not_after: datetime | None = None
-    names: tuple[str, ...] | None = None
-
-    def __post_init__(self) -> None:
-        # A class has the attributes that the protocol asks for, too.
-        if isinstance(self.key, type) or not isinstance(self.key, VerifyingKey):
-            raise TypeError("an entry is made of a key")
-        if self.state not in ("active", "verify-only", "revoked"):
-            raise KeyringError(f"{self.state!r} is not a state of a key")
-        if self.state == "active" and not isinstance(self.key, SigningKey):
-            raise KeyringError("a public key cannot be the active one, since it cannot sign")
-        for moment in (self.not_before, self.not_after):
-            if moment is not None and moment.tzinfo is None:
-                raise KeyringError("a validity window needs a time zone")
-        if self.not_before and self.not_after and self.not_before > self.not_after:
-            raise KeyringError("a validity window ends before it starts")
-        if self.names is not None and (isinstance(self.names, str) or not self.names or not all(self.names)):
-            raise KeyringError("name patterns are a list of at least one pattern that is not empty")
-
-    def admit(self, name: str, now: datetime) -> None:
-        """Return if the key may vouch for `name` at `now`.
-
-        Raises
-        ------
-        KeyNotAllowed
-            With the reason.
-        """
-        key = f"the key {self.key.key_id[:12]}…"
-        if self.state == "revoked":
-            raise KeyNotAllowed(
-                f"{key} was revoked ({self.reason or 'no reason given'})",
-                hint="Get a version that is signed with a key in use.",
-            )
-        if self.not_before is not None and now < self.not_before:
-            raise KeyNotAllowed(f"{key} is not valid before {self.not_before:%Y-%m-%d %H:%M:%S %Z}")
-        if self.not_after is not None and now > self.not_after:
-            raise KeyNotAllowed(
-                f"{key} is not valid after {self.not_after:%Y-%m-%d %H:%M:%S %Z}",
-                hint="Sign again with a key in use.",
-            )
-        if self.names is not None and not any(fnmatch.fnmatchcase(name, pattern) for pattern in self.names):
-            raise KeyNotAllowed(f"{key} is for the names {', '.join(self.names)} and not for {name!r}")
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """The file that a keyring or policy came from.
-
-    Parameters
-    ----------
-    path
-        As it was named.
-    folders
-        Its folder, and every folder above it up to the user's home or the root, which are not counted:
-        whoever can write one of these could replace the file.
-    """
-
-    path: str
-    folders: frozenset[FolderId]
-
-    @classmethod
-    def of(cls, blob: Blob) -> Origin:
-        """Return the origin of a file that was read."""
-        found = set() if blob.folder is None else {blob.folder}
-        home = os.path.realpath(os.path.expanduser("~"))
-        folder = os.path.dirname(os.path.realpath(blob.location))
-        # Each of the file itself, where the path was a link, and of those above it.
-        first = True
-        while first or (folder != os.path.dirname(folder) and not f"{home}/".startswith(f"{folder}/")):
-            try:
-                found.add(folder_id(os.stat(folder)))
-            except OSError as error:
-                raise wrapped(error, folder) from error
-            first = False
-            folder = os.path.dirname(folder)
-        return cls(blob.location, frozenset(found))
+from safeload.trust.keys.base import KeyId, SigningKey, VerifyingKey, opaque
+from safeload.trust.keys.entry import Entry, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,16 +78,53 @@ class Keyring:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Keyring:
-        """Read a keyring file; see :func:`safeload.trust.keys.files.load`."""
-        from safeload.trust.keys import files
+        """Read a keyring file.
 
-        return files.load(path)
+        Raises
+        ------
+        NotFound
+            The file does not exist.
+        KeyringError
+            Others can write it; it holds secrets and others can read it; or it is not a keyring.
+        """
+        return cls.parse(read(os.path.abspath(path), limit=LIMIT_BYTES))
+
+    @classmethod
+    @opaque
+    def parse(cls, blob: Blob) -> Keyring:
+        """Make a keyring from a file that was read; errors are those of :meth:`load`."""
+        from safeload.trust.keys import jwk
+
+        refuse_changeable(blob)
+        origin = Origin.of(blob)
+        keyring = cls(jwk.parse(blob.data, where=origin.path), origin)
+        if keyring.has_secrets:
+            refuse_readable(blob)
+        return keyring
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write a keyring file with mode 0600; see :func:`safeload.trust.keys.files.save`."""
-        from safeload.trust.keys import files
+        """Write a keyring file with mode 0600.
 
-        files.save(self, path, overwrite=overwrite)
+        Parameters
+        ----------
+        path : str or os.PathLike
+            The file.
+        overwrite : bool
+            Replace a file that is there.
+
+        Raises
+        ------
+        AlreadyExists
+            The file exists, and `overwrite` is false.
+        NotFound, StorageError
+            The operating system refused.
+        """
+        from safeload.trust.keys import jwk
+
+        location = os.path.abspath(path)
+        if not overwrite and os.path.lexists(location):
+            raise AlreadyExists("the file exists already", where=location)
+        write_bytes(location, jwk.encode(self.entries), mode=0o600)
 
     def find(self, key_id: str) -> Entry | None:
         """Return the entry of a key, or None."""

@@ -17,12 +17,11 @@ import hashlib
 import os
 
 from safeload.errors import KeyringError, NoKeyError, NotFound
-from safeload.storage.configured import configured_path
 from safeload.storage.reader import read
-from safeload.trust.keys.base import SigningKey, VerifyingKey
+from safeload.storage.trusted_file import LIMIT_BYTES, configured_path
+from safeload.trust.keys.base import SigningKey, VerifyingKey, opaque
 from safeload.trust.keys.hmac_key import HmacKey
 from safeload.trust.keys.keyring import Keyring
-from safeload.trust.keys.secrecy import opaque
 
 KEYRING_VARIABLE = "SAFELOAD_KEYRING"
 KEY_VARIABLE = "SAFELOAD_KEY"
@@ -100,15 +99,13 @@ def default_path() -> str:
 
 def _from_file(path: str) -> Keyring:
     """Read the file each time, parse it only when it is another one than last time."""
-    from safeload.trust.keys import files
-
     location = os.path.abspath(path)
-    blob = read(location, limit=files.LIMIT_BYTES)
+    blob = read(location, limit=LIMIT_BYTES)
     fingerprint = (hashlib.sha256(blob.data).digest(), blob.mode, blob.owner, blob.folder)
     known = _parsed.get(location)
     if known is not None and known[0] == fingerprint:
         return known[1]
-    keyring = files.parse(blob)
+    keyring = Keyring.parse(blob)
     _parsed[location] = (fingerprint, keyring)
     return keyring
 

@@ -25,7 +25,7 @@ RING = (
         )
     )
 )
-WRITTEN = jwk.encode(RING)
+WRITTEN = jwk.encode(RING.entries)
 MEMBERS = [
     "kty",
     "crv",
@@ -73,10 +73,10 @@ def jwk_values() -> st.SearchStrategy[Any]:
 def test_any_bytes_are_a_keyring_or_refused(data: bytes) -> None:
     """By an error of ours."""
     try:
-        found = jwk.parse(data)
+        found = Keyring(jwk.parse(data))
     except SafeloadError:
         return
-    assert jwk.parse(jwk.encode(found)).entries == found.entries
+    assert Keyring(jwk.parse(jwk.encode(found.entries))).entries == found.entries
 
 
 @settings(max_examples=500, deadline=None)
@@ -84,7 +84,7 @@ def test_any_bytes_are_a_keyring_or_refused(data: bytes) -> None:
 def test_any_members_are_a_keyring_or_refused(keys: list[dict[str, Any]]) -> None:
     """What looks like keys gets further than bytes."""
     try:
-        jwk.parse(json.dumps({"keys": keys}).encode())
+        Keyring(jwk.parse(json.dumps({"keys": keys}).encode()))
     except SafeloadError:
         return
 
@@ -96,6 +96,6 @@ def test_a_key_with_changed_members_is_read_or_refused(number: int, members: dic
     document = json.loads(WRITTEN)
     document["keys"][number].update(members)
     try:
-        jwk.parse(json.dumps(document).encode())
+        Keyring(jwk.parse(json.dumps(document).encode()))
     except SafeloadError:
         return

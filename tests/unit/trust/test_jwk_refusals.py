@@ -15,8 +15,8 @@ OCT = {"kty": "oct", "k": urlsafe_b64encode(bytes(range(32))).decode().rstrip("=
 OTHER = {"kty": "oct", "k": urlsafe_b64encode(bytes(range(1, 33))).decode().rstrip("=")}
 PAIR = Ed25519PrivateKey.generate()
 ELLIPTIC = EcdsaP256PrivateKey.generate()
-OKP = json.loads(jwk.encode(Keyring.of(PAIR)))["keys"][0]
-EC = json.loads(jwk.encode(Keyring.of(ELLIPTIC)))["keys"][0]
+OKP = json.loads(jwk.encode(Keyring.of(PAIR).entries))["keys"][0]
+EC = json.loads(jwk.encode(Keyring.of(ELLIPTIC).entries))["keys"][0]
 MATERIAL = {"kty", "crv", "x", "y", "d"}
 
 
@@ -28,7 +28,7 @@ def text_of(*keys: Any) -> bytes:
 def refuse(data: bytes, match: str | None = None) -> None:
     """See that a JWK Set is refused, without a key of it in the message."""
     with pytest.raises(KeyringError, match=match) as caught:
-        jwk.parse(data)
+        Keyring(jwk.parse(data))
     assert OCT["k"] not in str(caught.value)
     assert OKP["d"] not in str(caught.value)
 
@@ -36,7 +36,7 @@ def refuse(data: bytes, match: str | None = None) -> None:
 def test_what_the_refused_ones_are_made_of_is_read() -> None:
     """The control for every test below."""
     for key in (OCT, OKP, EC):
-        assert len(jwk.parse(text_of(key)).entries) == 1
+        assert len(Keyring(jwk.parse(text_of(key))).entries) == 1
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_the_algorithms_own_names_are_read(key: dict[str, Any], fitting: list[st
     """Those of RFC 7518, RFC 8037 and RFC 9864, each for its kind only."""
     for name in ("HS256", "Ed25519", "EdDSA", "ES256", "ES384"):
         if name in fitting:
-            jwk.parse(text_of({**key, "alg": name}))
+            Keyring(jwk.parse(text_of({**key, "alg": name})))
         else:
             refuse(text_of({**key, "alg": name}), "algorithm does not fit")
 
@@ -154,8 +154,8 @@ def test_an_id_that_is_no_text_is_refused(kid: Any) -> None:
 @pytest.mark.parametrize("kid", ["", "my key", "0" * 63, "A" * 64])
 def test_an_id_of_another_tools_making_is_not_used(kid: str) -> None:
     """The key keeps the name that envelopes use."""
-    (entry,) = jwk.parse(text_of({**OCT, "kid": kid})).entries
-    assert entry.key.key_id == jwk.parse(text_of(OCT)).entries[0].key.key_id
+    (entry,) = Keyring(jwk.parse(text_of({**OCT, "kid": kid}))).entries
+    assert entry.key.key_id == Keyring(jwk.parse(text_of(OCT))).entries[0].key.key_id
 
 
 @pytest.mark.parametrize("use", ["enc", "", "SIG", None, 7, ["sig"]], ids=str)
@@ -197,7 +197,7 @@ def test_the_operations_say_which_key_signs(key: dict[str, Any]) -> None:
         ({"key_ops": ["verify", "sign"]}, "active"),
         ({"key_ops": ["verify"]}, "verify-only"),
     ]:
-        assert jwk.parse(text_of({**bare, **members})).entries[0].state == state
+        assert Keyring(jwk.parse(text_of({**bare, **members}))).entries[0].state == state
 
 
 def test_several_secrets_that_do_not_say_which_one_signs_are_refused() -> None:
@@ -207,7 +207,7 @@ def test_several_secrets_that_do_not_say_which_one_signs_are_refused() -> None:
     refuse(text_of({**OCT, **signing}, OTHER), "does not say which one")
     refuse(text_of({**OCT, **signing}, {**OTHER, **signing}), "more than one key")
     for first, second in [(signing, verifying), (verifying, signing), (verifying, {}), ({"revoked": {}}, {})]:
-        assert jwk.parse(text_of({**OCT, **first}, {**OTHER, **second})).active is not None
+        assert Keyring(jwk.parse(text_of({**OCT, **first}, {**OTHER, **second}))).active is not None
 
 
 def test_a_key_that_stands_twice_is_refused() -> None:
@@ -244,7 +244,7 @@ def test_a_point_off_the_curve_is_refused() -> None:
 @pytest.mark.parametrize("kind", [Ed25519PrivateKey, EcdsaP256PrivateKey])
 def test_the_halves_of_two_keys_are_refused(kind: Any) -> None:
     """Whoever reads the public member must see the key that signs."""
-    one, other = (json.loads(jwk.encode(Keyring.of(kind.generate())))["keys"][0] for _ in range(2))
+    one, other = (json.loads(jwk.encode(Keyring.of(kind.generate()).entries))["keys"][0] for _ in range(2))
     mixed = {name: one[name] for name in MATERIAL & one.keys()} | {"d": other["d"]}
     refuse(text_of(mixed))
 

@@ -1,0 +1,167 @@
+"""Files whose content decides: keyrings and policies.
+
+Such a file is named by its caller or, with an absolute path, by an environment variable. It is refused if
+anybody but this user and root could have written it. Its origin remembers the folders above it, so that no
+artifact is loaded from a folder whose writer could replace the file.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tomllib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from safeload.errors import KeyringError, PolicyError
+from safeload.storage.beneath import folder_id
+from safeload.storage.blob import Blob, FolderId
+from safeload.storage.reader import read, wrapped
+
+LIMIT_BYTES = 1 << 20
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The file that a keyring or policy was read from.
+
+    Parameters
+    ----------
+    path : str
+        Path of the file, as it was given.
+    folders : frozenset of tuple
+        Identities of the file's folder and of every folder above it, up to but not including the user's home
+        or the root. Who can write one of these could replace the file.
+    """
+
+    path: str
+    folders: frozenset[FolderId]
+
+    @classmethod
+    def of(cls, blob: Blob) -> Origin:
+        """Return the origin of a file that was read."""
+        found = set() if blob.folder is None else {blob.folder}
+        home = os.path.realpath(os.path.expanduser("~"))
+        # Where the path is a link, blob.folder is that of the link, and these are those of the file.
+        folder = os.path.dirname(os.path.realpath(blob.location))
+        first = True
+        while first or (folder != os.path.dirname(folder) and not f"{home}/".startswith(f"{folder}/")):
+            try:
+                found.add(folder_id(os.stat(folder)))
+            except OSError as error:
+                raise wrapped(error, folder) from error
+            first = False
+            folder = os.path.dirname(folder)
+        return cls(blob.location, frozenset(found))
+
+
+def configured_path(variable: str) -> str | None:
+    """Return the absolute path in an environment variable, or None if it is unset or empty.
+
+    Raises
+    ------
+    KeyringError
+        The path is relative. It would depend on the folder in which a program is started.
+    """
+    path = os.environ.get(variable)
+    if not path:
+        return None
+    if not os.path.isabs(path):
+        raise KeyringError(
+            f"{variable} is a relative path, which depends on the working directory",
+            where=path,
+            hint="Give the absolute path.",
+        )
+    return path
+
+
+def refuse_changeable(blob: Blob) -> None:
+    """Refuse a file that another user could have written.
+
+    Raises
+    ------
+    KeyringError
+        Its group or others can write it, or it belongs neither to this user nor to root.
+    """
+    if _permissions(blob) & (stat.S_IWGRP | stat.S_IWOTH):
+        raise KeyringError(
+            "group or others can write this file",
+            where=blob.location,
+            hint="Check what is in it; then `chmod go-w` the file.",
+        )
+    if hasattr(os, "geteuid") and blob.owner not in (0, os.geteuid()):
+        raise KeyringError(
+            "this file belongs to another user", where=blob.location, hint="Use a copy of your own."
+        )
+
+
+def refuse_readable(blob: Blob) -> None:
+    """Refuse a keyring with secrets that another user could have read.
+
+    Raises
+    ------
+    KeyringError
+        Its group or others can read it.
+    """
+    if _permissions(blob) & (stat.S_IRGRP | stat.S_IROTH):
+        raise KeyringError(
+            "the keyring holds secrets, and its group or others can read it",
+            where=blob.location,
+            hint="Make new keys if others may have read it; then `chmod 600` the file.",
+        )
+
+
+def _permissions(blob: Blob) -> int:
+    # Windows has no such bits; its access lists are the administrator's responsibility.
+    return blob.mode if blob.mode is not None and os.name != "nt" else 0
+
+
+def read_settings(
+    path: str | os.PathLike[str], make: Callable[[dict[str, Any], Blob], _T], *, what: str
+) -> _T:
+    """Read settings from a TOML file.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file.
+    make : callable
+        Makes the result from the values and the file. A PolicyError that it raises is given the file's path.
+    what : str
+        What the file is, for messages.
+
+    Returns
+    -------
+    object
+        What `make` returns.
+
+    Raises
+    ------
+    NotFound, StorageError, MalformedError, LimitExceeded
+        The file cannot be read.
+    KeyringError
+        Another user could have written it.
+    PolicyError
+        It is not TOML, or `make` refuses the values.
+    """
+    blob = read(os.path.abspath(path), limit=LIMIT_BYTES)
+    refuse_changeable(blob)
+    try:
+        values = tomllib.loads(blob.data.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise PolicyError(f"the {what} is not TOML", where=blob.location) from None
+    try:
+        return make(values, blob)
+    except PolicyError as error:
+        raise PolicyError(error.problem, where=blob.location, hint=error.hint) from None
+
+
+def refuse_unknown(values: dict[str, Any], known: Iterable[str]) -> None:
+    """Raise PolicyError for an unknown field: it may be a misspelled requirement."""
+    known = set(known)
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise PolicyError(f"{', '.join(unknown)} is not a setting; there are {', '.join(sorted(known))}")
