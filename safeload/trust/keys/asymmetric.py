@@ -10,7 +10,7 @@ signing is deterministic (RFC 6979) where the installed cryptography offers it.
 from __future__ import annotations
 
 import hashlib
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, Self, TypeVar
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -56,12 +56,6 @@ class PublicKey(Guarded, Generic[_RawPublic]):
     def to_pem(self) -> bytes:
         """Return the key as PEM (SubjectPublicKeyInfo)."""
         return self.raw.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, type(self)) and other.key_id == self.key_id
-
-    def __hash__(self) -> int:
-        return hash(self.key_id)
 
 
 class Ed25519PublicKey(PublicKey[ed25519.Ed25519PublicKey]):
@@ -161,12 +155,6 @@ class PrivateKey(Guarded, Generic[_RawPrivate]):
         """Return the key of the cryptography library, for writing a keyring."""
         return self._raw
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, type(self)) and other.key_id == self.key_id
-
-    def __hash__(self) -> int:
-        return hash(self.key_id)
-
 
 class Ed25519PrivateKey(PrivateKey[ed25519.Ed25519PrivateKey]):
     """Signs with Ed25519."""
@@ -183,7 +171,7 @@ class Ed25519PrivateKey(PrivateKey[ed25519.Ed25519PrivateKey]):
         return Ed25519PublicKey(raw.public_key())
 
     @classmethod
-    def generate(cls) -> Ed25519PrivateKey:
+    def generate(cls) -> Self:
         """Return a new key from the system's random source."""
         return cls(ed25519.Ed25519PrivateKey.generate())
 
@@ -204,6 +192,11 @@ class _EcdsaPrivateKey(PrivateKey[ec.EllipticCurvePrivateKey]):
     def _public_of(self, raw: ec.EllipticCurvePrivateKey) -> EcdsaP256PublicKey | EcdsaP384PublicKey:
         return self.public_type(raw.public_key())
 
+    @classmethod
+    def generate(cls) -> Self:
+        """Return a new key from the system's random source."""
+        return cls(ec.generate_private_key(cls.public_type.curve()))
+
     def sign(self, message: bytes) -> bytes:
         """Return r and s over `message`, one after the other."""
         signature = self._raw.sign(message, _signing_scheme(self.public_type.hash()))
@@ -219,11 +212,6 @@ class EcdsaP256PrivateKey(_EcdsaPrivateKey):
     algorithm: KeyAlgorithm = "ecdsa-p256"
     public_type = EcdsaP256PublicKey
 
-    @classmethod
-    def generate(cls) -> EcdsaP256PrivateKey:
-        """Return a new key from the system's random source."""
-        return cls(ec.generate_private_key(ec.SECP256R1()))
-
 
 class EcdsaP384PrivateKey(_EcdsaPrivateKey):
     """Signs with ECDSA over P-384 and SHA-384."""
@@ -231,11 +219,6 @@ class EcdsaP384PrivateKey(_EcdsaPrivateKey):
     __slots__ = ()
     algorithm: KeyAlgorithm = "ecdsa-p384"
     public_type = EcdsaP384PublicKey
-
-    @classmethod
-    def generate(cls) -> EcdsaP384PrivateKey:
-        """Return a new key from the system's random source."""
-        return cls(ec.generate_private_key(ec.SECP384R1()))
 
 
 def _signing_scheme(algorithm: hashes.HashAlgorithm) -> ec.ECDSA:

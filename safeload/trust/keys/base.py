@@ -87,7 +87,7 @@ def opaque(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 class Guarded:
-    """Keeps a key out of ``repr``, ``str``, logs, pickles and copies."""
+    """Base of the keys: kept out of ``repr``, ``str``, logs, pickles and copies, and equal by key id."""
 
     __slots__ = ()
 
@@ -99,6 +99,12 @@ class Guarded:
         return f"<{type(self).__name__} {getattr(self, 'key_id', 'unfinished')[:12]}…>"
 
     __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, type(self)) and other.key_id == self.key_id
+
+    def __hash__(self) -> int:
+        return hash(self.key_id)
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError(f"a {type(self).__name__} is not pickled or copied; load it where it is used")
