@@ -1,10 +1,9 @@
-"""Opening a file without being led out of its folder.
+"""Opening a file without being led out of its folder, and the flags for opening files and folders.
 
-The folder part of a path is the caller's word and is opened as it is. From there on nothing is trusted:
-the last part may have been replaced by a symbolic link, a FIFO or a device. Links are followed by hand,
-one component at a time and relative to an open folder, and only as long as they stay below it; an
-absolute target or a ``..`` is refused. So there is no moment at which a path is checked by name and then
-opened by name.
+The folder part of a path is the caller's and is opened as it is. From there on nothing is trusted: the last
+part may have been replaced by a symbolic link, a FIFO or a device. Links are followed by hand, one component
+at a time and relative to an open folder, and only as long as they stay below it; an absolute target or a
+``..`` is refused. So no path is checked by name and then opened by name.
 """
 
 from __future__ import annotations
@@ -15,14 +14,26 @@ import stat
 
 from safeload.errors import MalformedError
 from safeload.storage.blob import FolderId
-from safeload.storage.descriptors import FOLDER, FOLDER_BELOW, READ_FILE
+
+# A flag that the system does not have is left out.
+_ALWAYS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+
+# A file to be read, which an attacker may have put there. With O_NONBLOCK, opening a FIFO returns at once
+# instead of waiting for a writer; on a regular file it has no effect.
+READ_FILE = os.O_RDONLY | _ALWAYS | _NO_LINK | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+# A file that must not exist yet.
+NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _ALWAYS | _NO_LINK
+# A folder that the caller names, which may be a link; and a folder found in it, which must not be.
+FOLDER = os.O_RDONLY | _ALWAYS | getattr(os, "O_DIRECTORY", 0)
+FOLDER_BELOW = FOLDER | _NO_LINK
 
 _MAX_LINKS = 16
 _HAS_DIR_FD = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
 
 
 def folder_id(status: os.stat_result) -> FolderId:
-    """Return what tells a folder from every other."""
+    """Return the identity of a folder: its device and inode."""
     return (status.st_dev, status.st_ino)
 
 
@@ -31,13 +42,13 @@ def open_beneath(path: str) -> tuple[int, os.stat_result, FolderId]:
 
     Returns
     -------
-    descriptor, status, folder
-        The open file, its status, and the identity of the folder that `path` names.
+    tuple of (int, os.stat_result, tuple)
+        The open file's descriptor and status, and the identity of the folder that `path` names.
 
     Raises
     ------
     MalformedError
-        When it is no regular file, or a link that leaves the folder.
+        It is not a regular file, or a link leads out of the folder.
     OSError, ValueError
         As :func:`os.open`.
     """
@@ -52,9 +63,9 @@ def open_below(parent: str, relative: str) -> tuple[int, os.stat_result, FolderI
 
     Parameters
     ----------
-    parent
-        The folder, which is the caller's word.
-    relative
+    parent : str
+        The folder, which the caller names.
+    relative : str
         A POSIX path, of which every part may be a link that an attacker has put there.
     """
     path = os.path.join(parent, relative)
@@ -125,7 +136,7 @@ def _open_by_path(parent: str, parts: list[str], path: str) -> tuple[int, os.sta
     status = _require_regular(descriptor, path)
     if not os.path.samestat(before, status):
         os.close(descriptor)
-        raise MalformedError("the file was exchanged while it was opened", where=path)
+        raise MalformedError("the file was replaced while it was opened", where=path)
     return descriptor, status, folder_id(os.stat(parent))
 
 
@@ -135,3 +146,9 @@ def _require_regular(descriptor: int, path: str) -> os.stat_result:
         os.close(descriptor)
         raise MalformedError("this is not a regular file", where=path)
     return status
+
+
+def write_all(descriptor: int, data: memoryview) -> None:
+    """Write all of `data` to an open file, in as many calls as the system needs."""
+    while len(data):
+        data = data[os.write(descriptor, data) :]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 
 from safeload.attestation.digests import Digest, DigestAlgorithm, digest_of
-from safeload.storage.memory import PrivateMemory
-from safeload.storage.sealed import SealedMemory
+from safeload.storage.sealed import PrivateMemory, SealedMemory
 
 Memory = bytes | PrivateMemory | SealedMemory
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 
 from safeload.errors import StorageError
-from safeload.storage.descriptors import FOLDER
+from safeload.storage.beneath import FOLDER
 from safeload.storage.reader import wrapped
 
 try:

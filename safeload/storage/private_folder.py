@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from safeload.errors import StorageError
-from safeload.storage.descriptors import NEW_FILE, write_all
+from safeload.storage.beneath import NEW_FILE, write_all
 from safeload.storage.reader import wrapped
 
 _IN_MEMORY = "/dev/shm"  # noqa: S108  a folder of this user's own is made in it

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import errno
 import os
+from collections import deque
 from collections.abc import Callable
 
-from safeload.attestation.digests import Digest, DigestAlgorithm, hasher
+from safeload.attestation.digests import Digest, DigestAlgorithm, Hasher, hasher, processors
 from safeload.errors import InvalidName, LimitExceeded, MalformedError, NotFound, SafeloadError, StorageError
 from safeload.storage.beneath import open_below, open_beneath
 from safeload.storage.blob import Blob, FolderId, Memory, file_version
-from safeload.storage.memory import PrivateMemory
-from safeload.storage.sealed import SealedMemory
-from safeload.storage.transfer import fill, from_descriptor, into, readers
+from safeload.storage.sealed import PrivateMemory, SealedMemory
 
-# What one read call may return on every platform.
+# The most bytes that one read call returns on every platform.
 _CHUNK = 1 << 30
-# From here on threads and huge pages pay off.
+# From this size on, threads and huge pages pay off.
 _LARGE = (4 << 20) if hasattr(os, "preadv") else 1 << 62
+# Small enough that one processor hands a piece to another through their shared cache.
+_PIECE_BYTES = 4 << 20
+# Pieces that each worker may have read or be reading before they are hashed.
+_AHEAD = 2
 
 Taken = tuple[Memory, tuple[Digest, ...]]
 Opened = tuple[int, os.stat_result, FolderId]
@@ -38,23 +41,29 @@ def read(
 
     Parameters
     ----------
-    path
+    path : str or os.PathLike
         The file. A symbolic link is followed as long as it stays in the folder.
-    limit
-        The largest size that is read, in bytes; looked at before memory is spent.
-    algorithm
-        Of the digest that will be asked for, so that it can be computed on the way.
-    sealed
-        Into a sealed memory file, which other processes can map.
+    limit : int
+        The largest size that is read, in bytes. It is compared before memory is spent.
+    algorithm : {"blake3", "sha256"}, optional
+        Algorithm of the digest that the caller will need. A large file is then hashed while it is read.
+    sealed : bool
+        Read into sealed memory, which other processes can map.
+
+    Returns
+    -------
+    Blob
+        The file's bytes.
 
     Raises
     ------
     NotFound
-        There is no such file.
+        The file does not exist.
     MalformedError
-        It is not a regular file, a link that leaves its folder, or it changed its size meanwhile.
+        It is not a regular file, it is a link that leads out of its folder, or its size changed while it
+        was read.
     LimitExceeded
-        It is larger than `limit`, or than the memory that there is.
+        It is larger than `limit`, or than the available memory.
     StorageError
         The operating system refused.
     """
@@ -63,7 +72,7 @@ def read(
 
 
 def read_below(folder: str, relative: str, *, limit: int, algorithm: DigestAlgorithm | None = None) -> Blob:
-    """Read the file at a POSIX path below a folder, which no link on the way leads out of.
+    """Read the file at a POSIX path below a folder, of which no part may be a link that leads out of it.
 
     Other parameters and errors are those of :func:`read`.
     """
@@ -72,7 +81,7 @@ def read_below(folder: str, relative: str, *, limit: int, algorithm: DigestAlgor
 
 
 def read_start(path: str | os.PathLike[str], *, size: int) -> Blob:
-    """Read no more than the first `size` bytes of a file; errors are those of :func:`read`."""
+    """Read at most the first `size` bytes of a file; errors are those of :func:`read`."""
     location = os.fspath(path)
     return _read(
         location, lambda: open_beneath(location), lambda descriptor, _, __: (os.read(descriptor, size), ())
@@ -80,7 +89,7 @@ def read_start(path: str | os.PathLike[str], *, size: int) -> Blob:
 
 
 def _whole(limit: int, algorithm: DigestAlgorithm | None, sealed: bool) -> Callable[[int, int, str], Taken]:
-    """Return what reads all of a file."""
+    """Return the function that reads all of a file, for :func:`_read`."""
 
     def whole(descriptor: int, size: int, location: str) -> Taken:
         if size > limit:
@@ -95,7 +104,7 @@ def _whole(limit: int, algorithm: DigestAlgorithm | None, sealed: bool) -> Calla
 
 
 def _read(location: str, opened: Callable[[], Opened], take: Callable[[int, int, str], Taken]) -> Blob:
-    """Open a file and make a blob of what `take` gets from its descriptor, size and location."""
+    """Open a file and make a blob of what `take` reads, given its descriptor, size and location."""
     try:
         descriptor, status, folder = opened()
         try:
@@ -103,10 +112,10 @@ def _read(location: str, opened: Callable[[], Opened], take: Callable[[int, int,
         finally:
             os.close(descriptor)
     except MemoryError:
-        raise LimitExceeded("there is not memory enough to read it", where=location) from None
+        raise LimitExceeded("there is not enough memory to read it", where=location) from None
     except (OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno == errno.ENOMEM:
-            raise LimitExceeded("there is not memory enough to read it", where=location) from None
+            raise LimitExceeded("there is not enough memory to read it", where=location) from None
         raise wrapped(error, location) from error
     return Blob(
         memory,
@@ -126,9 +135,19 @@ def _read_large(
     algorithm: DigestAlgorithm | None,
     location: str,
 ) -> Taken:
-    """Read `size` bytes into `memory` in parallel, and see that the file ends there."""
+    """Read `size` bytes into `memory` in parallel, and check that the file ends there."""
+
+    def source(piece: memoryview, position: int) -> None:
+        received = 0
+        while received < len(piece):
+            count = os.preadv(descriptor, [piece[received:]], position + received)
+            if not count:
+                raise MalformedError("the file became shorter while it was read", where=location)
+            received += count
+
     state = hasher(algorithm, threads=True) if algorithm is not None else None
-    fill(size, into(memory, from_descriptor(descriptor, location)), state, workers=readers())
+    # Half of the processors read, the others hash.
+    fill(memory, size, source, state, workers=max(1, min(4, processors() // 2)))
     if os.pread(descriptor, 1, size):
         raise _changed(size, location)
     if isinstance(memory, SealedMemory):
@@ -137,8 +156,8 @@ def _read_large(
 
 
 def _read_exactly(descriptor: int, size: int, location: str) -> bytes:
-    """Read `size` bytes and see that the file ends there."""
-    # One byte more than promised is asked for, so that a growing file is noticed in the same call.
+    """Read `size` bytes and check that the file ends there."""
+    # One byte more is requested, so that a growing file is noticed in the same call.
     parts = [os.read(descriptor, min(size + 1, _CHUNK))]
     received = len(parts[0])
     while parts[-1] and received <= size:
@@ -151,14 +170,76 @@ def _read_exactly(descriptor: int, size: int, location: str) -> bytes:
 
 def _changed(size: int, location: str) -> MalformedError:
     return MalformedError(
-        f"the file changed while it was read: {size} bytes were announced",
+        f"the file changed while it was read: it had {size} bytes",
         where=location,
         hint="Try again; if it persists, find out what else writes this file.",
     )
 
 
+def fill(
+    memory: PrivateMemory | SealedMemory,
+    size: int,
+    source: Callable[[memoryview, int], None],
+    state: Hasher | None,
+    *,
+    workers: int,
+    piece_bytes: int | None = None,
+) -> None:
+    """Fill memory with pieces that are read in parallel, each hashed as soon as those before it are.
+
+    Reading and hashing both release the interpreter lock, so that they overlap; together they take about as
+    long as the slower one. The digest is that of the whole, in order.
+
+    Parameters
+    ----------
+    memory : PrivateMemory or SealedMemory
+        The memory.
+    size : int
+        Size of the whole in bytes.
+    source : callable
+        Fills a view with the bytes at a position of the source. Several threads call it.
+    state : Hasher, optional
+        Takes in the pieces in order; None for no digest.
+    workers : int
+        Number of threads that read.
+    piece_bytes : int, optional
+        Size of a piece in bytes; None for the size that suits files.
+    """
+    # Small files do not pay for this import.
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    def take(start: int, stop: int) -> memoryview:
+        if isinstance(memory, SealedMemory):
+            # It is mapped only once it is sealed.
+            piece = memoryview(bytearray(stop - start))
+            source(piece, start)
+            memory.write(piece, start)
+        else:
+            piece = memory.view[start:stop]
+            source(piece, start)
+        return piece
+
+    length = piece_bytes or _PIECE_BYTES
+    starts = iter(range(0, size, length))
+    under_way: deque[Future[memoryview]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            while True:
+                while len(under_way) < workers * _AHEAD and (start := next(starts, None)) is not None:
+                    under_way.append(pool.submit(take, start, min(start + length, size)))
+                if not under_way:
+                    return
+                piece = under_way.popleft().result()
+                if state is not None:
+                    state.update(piece)
+        except BaseException:
+            for future in under_way:
+                future.cancel()
+            raise
+
+
 def wrapped(error: OSError | ValueError, location: str) -> SafeloadError:
-    """Return what safeload raises for an operating system's error about `location`."""
+    """Return safeload's error for an error of the operating system about `location`."""
     if isinstance(error, SafeloadError):
         return error
     if isinstance(error, FileNotFoundError):

@@ -1,15 +1,19 @@
-"""Bytes in a sealed memory file: several processes can map them, and nobody can alter them (Linux).
+"""Memory for the bytes of large files: private to this process, or sealed and shared.
 
-``memfd_create(2)`` makes a file without a name, in memory. Once filled it gets every seal there is
-(``fcntl(2)``, F_ADD_SEALS): it cannot grow, shrink or be written to any more, not even by who made it, and
-the seals cannot be taken off. So what was verified stays verified, whoever maps it.
+Private memory is mapped on huge pages where the system provides them, since a large file needs a hundred
+thousand small ones, and each fresh page costs more than reading what goes into it. The mapping starts at a
+page boundary, so that what is aligned in the file is aligned in memory.
 
-Another process finds the file by the number of its maker and of the descriptor, and takes it only if it is
-the very same file, sealed and of the same size: numbers are used again, files are not.
+Sealed memory (Linux) can be mapped by several processes and altered by none. ``memfd_create(2)`` makes a file
+without a name, in memory. Once filled it gets every seal (``fcntl(2)``, F_ADD_SEALS): not even its maker can
+grow, shrink or write it, and seals cannot be removed. So what was verified stays verified. Another process
+finds the file by the number of its maker and of the descriptor, and accepts it only if it is the same file,
+sealed and of the same size: numbers are reused, files are not.
 """
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 from dataclasses import dataclass
@@ -21,20 +25,52 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+_ANONYMOUS = getattr(mmap, "MAP_ANONYMOUS", None)
+_HUGE = getattr(mmap, "MADV_HUGEPAGE", None)
+# Whether this system has sealed memory.
 AVAILABLE = hasattr(os, "memfd_create") and hasattr(fcntl, "F_ADD_SEALS")
+
+
+class PrivateMemory:
+    """Memory of a fixed size that no other process has.
+
+    Parameters
+    ----------
+    size : int
+        In bytes; at least one.
+
+    Raises
+    ------
+    OSError
+        The system does not have that much.
+    """
+
+    __slots__ = ("view",)
+
+    def __init__(self, size: int) -> None:
+        if _ANONYMOUS is None:
+            mapping = mmap.mmap(-1, size)
+        else:
+            # Without these flags the memory would be shared with forked processes, and on small pages.
+            mapping = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | _ANONYMOUS)
+        if _HUGE is not None:
+            with contextlib.suppress(OSError):  # The kernel has no huge pages.
+                mapping.madvise(_HUGE)
+        # The view keeps the mapping alive, as does every array that is made from it.
+        self.view = memoryview(mapping)
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where another process finds a sealed file, and by what it knows it.
+    """Where another process finds a sealed file, and how it recognizes it.
 
     Parameters
     ----------
-    process, descriptor
-        Of who holds it open.
-    device, inode
+    process, descriptor : int
+        The process that holds the file open, and its descriptor there.
+    device, inode : int
         The file's identity.
-    size
+    size : int
         In bytes.
     """
 
@@ -50,13 +86,13 @@ class SealedMemory:
 
     Parameters
     ----------
-    size
+    size : int
         In bytes; at least one.
 
     Raises
     ------
     OSError
-        The system gives none.
+        The system provides none.
     """
 
     __slots__ = ("_descriptor", "size", "view")
@@ -78,17 +114,17 @@ class SealedMemory:
             written += os.pwrite(self._descriptor, piece[written:], position + written)
 
     def seal(self) -> None:
-        """Let nobody alter it from now on, and map it to be read."""
+        """Seal it against every change, and map it for reading."""
         fcntl.fcntl(self._descriptor, fcntl.F_ADD_SEALS, _seals())
         self.view = self._mapped(mmap.ACCESS_READ)
 
     def copy_on_write(self) -> memoryview:
-        """Return a mapping that can be written to; what is written is this process's own."""
+        """Return a writable mapping, of which this process alone sees the changes."""
         return self._mapped(mmap.ACCESS_COPY)
 
     @property
     def address(self) -> Address:
-        """Where other processes find it, as long as it is not closed."""
+        """Where other processes find it until it is closed."""
         if self._descriptor < 0:
             raise _gone("sealed memory")
         status = os.fstat(self._descriptor)
@@ -96,14 +132,14 @@ class SealedMemory:
 
     @classmethod
     def at(cls, address: Address) -> SealedMemory:
-        """Map what another process has sealed.
+        """Map memory that another process has sealed.
 
         Raises
         ------
         NotFound
-            It is not there any more.
+            It no longer exists.
         StorageError
-            The system refused.
+            The operating system refused.
         """
         where = f"/proc/{address.process}/fd/{address.descriptor}"
         found = cls.__new__(cls)
@@ -126,7 +162,7 @@ class SealedMemory:
         return found
 
     def close(self) -> None:
-        """Let other processes find it no longer; what is mapped stays mapped."""
+        """Hide it from other processes; existing mappings stay."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
@@ -152,7 +188,7 @@ def _is_sealed(descriptor: int) -> bool:
 
 def _gone(where: str) -> NotFound:
     return NotFound(
-        "the shared artifact is not there any more",
+        "the shared artifact no longer exists",
         where=where,
         hint="Keep what safeload.share returned until every worker has loaded it.",
     )

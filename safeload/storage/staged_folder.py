@@ -17,8 +17,7 @@ from typing import IO
 
 from safeload.attestation.sidecar import SUFFIX
 from safeload.errors import AlreadyExists, SafeloadError, StorageError
-from safeload.storage.beneath import folder_id
-from safeload.storage.descriptors import FOLDER, FOLDER_BELOW, NEW_FILE, READ_FILE, write_all
+from safeload.storage.beneath import FOLDER, FOLDER_BELOW, NEW_FILE, READ_FILE, folder_id, write_all
 from safeload.storage.lock import locked
 from safeload.storage.reader import wrapped
 from safeload.storage.replacement import refuse_present

@@ -15,9 +15,8 @@ from contextlib import AbstractContextManager, nullcontext
 from safeload.attestation.digests import Digest, DigestAlgorithm, hasher, processors
 from safeload.attestation.subjects import File, check_path
 from safeload.errors import LimitExceeded, MalformedError, StorageError
-from safeload.storage.beneath import folder_id, open_below
+from safeload.storage.beneath import FOLDER, FOLDER_BELOW, folder_id, open_below, write_all
 from safeload.storage.blob import FolderId, file_version
-from safeload.storage.descriptors import FOLDER, FOLDER_BELOW, write_all
 from safeload.storage.reader import wrapped
 
 _PIECE_BYTES = 1 << 20

@@ -19,9 +19,9 @@ from support.auditing import no_unpickler_runs
 import safeload
 from safeload import DigestMismatch, HmacKey, LimitExceeded, MalformedError, Policy
 from safeload.formats.equality import difference
-from safeload.storage import transfer
-from safeload.storage.memory import PrivateMemory
+from safeload.storage import reader
 from safeload.storage.reader import read
+from safeload.storage.sealed import PrivateMemory
 
 # More than the size from which the reader works in parallel, and no whole number of pieces.
 ITEMS = 3_000_001
@@ -30,8 +30,8 @@ ITEMS = 3_000_001
 @pytest.fixture(autouse=True)
 def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many pieces of a file that is quickly made, and several threads whatever the machine."""
-    monkeypatch.setattr(transfer, "PIECE_BYTES", 1 << 20)
-    monkeypatch.setattr(transfer, "processors", lambda: 6)
+    monkeypatch.setattr(reader, "_PIECE_BYTES", 1 << 20)
+    monkeypatch.setattr(reader, "processors", lambda: 6)
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from safeload.attestation.digests import Digest, DigestAlgorithm, hasher
 from safeload.errors import LimitExceeded, MalformedError, NotFound, SafeloadError, StorageError
 from safeload.storage.blob import Blob
-from safeload.storage.hashing_file import HashingFile
-from safeload.storage.memory import PrivateMemory
-from safeload.storage.transfer import fill, into
+from safeload.storage.reader import fill
+from safeload.storage.sealed import PrivateMemory
+from safeload.storage.writer import HashingFile
 from safeload.store.backends.base import Conflict, Version
 
 # Of one request.
@@ -106,7 +106,7 @@ class BucketBackend:
 
         try:
             memory = PrivateMemory(size)
-            fill(size, into(memory, source), state, workers=_PARALLEL, piece_bytes=_RANGE_BYTES)
+            fill(memory, size, source, state, workers=_PARALLEL, piece_bytes=_RANGE_BYTES)
         except (MemoryError, OSError) as error:
             if isinstance(error, SafeloadError):
                 raise
