@@ -302,7 +302,7 @@ def write_signed(prepared: formats.Prepared, location: str, request: SigningRequ
             location,
             staged,
             signing.sidecar_of(signed, key, policy.limits),
-            former=signing.envelope_in_place(policy.limits),
+            in_place=signing.envelope_in_place(policy.limits),
             limit=2 * policy.limits.sidecar_bytes,
         )
     except BaseException:

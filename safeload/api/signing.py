@@ -16,8 +16,8 @@ from safeload.attestation.subjects import File, digest_of_files
 from safeload.errors import MalformedError
 from safeload.parsers import magic
 from safeload.storage.reader import read, read_below
-from safeload.storage.replacement import put_sidecar, refuse_present, version_of
-from safeload.storage.staged_folder import put_folder, refuse_taken
+from safeload.storage.replacement import refuse_present, version_of, write_sidecar
+from safeload.storage.staged_folder import create_folder, refuse_taken
 from safeload.storage.tree import hash_files
 from safeload.trust import signing
 from safeload.trust.keys.base import SigningKey
@@ -105,7 +105,7 @@ def _sign_file(location: str, request: SigningRequest, format: str | None, *, ov
         files=_files(location, blob.size, beside, policy),
     )
     sidecar = signing.sidecar_of(signed, key, policy.limits)
-    put_sidecar(location, sidecar, blob.version, overwrite=overwrite)
+    write_sidecar(location, sidecar, blob.version, overwrite=overwrite)
     return signed
 
 
@@ -138,7 +138,7 @@ def sign_folder(
     signing.sidecar_of(_described(name, unread, request, ()), key, policy.limits)
     found = hash_files(location, sizes, policy.digest_algorithm, progress=progress)
     signed = _described(name, found, request, ())
-    put_sidecar(location, signing.sidecar_of(signed, key, policy.limits), version, overwrite=overwrite)
+    write_sidecar(location, signing.sidecar_of(signed, key, policy.limits), version, overwrite=overwrite)
     return signed
 
 
@@ -169,7 +169,7 @@ def write_folder(made: str, path: PathLike, request: SigningRequest, remarks: tu
     sizes, _ = files_in(made, policy.limits)
     found = hash_files(made, sizes, policy.digest_algorithm)
     signed = _described(name, found, request, remarks)
-    put_folder(made, list(sizes), location, signing.sidecar_of(signed, key, policy.limits))
+    create_folder(made, list(sizes), location, signing.sidecar_of(signed, key, policy.limits))
     return signed
 
 

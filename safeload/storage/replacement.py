@@ -1,32 +1,31 @@
-"""Replacing an artifact together with its sidecar, so that old or new verifies at every moment.
+"""Replacing an artifact together with its sidecar, so that the old or the new one verifies at every moment.
 
 Two names cannot be changed at once. Write ``A`` and ``a`` for the old artifact and its envelope, ``B`` and
-``b`` for the new. The files go through these states, each step being one atomic rename of a file that was
-synced before, followed by a sync of the folder:
+``b`` for the new. The files go through these states. Each step is one atomic rename of a file that was synced
+before, followed by a sync of the folder:
 
     ===========  ========  ==================================================
     artifact     sidecar   loads as
     ===========  ========  ==================================================
     ``A``        ``a``     A
-    ``A``        ``b, a``  A: the second envelope is the one that fits
-    ``B``        ``b, a``  B: the first envelope is the one that fits
+    ``A``        ``b, a``  A: the second envelope fits
+    ``B``        ``b, a``  B: the first envelope fits
     ``B``        ``b``     B
     ===========  ========  ==================================================
 
 So a process that is stopped after any instruction, or a machine that loses power, leaves one of four states
-of which each loads. A reader that reads the sidecar first and the artifact after it can straddle a step: it
-may hold ``a`` and ``B``. It then reads both again, as long as they keep changing (``api/artifacts.py``); each
+of which each loads. A reader that reads the sidecar before the artifact can straddle a step: it may hold
+``a`` and ``B``. It then reads both again, as long as they keep changing (:mod:`safeload.trust.reading`); each
 attempt passes the whole gate.
 
-Where nothing was there before, the sidecar goes first: until the artifact appears there is, as before,
-nothing to load. Where only an unsigned artifact was there, it stops being loadable with the first step.
+Where no artifact was in place, the sidecar goes first: until the artifact appears there is still nothing to
+load. An unsigned artifact in place stops being loadable with the first step.
 
-After a stop in the second state, the sidecar ``b, a`` lies beside ``A``. The next replacement keeps of the
-two the envelope that fits the artifact in place, found by its digest, so that a sidecar never grows.
+After a stop in the second state, the sidecar ``b, a`` lies beside ``A``. The next replacement keeps the
+envelope that fits the artifact in place, found by its digest, so that a sidecar never grows.
 
 Two writers of one path would interleave these steps. They take turns by an advisory lock on the folder
-(``flock``; it ends with the process that held it). The artifact's bytes are staged before the lock is taken.
-Where the file system knows no such lock, safety is unharmed, and one writer at a time is the caller's duty.
+(:mod:`safeload.storage.lock`); the artifact's bytes are staged before it is taken.
 """
 
 from __future__ import annotations
@@ -42,26 +41,26 @@ from safeload.storage.lock import locked
 from safeload.storage.reader import read, wrapped
 from safeload.storage.writer import Staged, write_bytes
 
-# Given the former sidecar and the path of the artifact in place: the former sidecar reduced to the one
-# envelope that fits that artifact, or None where there is nothing worth keeping.
+# From the sidecar in place and the path of its artifact: the sidecar reduced to the one envelope that fits
+# the artifact, or None if no envelope does.
 EnvelopeInPlace = Callable[[bytes, str], bytes | None]
 
 
-def replace(path: str, artifact: Staged, sidecar: bytes, *, former: EnvelopeInPlace, limit: int) -> None:
+def replace(path: str, artifact: Staged, sidecar: bytes, *, in_place: EnvelopeInPlace, limit: int) -> None:
     """Put a staged artifact and its sidecar in place.
 
     Parameters
     ----------
-    path
+    path : str
         The artifact's final path.
-    artifact
+    artifact : Staged
         The new artifact, staged beside `path`.
-    sidecar
-        Its plain sidecar.
-    former
-        Reduces the sidecar found in place; see :data:`EnvelopeInPlace`.
-    limit
-        The largest sidecar that is looked at, in bytes.
+    sidecar : bytes
+        Its sidecar, of one envelope.
+    in_place : callable
+        Reduces the sidecar in place; see :data:`EnvelopeInPlace`.
+    limit : int
+        The largest sidecar in place that is read, in bytes.
 
     Raises
     ------
@@ -69,7 +68,7 @@ def replace(path: str, artifact: Staged, sidecar: bytes, *, former: EnvelopeInPl
         The operating system refused; the old artifact or the new one is in place.
     """
     with locked(os.path.dirname(path)):
-        kept = _kept(path, former, limit)
+        kept = _kept(path, in_place, limit)
         if kept is not None:
             write_bytes(path + SUFFIX, two_envelope_sidecar(sidecar, kept))
             artifact.commit()
@@ -79,31 +78,31 @@ def replace(path: str, artifact: Staged, sidecar: bytes, *, former: EnvelopeInPl
             artifact.commit()
 
 
-def put_sidecar(path: str, sidecar: bytes, version: FileVersion | None, *, overwrite: bool) -> None:
-    """Put a sidecar beside an artifact that is in place, unless the artifact has changed since.
+def write_sidecar(path: str, sidecar: bytes, version: FileVersion | None, *, overwrite: bool) -> None:
+    """Write the sidecar of an artifact in place, unless the artifact has changed since it was read.
 
     Parameters
     ----------
-    path
+    path : str
         The artifact's path.
-    sidecar
+    sidecar : bytes
         Its new sidecar.
-    version
-        The artifact's, when it was read.
-    overwrite
-        Replace a sidecar that is there.
+    version : tuple, optional
+        The artifact's version when it was read; see :func:`version_of`.
+    overwrite : bool
+        Replace an existing sidecar.
 
     Raises
     ------
     AlreadyExists
-        There is one, and `overwrite` is false.
+        The artifact has a sidecar, and `overwrite` is false.
     StorageError
-        Another writer replaced the artifact, whose sidecar must not be lost.
+        Another writer has replaced the artifact, whose sidecar must not be lost.
     """
     with locked(os.path.dirname(path)):
         if version_of(path) != version:
             raise StorageError(
-                "it changed while it was being signed", where=path, hint="Make sure of it and sign it again."
+                "it changed while it was being signed", where=path, hint="Check it and sign it again."
             )
         if not overwrite:
             refuse_present(path)
@@ -111,12 +110,12 @@ def put_sidecar(path: str, sidecar: bytes, version: FileVersion | None, *, overw
 
 
 def version_of(path: str) -> FileVersion:
-    """Return what changes whenever a file is written or replaced, or a name in a folder is.
+    """Return a value that changes with every write or replacement of a file, or of a name in a folder.
 
     Raises
     ------
     NotFound, StorageError
-        It is not there, or cannot be looked at.
+        The file does not exist, or its status cannot be read.
     """
     try:
         return file_version(os.stat(path))
@@ -130,12 +129,12 @@ def refuse_present(path: str) -> None:
         raise AlreadyExists(
             "it has a sidecar already",
             where=path,
-            hint="Verify it; replace the sidecar only if you vouch for the file as it is now.",
+            hint="Verify it. Replace the sidecar only if you vouch for the file as it is now.",
         )
 
 
-def _kept(path: str, former: EnvelopeInPlace, limit: int) -> bytes | None:
-    """Return the former sidecar's envelope, None if there is nothing that must be kept loadable."""
+def _kept(path: str, in_place: EnvelopeInPlace, limit: int) -> bytes | None:
+    """Return the sidecar of the artifact in place, or None if that artifact need not stay loadable."""
     try:
         present = os.lstat(path)
     except FileNotFoundError:
@@ -143,13 +142,13 @@ def _kept(path: str, former: EnvelopeInPlace, limit: int) -> bytes | None:
     except OSError as error:
         raise wrapped(error, path) from error
     if stat.S_ISDIR(present.st_mode):
-        # The rename would fail no sooner than after the sidecar was put in place.
+        # The rename would fail, but only after the sidecar was replaced.
         raise StorageError("a folder is in the way", where=path)
     try:
-        return former(read(path + SUFFIX, limit=limit).data, path)
+        return in_place(read(path + SUFFIX, limit=limit).data, path)
     except StorageError:
-        # It may be in order, and only unreadable for the moment; to go on would drop it.
+        # The sidecar may be valid and only temporarily unreadable; to continue would drop it.
         raise
     except SafeloadError:
-        # No sidecar, or one that admits nothing.
+        # There is no sidecar, or it admits nothing.
         return None

@@ -13,7 +13,6 @@ import secrets
 import shutil
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
-from typing import IO
 
 from safeload.attestation.sidecar import SUFFIX
 from safeload.errors import AlreadyExists, SafeloadError, StorageError
@@ -21,13 +20,13 @@ from safeload.storage.beneath import FOLDER, FOLDER_BELOW, NEW_FILE, READ_FILE, 
 from safeload.storage.lock import locked
 from safeload.storage.reader import wrapped
 from safeload.storage.replacement import refuse_present
-from safeload.storage.writer import stage
+from safeload.storage.writer import write_bytes
 
 _MAX_STEM = 40
 _PIECE_BYTES = 1 << 20
 
 
-def put_folder(source: str, files: Iterable[str], target: str, sidecar: bytes) -> None:
+def create_folder(source: str, files: Iterable[str], target: str, sidecar: bytes) -> None:
     """Copy files into a new folder at `target`, and put its sidecar beside it.
 
     Parameters
@@ -62,7 +61,7 @@ def put_folder(source: str, files: Iterable[str], target: str, sidecar: bytes) -
             for path in files:
                 _copy(os.path.join(source, *path.split("/")), path.split("/"), folder)
             os.fsync(folder)
-            _put_sidecar(target + SUFFIX, sidecar)
+            write_bytes(target + SUFFIX, sidecar, new=True)
             try:
                 there = os.stat(temporary, dir_fd=above, follow_symlinks=False)
                 if folder_id(there) != folder_id(os.fstat(folder)):
@@ -83,18 +82,6 @@ def refuse_taken(target: str) -> None:
     if os.path.lexists(target):
         raise AlreadyExists("there is something already", where=target, hint="Choose another place.")
     refuse_present(target)
-
-
-def _put_sidecar(path: str, sidecar: bytes) -> None:
-    def produce(file: IO[bytes]) -> None:
-        file.write(sidecar)
-
-    staged = stage(path, produce)
-    try:
-        staged.commit_new()
-    except BaseException:
-        staged.discard()
-        raise
 
 
 def _copy(source: str, parts: list[str], folder: int) -> None:

@@ -227,15 +227,30 @@ def stage(
     return Staged(temporary, path, digest, size)
 
 
-def write_bytes(path: str, data: bytes, *, mode: int = 0o666) -> None:
-    """Put `data` under `path` atomically; see :func:`stage`."""
+def write_bytes(path: str, data: bytes, *, mode: int = 0o666, new: bool = False) -> None:
+    """Write a file atomically; see :func:`stage`.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    data : bytes
+        Its content.
+    mode : int
+        Permission bits, reduced by the umask.
+    new : bool
+        Raise FileExistsError if the file exists, instead of replacing it.
+    """
 
     def produce(file: IO[bytes]) -> None:
         file.write(data)
 
     staged = stage(path, produce, mode=mode)
     try:
-        staged.commit()
+        if new:
+            staged.commit_new()
+        else:
+            staged.commit()
     except BaseException:
         staged.discard()
         raise

@@ -166,13 +166,13 @@ def test_signing_does_not_replace_a_sidecar_made_meanwhile(
     path, beside = tmp_path / NAME, tmp_path / f"{NAME}.sig"
     safeload.dump("x", path, signer=key)
     beside.unlink()
-    real = safeload.api.signing.put_sidecar
+    real = safeload.api.signing.write_sidecar
 
     def late(*arguments: Any, **named: Any) -> None:
         beside.write_bytes(b"the other's")
         real(*arguments, **named)
 
-    monkeypatch.setattr(safeload.api.signing, "put_sidecar", late)
+    monkeypatch.setattr(safeload.api.signing, "write_sidecar", late)
     with pytest.raises(safeload.AlreadyExists):
         safeload.sign(path, signer=key)
     assert beside.read_bytes() == b"the other's"

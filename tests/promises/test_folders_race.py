@@ -191,4 +191,4 @@ def test_the_moments_of_the_attacks_are_there() -> None:
     assert folders.hash_files is tree.hash_files
     assert folders.PrivateFolder is private_folder.PrivateFolder
     assert tree.open_below is beneath.open_below
-    assert signing.put_sidecar is replacement.put_sidecar
+    assert signing.write_sidecar is replacement.write_sidecar

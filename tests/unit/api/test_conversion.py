@@ -239,14 +239,14 @@ def test_what_was_altered_on_its_way_into_place_does_not_verify(
         "from_onnx",
         lambda model, folder: str(Path(folder, "saved_model.pb").write_bytes(b"model")),
     )
-    real = staged_folder._put_sidecar
+    real = staged_folder.write_bytes
 
-    def put_sidecar(path: str, sidecar: bytes) -> None:
+    def write_late(path: str, sidecar: bytes, **options: Any) -> None:
         for staged in source.parent.glob(".saved.*.tmp/saved_model.pb"):
             staged.write_bytes(b"MODEL")
-        real(path, sidecar)
+        real(path, sidecar, **options)
 
-    monkeypatch.setattr(staged_folder, "_put_sidecar", put_sidecar)
+    monkeypatch.setattr(staged_folder, "write_bytes", write_late)
     safeload.convert(onnx, target, to=conversion.TENSORFLOW, signer=key, keyring=key)
     assert (target / "saved_model.pb").read_bytes() == b"MODEL"
     with pytest.raises(DigestMismatch):

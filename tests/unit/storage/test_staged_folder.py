@@ -12,7 +12,7 @@ import pytest
 
 from safeload import AlreadyExists, SafeloadError, StorageError
 from safeload.storage import staged_folder
-from safeload.storage.staged_folder import put_folder
+from safeload.storage.staged_folder import create_folder
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="folders need the descriptors of POSIX")
 
@@ -37,16 +37,16 @@ def target(tmp_path: Path) -> Path:
 
 def put(made: Path, target: Path, sidecar: bytes = b"signature") -> None:
     """Put it there."""
-    put_folder(str(made), list(FILES), str(target), sidecar)
+    create_folder(str(made), list(FILES), str(target), sidecar)
 
 
 def hooked(monkeypatch: pytest.MonkeyPatch, name: str, before: Callable[[], object]) -> None:
     """Let something happen before a step."""
     real = getattr(staged_folder, name)
 
-    def step(*arguments: Any) -> Any:
+    def step(*arguments: Any, **options: Any) -> Any:
         before()
-        return real(*arguments)
+        return real(*arguments, **options)
 
     monkeypatch.setattr(staged_folder, name, step)
 
@@ -132,7 +132,7 @@ def test_who_comes_second_takes_nothing_from_the_first(
     assert [path.name for path in target.parent.iterdir()] == ["model"]
     (target / "theirs").unlink()
     target.rmdir()
-    hooked(monkeypatch, "_put_sidecar", lambda: target.with_name("model.sig").write_bytes(b"theirs"))
+    hooked(monkeypatch, "write_bytes", lambda: target.with_name("model.sig").write_bytes(b"theirs"))
     with pytest.raises(SafeloadError):
         put(made, target, b"second")
     assert target.with_name("model.sig").read_bytes() == b"theirs"
