@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
-import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.signed_folder import (
+    NAME,
+    PARTS,
+    VALUE,
+    a_fifo,
+    a_link_to_an_endless_device,
+    a_link_to_itself,
+    file_of,
+)
 
 import safeload
 from safeload import (
@@ -31,58 +38,10 @@ from safeload import (
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="FIFOs, devices and links are those of POSIX")
 
-NAME = "churn.joblib"
-VALUE = {"answer": 42, "weights": [0.5] * 50}
-PARTS = ["artifact", "sidecar"]
-
-
-@pytest.fixture(autouse=True)
-def _alarm() -> Iterator[None]:
-    """End a test that hangs in a system call."""
-
-    def hangs(*_: object) -> None:
-        raise AssertionError("it hangs")
-
-    former = signal.signal(signal.SIGALRM, hangs)
-    signal.alarm(20)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, former)
-
-
-@pytest.fixture
-def folder(tmp_path: Path, key: HmacKey) -> Path:
-    """Return a folder with a signed object."""
-    folder = tmp_path / "models"
-    folder.mkdir()
-    safeload.dump(VALUE, folder / NAME, signer=key)
-    return folder
-
-
-@pytest.fixture
-def elsewhere(tmp_path: Path, folder: Path) -> Path:
-    """Return another folder with the same two files."""
-    return Path(shutil.copytree(folder, tmp_path / "elsewhere"))
-
-
-def file_of(folder: Path, part: str) -> Path:
-    """Return the path of the artifact or of the sidecar."""
-    return folder / (NAME if part == "artifact" else f"{NAME}.sig")
-
 
 def a_directory(path: Path) -> None:
     """Put a directory there."""
     path.mkdir()
-
-
-def a_fifo(path: Path) -> None:
-    """Put a FIFO without a writer there."""
-    os.mkfifo(path)
-
-
-def a_link_to_an_endless_device(path: Path) -> None:
-    """Put a link to /dev/zero there."""
-    path.symlink_to("/dev/zero")
 
 
 def a_link_to_a_fifo_within_the_folder(path: Path) -> None:
@@ -94,11 +53,6 @@ def a_link_to_a_fifo_within_the_folder(path: Path) -> None:
 def a_link_to_the_folder(path: Path) -> None:
     """Put a link to the folder itself there."""
     path.symlink_to(".")
-
-
-def a_link_to_itself(path: Path) -> None:
-    """Put a link there that names itself."""
-    path.symlink_to(path.name)
 
 
 def two_links_in_a_loop(path: Path) -> None:
