@@ -1,1 +1,1 @@
-"""What a signer says about an artifact, and the one encoding in which it is said."""
+"""What is signed about an artifact, and its canonical encoding."""

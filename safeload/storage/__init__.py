@@ -1,1 +1,1 @@
-"""Files: read once into private memory, written atomically. Nothing here decides about trust."""
+"""Files: read once into private memory, written atomically."""

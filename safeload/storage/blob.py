@@ -9,37 +9,37 @@ from safeload.storage.sealed import PrivateMemory, SealedMemory
 
 Memory = bytes | PrivateMemory | SealedMemory
 
-# Device and inode of a folder: what tells two folders apart however they are spelled.
+# Device and inode of a folder: its identity, whatever its path.
 FolderId = tuple[int, int]
-# Inode and time of the last change in nanoseconds: what tells two states of a path apart.
+# Inode and time of the last change in nanoseconds: the identity of one state of a path.
 FileVersion = tuple[int, int]
 
 
 def file_version(status: os.stat_result) -> FileVersion:
-    """Return what tells this state of a file from every other."""
+    """Return the identity of this state of a file."""
     return (status.st_ino, status.st_ctime_ns)
 
 
 class Blob:
-    """Private bytes with their digests, which nobody else can alter.
+    """Private bytes with their digests, which no other process can alter.
 
     Digest, verification and deserialization all use this memory, so that a file that changes on disk after it
-    was read changes nothing.
+    was read has no effect.
 
     Parameters
     ----------
-    memory
-        The bytes: ``bytes``, or memory that the reader has filled and kept to itself.
-    location
-        Where they came from, for messages.
-    folder
-        The folder that they were read from, or None for bytes that were handed over.
-    version
-        What changes whenever the file is written or replaced (inode and time of change), or None.
-    mode, owner
-        Permission bits and user id of the open file, or None for bytes that were handed over.
-    digests
-        What a reader computed of these very bytes on their way into memory.
+    memory : bytes, PrivateMemory or SealedMemory
+        The bytes. Memory that is not ``bytes`` belongs to the reader alone.
+    location : str
+        Where the bytes came from, for messages.
+    folder : tuple, optional
+        Identity of the folder that the file was read from; None if the bytes are not from a file.
+    version : tuple, optional
+        Changes whenever the file is written or replaced; None if the bytes are not from a file.
+    mode, owner : int, optional
+        Permission bits and user id of the open file; None if the bytes are not from a file.
+    digests : tuple of Digest
+        Digests that the reader computed while it read these bytes.
     """
 
     __slots__ = ("_digests", "_memory", "folder", "location", "mode", "owner", "version")
@@ -68,28 +68,28 @@ class Blob:
 
     @property
     def view(self) -> memoryview:
-        """The bytes, to be read."""
+        """A read-only view of the bytes."""
         return self.own().toreadonly()
 
     def own(self) -> memoryview:
-        """Return the bytes for whoever turns them into an object, and uses the blob for nothing else then.
+        """Return a view that the object made from the blob may keep; do not use the blob afterwards.
 
-        Where the memory is this process's alone, and writable, so is the view.
+        Private memory gives a writable view.
         """
         return memoryview(self._memory) if isinstance(self._memory, bytes) else self._memory.view
 
     @property
     def data(self) -> bytes:
-        """The bytes as such; a copy, if they are many."""
+        """The content as ``bytes``; a copy, for a large file."""
         return self._memory if isinstance(self._memory, bytes) else bytes(self._memory.view)
 
     @property
     def sealed(self) -> SealedMemory | None:
-        """The memory file that holds the bytes, if it is one."""
+        """The sealed memory that holds the bytes, or None."""
         return self._memory if isinstance(self._memory, SealedMemory) else None
 
     def start(self, size: int) -> bytes:
-        """Return the first `size` bytes, or as many as there are."""
+        """Return the first `size` bytes, or all if there are fewer."""
         return bytes(self.view[:size])
 
     @property
@@ -98,7 +98,7 @@ class Blob:
         return len(self._memory) if isinstance(self._memory, bytes) else len(self._memory.view)
 
     def digest(self, algorithm: DigestAlgorithm) -> Digest:
-        """Return the digest of the bytes, computed once."""
+        """Return the digest of the bytes; it is computed once."""
         if algorithm not in self._digests:
             self._digests[algorithm] = digest_of(algorithm, self.view)
         return self._digests[algorithm]

@@ -1,7 +1,7 @@
-"""Writers of one folder take turns by an advisory lock on the folder itself (``flock``).
+"""An advisory lock on a folder (``flock``), by which its writers take turns.
 
-The lock leaves no file behind and ends with the process that held it. Where the file system knows no such
-lock, safety is unharmed, and one writer at a time is the caller's duty.
+The lock leaves no file behind and ends with the process that held it. On a file system without such locks,
+what is written still verifies, but the caller must make sure that there is one writer at a time.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def locked(folder: str) -> Iterator[None]:
             yield
         return
     try:
-        # Each turn opens the folder anew, so that threads of one process exclude each other too.
+        # Each caller opens the folder anew, so that threads of one process exclude each other too.
         descriptor = os.open(folder or os.curdir, FOLDER)
     except OSError as error:
         raise wrapped(error, folder) from error
@@ -50,7 +50,7 @@ def locked(folder: str) -> Iterator[None]:
         _lock(descriptor, folder)
         yield
     finally:
-        # The lock ends here in any case, and what was done under it is done.
+        # The lock ends here even if closing fails.
         with contextlib.suppress(OSError):
             os.close(descriptor)
 
@@ -70,6 +70,6 @@ def _lock(descriptor: int, folder: str) -> None:
             raise StorageError(
                 f"another process has kept the folder locked for {_PATIENCE_SECONDS} seconds",
                 where=folder or os.curdir,
-                hint="Find out which process that is, then store the object again.",
+                hint="Find that process, then store the object again.",
             )
         time.sleep(0.002)

@@ -1,9 +1,9 @@
-"""Putting a folder and its sidecar under their names at once, where nothing was before.
+"""Creating a folder and its sidecar at once, at a path where nothing was before.
 
-The folder is copied beside its place, synced, and renamed. Whoever can write there may rename or replace the
-copy at any moment; so it is made through descriptors that are held open, no file in it is opened that is
-there already, and no link is followed. What is put in place in the end may still be another folder than the
-copy; it does not fit the sidecar then.
+The folder is copied beside its target, synced, and renamed. An attacker who can write there may rename or
+replace the copy at any moment. So it is made through descriptors that are held open, no existing file in it
+is opened, and no link is followed. If the attacker still puts another folder in place, it does not fit the
+sidecar.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ _PIECE_BYTES = 1 << 20
 
 
 def create_folder(source: str, files: Iterable[str], target: str, sidecar: bytes) -> None:
-    """Copy files into a new folder at `target`, and put its sidecar beside it.
+    """Copy files into a new folder at `target`, with its sidecar beside it.
 
     Parameters
     ----------
-    source
-        A folder of this process's own.
-    files
+    source : str
+        A private folder of this process.
+    files : iterable of str
         The POSIX paths of the files below it.
-    target
-        Where the folder will stand.
-    sidecar
-        Its sidecar. It goes first: until the folder appears there is, as before, nothing to load.
+    target : str
+        Path of the new folder.
+    sidecar : bytes
+        Its sidecar. It is written first: until the folder appears there is still nothing to load.
 
     Raises
     ------
     AlreadyExists
-        There is something, a sidecar perhaps.
+        A file or folder is at `target`, or a sidecar beside it.
     NotFound, StorageError
-        The operating system refused. Nothing is left behind then.
+        The operating system refused. Nothing is left behind.
     """
     parent, name = os.path.split(target)
     temporary = f".{name[:_MAX_STEM]}.{secrets.token_hex(8)}.tmp"
@@ -65,7 +65,7 @@ def create_folder(source: str, files: Iterable[str], target: str, sidecar: bytes
             try:
                 there = os.stat(temporary, dir_fd=above, follow_symlinks=False)
                 if folder_id(there) != folder_id(os.fstat(folder)):
-                    raise StorageError("the folder was exchanged while it was written", where=target)
+                    raise StorageError("the folder was replaced while it was written", where=target)
                 os.rename(temporary, name, src_dir_fd=above, dst_dir_fd=above)
             except BaseException:
                 os.unlink(target + SUFFIX)
@@ -78,9 +78,9 @@ def create_folder(source: str, files: Iterable[str], target: str, sidecar: bytes
 
 
 def refuse_taken(target: str) -> None:
-    """Raise AlreadyExists if there is something where a folder is to be put."""
+    """Raise AlreadyExists if a file, a folder or a sidecar is at the path of a new folder."""
     if os.path.lexists(target):
-        raise AlreadyExists("there is something already", where=target, hint="Choose another place.")
+        raise AlreadyExists("the path is taken", where=target, hint="Choose another path.")
     refuse_present(target)
 
 

@@ -1,8 +1,9 @@
-"""A folder's files: which there are, and their digests, read by several threads and from nowhere outside.
+"""The files of a folder and their digests, read by several threads and never from outside the folder.
 
-The folder is the caller's word; what lies in it is not. Folders below it are entered as folders and never by
-a link. A link to a file counts as that file, if it does not lead out of the folder that it lies in
-(``beneath.py``). An empty folder is nothing. All of it needs the descriptors of folders, which Windows lacks.
+The folder is the caller's; its content is not trusted. Folders below it are entered as folders and never
+through a link. A link to a file counts as that file, if it does not lead out of the folder that it lies in
+(:mod:`safeload.storage.beneath`). Empty folders are ignored. This needs the descriptors of folders, which
+Windows lacks.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from safeload.storage.blob import FolderId, file_version
 from safeload.storage.reader import wrapped
 
 _PIECE_BYTES = 1 << 20
-# From here on one file is worth several threads, where there are fewer files than threads.
+# From this size on, several threads hash one file, if there are fewer files than processors.
 _LARGE_BYTES = 64 << 20
 
-# Gives the descriptor of a new file for a path, which then receives a copy.
+# Opens a new file for a path, to receive a copy.
 Create = Callable[[str], AbstractContextManager[int]]
 Progress = Callable[[int], object]
 
@@ -33,17 +34,24 @@ def listing(folder: str, *, files: int, depth: int) -> tuple[dict[str, int], Fol
 
     Parameters
     ----------
-    files
-        The most files that there may be, and the most folders.
-    depth
-        The most folders within each other.
+    folder : str
+        The folder.
+    files : int
+        Maximum number of files, and of folders.
+    depth : int
+        Maximum depth of nested folders.
+
+    Returns
+    -------
+    tuple of (dict, tuple)
+        Sizes by POSIX path, and the folder's device and inode.
 
     Raises
     ------
     NotFound, StorageError
-        The folder is not there or cannot be read, or the system has no descriptors of folders.
+        The folder does not exist or cannot be read, or the system has no descriptors of folders.
     LimitExceeded
-        There are more files or folders, or deeper ones.
+        There are more files or folders, or they are nested deeper.
     InvalidName
         A file has a name that cannot be signed.
     """
@@ -63,14 +71,14 @@ def listing(folder: str, *, files: int, depth: int) -> tuple[dict[str, int], Fol
 
 
 class _Listing:
-    """Files and their sizes, as they are found."""
+    """Collects the sizes of files, within limits."""
 
     def __init__(self, where: str, most: int) -> None:
         self.sizes: dict[str, int] = {}
         self._where, self._most, self._entries = where, most, 0
 
     def add(self, folder: int, prefix: str, depth: int) -> None:
-        """Add what is below an open folder."""
+        """Add the files below an open folder."""
         if not depth:
             raise LimitExceeded("its folders are nested deeper than is allowed", where=self._where)
         try:
@@ -82,7 +90,7 @@ class _Listing:
                     finally:
                         os.close(below)
                     continue
-                # What a link leads to is for whoever opens it to say; its size too.
+                # Where a link leads is checked when it is opened.
                 linked = stat.S_ISLNK(status.st_mode)
                 size = os.stat(name, dir_fd=folder).st_size if linked else status.st_size
                 self.sizes[check_path(prefix + name)] = size
@@ -95,7 +103,7 @@ class _Listing:
         present = []
         with os.scandir(folder) as entries:
             for entry in entries:
-                # Counted here, since one folder may hold millions, and empty folders are no files.
+                # Counted here, since one folder may hold millions of entries, and none of them a file.
                 self._entries += 1
                 if self._entries > 2 * self._most:
                     raise self._too_many()
@@ -120,23 +128,31 @@ def hash_files(
 
     Parameters
     ----------
-    sizes
-        Their paths, each with the most bytes that it may have.
-    algorithm
-        Of the digests.
-    copy_to
-        Makes the file that receives a copy of the very bytes that are hashed.
-    progress
-        Is called, by one thread at a time, with the number of bytes of each file that is done.
+    folder : str
+        The folder.
+    sizes : mapping of str to int
+        The files by their POSIX paths, each with its maximum size in bytes.
+    algorithm : {"blake3", "sha256"}
+        Algorithm of the digests.
+    copy_to : callable, optional
+        Opens a new file for a path. It receives a copy of the bytes that are hashed.
+    progress : callable, optional
+        Called with the size of each file that is done, by one thread at a time.
+
+    Returns
+    -------
+    list of File
+        The files, sorted by path.
 
     Raises
     ------
     NotFound, MalformedError, StorageError
-        A file is not there, is none, is a link that leads out of its folder, or changed meanwhile.
+        A file does not exist, is not a regular file, is a link that leads out of its folder, or changed while
+        it was read.
     LimitExceeded
-        It is larger.
+        A file is larger than its maximum.
     """
-    # Single files do not come here, and pay nothing for it.
+    # Single files do not pay for this import.
     from concurrent.futures import ThreadPoolExecutor
 
     workers = min(processors(), max(1, len(sizes)))
@@ -151,7 +167,7 @@ def hash_files(
         finally:
             buffers.append(buffer)
 
-    # The largest first, so that no thread is left alone with one at the end.
+    # The largest first, so that no thread starts a long file at the end.
     order = sorted(sizes, key=lambda path: (-sizes[path], path))
     found = []
     with ThreadPoolExecutor(workers) as pool:

@@ -1,8 +1,8 @@
-"""The one writer: bytes are hashed while written to a temporary file, and appear under a name at once.
+"""The one writer: bytes are hashed while written to a temporary file, which is then renamed.
 
-``stage`` writes ``.<name>.<random>.tmp`` in the target's own folder (a rename is atomic only within one
-file system), with the mode that the umask gives, and syncs it. ``Staged.commit`` renames it and syncs the
-folder, so that after a power cut the new name is there, and no name ever stands for half a file.
+``stage`` writes ``.<name>.<random>.tmp`` in the target's folder (a rename is atomic only within one file
+system), with the mode that the umask leaves, and syncs it. ``Staged.commit`` renames it and syncs the folder,
+so that the new name survives a power cut, and no name ever stands for half a file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from safeload.storage.reader import wrapped
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-# What file systems without hard links answer.
+# Errors of file systems without hard links.
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 # Long names are cut so that the temporary name stays within what file systems allow (255 bytes).
 _MAX_STEM = 40
@@ -34,16 +34,16 @@ _LARGE_BYTES = 4 << 20
 
 
 class HashingFile(io.RawIOBase):
-    """Gathers small pieces; writes and hashes large ones at the same time.
+    """A binary file that hashes what is written to it, large pieces while they are written.
 
-    It can tell its position but not go back.
+    It can tell its position but not seek.
 
     Parameters
     ----------
-    write
+    write : callable
         Writes all of a view, or raises.
-    algorithm
-        Of the digest.
+    algorithm : {"blake3", "sha256"}
+        Algorithm of the digest.
     """
 
     def __init__(self, write: Callable[[memoryview], object], algorithm: DigestAlgorithm) -> None:
@@ -74,9 +74,9 @@ class HashingFile(io.RawIOBase):
         return len(view)
 
     def finish(self) -> tuple[Digest, int]:
-        """Write what is left; return the digest and the size in bytes of all that was written."""
+        """Write what is still gathered, and return the digest and the size in bytes of the whole."""
         if self._state is None:
-            # So little that threads would cost more than they save.
+            # For so little, threads cost more than they save.
             self._state = hasher(self._algorithm)
             self._state.update(memoryview(self._gathered))
             self._write(memoryview(self._gathered))
@@ -123,7 +123,7 @@ class _Descriptor:
     def write(self, data: memoryview) -> None:
         """Write all of `data`."""
         if self._descriptor < 0:
-            # It must not be written to whichever file is given the same descriptor next.
+            # Another file may have the same descriptor by now.
             raise ValueError("the file is closed")
         with _errors_about(self._path):
             write_all(self._descriptor, data)
@@ -131,13 +131,13 @@ class _Descriptor:
     def close(self) -> None:
         """Close the file for good."""
         descriptor, self._descriptor = self._descriptor, -1
-        # Network file systems may report a failed write no sooner than here.
+        # Network file systems may report a failed write only here.
         with _errors_about(self._path):
             os.close(descriptor)
 
 
 class Staged:
-    """A complete, synced temporary file that has no name yet."""
+    """A complete, synced temporary file that does not have its final name yet."""
 
     def __init__(self, temporary: str, target: str, digest: Digest, size: int) -> None:
         self._temporary = temporary
@@ -146,18 +146,18 @@ class Staged:
         self.size = size
 
     def commit(self) -> None:
-        """Give the file its name, replacing what bore it."""
+        """Give the file its name, replacing the file that has it."""
         with _errors_about(self._target):
             os.replace(self._temporary, self._target)
             sync_folder(os.path.dirname(self._target))
 
     def commit_new(self) -> None:
-        """Give the file its name, if nothing bears it.
+        """Give the file its name if the name is free.
 
         Raises
         ------
         FileExistsError
-            Something does.
+            The name is taken.
         """
         try:
             os.link(self._temporary, self._target)
@@ -166,7 +166,7 @@ class Staged:
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise wrapped(error, self._target) from error
-            # The caller holds the folder's lock and has looked.
+            # The caller holds the folder's lock and has checked that the name is free.
             self.commit()
             return
         with _errors_about(self._target):
@@ -174,7 +174,7 @@ class Staged:
             sync_folder(os.path.dirname(self._target))
 
     def discard(self) -> None:
-        """Remove the file if it never got its name."""
+        """Remove the file if it did not get its name."""
         with contextlib.suppress(OSError):
             os.unlink(self._temporary)
 
@@ -186,25 +186,30 @@ def stage(
     algorithm: DigestAlgorithm = "blake3",
     mode: int = 0o666,
 ) -> Staged:
-    """Write what `produce` writes to a temporary file beside `path`.
+    """Write a temporary file beside `path`.
 
     Parameters
     ----------
-    path
-        Where the file will stand.
-    produce
-        Is handed a binary file that can be written to and can tell its position.
-    algorithm
-        Of the digest.
-    mode
-        Permission bits, of which the umask takes away.
+    path : str
+        Final path of the file.
+    produce : callable
+        Writes the content to a binary file, which can tell its position but not seek.
+    algorithm : {"blake3", "sha256"}
+        Algorithm of the digest.
+    mode : int
+        Permission bits, reduced by the umask.
+
+    Returns
+    -------
+    Staged
+        The temporary file.
 
     Raises
     ------
     NotFound
         The folder does not exist.
     StorageError
-        The operating system refused. Nothing is left behind then.
+        The operating system refused. Nothing is left behind.
     """
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".{name[:_MAX_STEM]}.{secrets.token_hex(8)}.tmp")

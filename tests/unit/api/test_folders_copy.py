@@ -228,7 +228,7 @@ def test_a_copy_is_not_made_where_others_could_exchange_it(
     monkeypatch.setattr(private_folder, "_IN_MEMORY", str(places / "nowhere"))
     temporary = places / "temporary"
     temporary.chmod(mode)
-    with pytest.raises(safeload.StorageError, match="others can rename") as caught:
+    with pytest.raises(safeload.StorageError, match="other users can rename") as caught:
         safeload.open_verified(model, keyring=key)
     assert caught.value.hint is not None
     assert "TMPDIR" in caught.value.hint

@@ -86,7 +86,7 @@ def test_no_link_that_is_planted_meanwhile_is_followed(
             (staged / "variables").symlink_to(tmp_path)
 
     hooked(monkeypatch, "_copy", attack)
-    with pytest.raises(StorageError, match="exchanged"):
+    with pytest.raises(StorageError, match="was replaced"):
         put(made, target)
     assert victim.read_bytes() == b"mine"
     assert not target.exists()
