@@ -17,9 +17,9 @@ from typing import IO, Any, Literal, get_args
 
 from safeload import formats
 from safeload.api import folders
-from safeload.attestation import statement
 from safeload.attestation.digests import digest_of
 from safeload.attestation.statement import Source, Statement
+from safeload.attestation.subjects import check_name
 from safeload.errors import LimitExceeded, MalformedError
 from safeload.storage.blob import Blob
 from safeload.storage.replacement import replace
@@ -139,7 +139,7 @@ def dumps(
     :func:`loads` for that name; otherwise two of them can be exchanged.
     """
     policy = resolve(policy)
-    statement.check_name(name)
+    check_name(name)
     key, _ = sources.resolve_signer(name, signer, keyring)
     buffer = io.BytesIO()
     prepared = formats.prepare(format, obj, options, where=name)

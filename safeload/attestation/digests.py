@@ -1,7 +1,7 @@
-"""Digests: the two algorithms that a statement may name, and their one spelling.
+"""Digests: the two algorithms that a statement may name, in lower-case hexadecimal.
 
 BLAKE3 is the default: it uses all cores, and a file's digest equals what ``b3sum`` prints. SHA-256
-(FIPS 180-4) is for policies that demand FIPS algorithms. There is no third.
+(FIPS 180-4) is for policies that demand FIPS algorithms.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ DigestAlgorithm = Literal["blake3", "sha256"]
 ALGORITHMS: tuple[DigestAlgorithm, ...] = get_args(DigestAlgorithm)
 
 _HEX = re.compile(r"[0-9a-f]{64}")
-# Below this size starting threads costs more than they save.
+# Below this size, threads cost more than they save.
 _THREADED_BYTES = 1 << 22
 _MAX_THREADS = 16
 
 
 class Hasher(Protocol):
-    """What both implementations offer."""
+    """A running digest."""
 
     def update(self, data: bytes | memoryview, /) -> object:
-        """Take in more bytes."""
+        """Add bytes."""
         ...
 
     def hexdigest(self) -> str:
@@ -37,19 +37,19 @@ class Hasher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """A digest with its algorithm; an impossible one cannot be made.
+    """A digest with its algorithm.
 
     Parameters
     ----------
-    algorithm
-        ``"blake3"`` or ``"sha256"``.
-    hex
+    algorithm : {"blake3", "sha256"}
+        The algorithm.
+    hex : str
         64 lower-case hexadecimal characters (32 bytes).
 
     Raises
     ------
     MalformedError
-        For another algorithm or another spelling.
+        The algorithm is not accepted, or `hex` has another form.
     """
 
     algorithm: DigestAlgorithm
@@ -97,8 +97,8 @@ def processors() -> int:
 def hasher(algorithm: DigestAlgorithm, *, threads: bool = False) -> Hasher:
     """Return a new hasher; `threads` lets BLAKE3 use all cores for large updates.
 
-    They are threads of its own: the library's common ones are gone in a forked process, which would wait for
-    them forever.
+    Each hasher has its own threads. The library's shared ones do not survive a fork, and the child would wait
+    for them forever.
     """
     if algorithm == "sha256":
         return hashlib.sha256()

@@ -1,4 +1,4 @@
-"""The DSSE envelope: what a signature covers, and how it is written down.
+"""The DSSE envelope: what a signature covers, and how it is encoded.
 
 Rules (DSSE 1.0.2, https://github.com/secure-systems-lab/dsse, narrowed where it leaves a choice):
 
@@ -6,8 +6,8 @@ Rules (DSSE 1.0.2, https://github.com/secure-systems-lab/dsse, narrowed where it
    as bytes; lengths count bytes.
 2. An envelope is in its canonical encoding (:mod:`safeload.attestation.canonical`): compact JSON, the fields
    in the order of :class:`Envelope`, standard base64 with padding.
-3. The payload is handed on as bytes. Nothing in this module looks into it.
-4. A key id is a hint for look-up. It appears once in an envelope: a key counts once.
+3. The payload is passed on as bytes. This module does not parse it.
+4. A key id is a hint for finding the key. It appears once in an envelope, so that a key counts once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_SIGNATURES = 16
 
 
 class EnvelopeSignature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One signature and the hint by which its key is found."""
+    """One signature, and the id of its key."""
 
     keyid: str
     sig: bytes
@@ -59,7 +59,7 @@ def parse(data: bytes) -> Envelope:
     Raises
     ------
     MalformedError
-        For anything that :func:`encode` would not have written.
+        `data` is not the canonical encoding of an envelope with 1 to 16 signatures by different keys.
     """
     envelope = canonical.decode(_decoder, data, what="envelope")
     if not 1 <= len(envelope.signatures) <= MAX_SIGNATURES:

@@ -4,13 +4,13 @@ Rules:
 
 1. The pointer is an in-toto Statement of its own predicate type, so that neither a pointer nor an artifact's
    statement can stand in for the other. It has one canonical encoding.
-2. ``sequence`` is the pointer's own and grows by one with each move. ``version`` and the digest are those of
-   the artifact's statement, so that an older statement, signed for the same tag before it was overwritten,
+2. ``sequence`` belongs to the pointer and grows by one with each move. ``version`` and the digest are those
+   of the artifact's statement, so that an older statement, signed for the same tag before it was overwritten,
    does not fit.
-3. A writer takes the highest sequence it knows of (the pointer's, its own memory's) and adds one. Numbers end
-   at 2**53 - 1. Only who holds the key can make a number, so a jump takes a signer; and as later writers go
-   on from the highest number, a jump does not lock them out: only a number at the very end would, and a
-   number over :data:`MAX_SEQUENCE` is refused by loaders and writers alike, as if it were not signed.
+3. A writer takes the highest sequence that it knows (from the pointer or from its memory) and adds one. Only
+   the holder of a key can sign a number, and later writers continue from the highest, so that a jump does not
+   lock them out. Only a number near the end, 2**53 - 1, would; so loaders and writers refuse a number over
+   :data:`MAX_SEQUENCE` as if it were not signed.
 """
 
 from __future__ import annotations
@@ -36,13 +36,15 @@ class Pointer(msgspec.Struct, frozen=True, kw_only=True):
 
     Parameters
     ----------
-    name, tag
+    name, tag : str
         The name, and its latest tag.
-    sequence
-        Grows by one with each move.
-    version, digest
-        Sequence and digest of the artifact's statement.
-    created
+    sequence : int
+        Number of the pointer, which grows by one with each move.
+    version : int
+        Sequence of the artifact's statement.
+    digest : Digest
+        Digest of the artifact.
+    created : datetime.datetime
         When the pointer was signed, in UTC to the second.
     """
 
@@ -101,7 +103,7 @@ def parse(payload: bytes) -> Pointer:
     Raises
     ------
     MalformedError
-        For anything that :func:`encode` would not have written.
+        `payload` is not the canonical encoding of a pointer.
     """
     wire = canonical.decode(_decoder, payload, what="pointer")
     if wire.type_ != STATEMENT_TYPE or wire.predicateType != PREDICATE_TYPE:

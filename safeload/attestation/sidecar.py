@@ -1,10 +1,9 @@
-r"""The sidecar: the file beside an artifact that holds its envelope.
+"""The sidecar: the file beside an artifact that holds its envelope.
 
-Normally one envelope and a line feed. While an artifact is being replaced it holds two, a line each
-(the JSON Lines form of an in-toto bundle): the new object's, then the one of the object that may still
-be in place (see :mod:`safeload.storage.replacement`). Each was signed by whoever holds the key; the
-second line is a copy of the former sidecar, so that whoever can write the folder gains nothing by
-making such a file: replaying the former pair of files is possible to them anyway.
+It holds one envelope and a line feed. While an artifact is being replaced it holds two, one a line (the JSON
+Lines form of an in-toto bundle): that of the new artifact, then that of the old one, which may still be in
+place (see ``storage/replacement.py``). Both were signed, and the second is a copy of the old sidecar. An
+attacker gains nothing by making such a file: who can write the folder can also replay the old pair of files.
 """
 
 from __future__ import annotations
@@ -27,15 +26,21 @@ def parse(data: bytes, *, limit: int) -> tuple[Envelope, ...]:
 
     Parameters
     ----------
-    data
-        The sidecar's bytes.
-    limit
-        The most bytes that each may have.
+    data : bytes
+        Content of the sidecar.
+    limit : int
+        Maximum size of each envelope with its line feed, in bytes.
+
+    Returns
+    -------
+    tuple of Envelope
+        One or two envelopes.
 
     Raises
     ------
     MalformedError
-        For anything but one or two envelopes in their one spelling of at most `limit` bytes.
+        `data` is not one or two lines, each of at most `limit` bytes with an envelope in its canonical
+        encoding.
     """
     check_size(len(data), _MAX_ENVELOPES * limit)
     *lines, rest = data.split(b"\n", _MAX_ENVELOPES)
@@ -50,19 +55,19 @@ def parse(data: bytes, *, limit: int) -> tuple[Envelope, ...]:
 
 
 def check_size(size: int, limit: int) -> None:
-    """Raise what an over-long sidecar raises."""
+    """Raise MalformedError if a sidecar is larger than its limit."""
     if size > limit:
         raise MalformedError(f"the sidecar has over {limit} bytes")
 
 
-def two_envelope_sidecar(new: bytes, former: bytes) -> bytes:
-    """Return the sidecar that verifies both the new artifact and the one it replaces.
+def two_envelope_sidecar(new: bytes, old: bytes) -> bytes:
+    """Return the sidecar that verifies both the new artifact and the one that it replaces.
 
     Parameters
     ----------
-    new, former
+    new, old : bytes
         Sidecars of one envelope each.
     """
-    if new.count(b"\n") != 1 or former.count(b"\n") != 1:
-        raise ValueError("a two-envelope sidecar is made of two plain ones")
-    return new + former
+    if new.count(b"\n") != 1 or old.count(b"\n") != 1:
+        raise ValueError("a two-envelope sidecar is made of two sidecars of one envelope")
+    return new + old

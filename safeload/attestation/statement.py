@@ -16,12 +16,11 @@ Example of a payload::
 
 Further subjects, each with its size in its annotations, are files that belong to the artifact, by their paths
 relative to its folder. A model folder is signed whole: its predicate has the format ``folder``, and all
-subjects are its files. `source` and `remarks` stand in a predicate only where there is something to say.
+subjects are its files. `source` and `remarks` are left out of a predicate where they are empty.
 """
 
 from __future__ import annotations
 
-import unicodedata
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -29,7 +28,7 @@ import msgspec
 
 from safeload.attestation import canonical
 from safeload.attestation.digests import Digest
-from safeload.attestation.subjects import File, check_path, digest_of_files, require_order
+from safeload.attestation.subjects import File, check_name, check_path, digest_of_files, require_order
 from safeload.errors import InvalidName, MalformedError
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -38,21 +37,19 @@ PREDICATE_TYPE = "urn:safeload:artifact:1"
 # The format of a statement about a folder, whose subjects are its files.
 FOLDER = "folder"
 
-_MAX_NAME_BYTES = 1024
-
 _Timestamp = Annotated[datetime, msgspec.Meta(tz=True)]
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where an object was stored: the Python version and those of the distributions it needs."""
+    """Versions of Python and of the distributions that an object needs, where it was stored."""
 
     python: str
     packages: dict[str, str]
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The verified artifact that another was made of: its signed name, its format and its digest."""
+    """The verified artifact that another was converted from: its signed name, format and digest."""
 
     name: str
     format: str
@@ -100,32 +97,36 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
 
     Parameters
     ----------
-    name, tag
-        Under which the artifact may be loaded; for a plain path the file's name, and no tag.
-    file
-        The name of the file that holds it, which is the subject's name. None means the same as `name`.
-    digest, size
-        Of the artifact's bytes; size in bytes. Of a folder: of all its files; see
-        :func:`safeload.attestation.subjects.digest_of_files`.
-    format
-        How the bytes are to be read.
-    created, expires
-        In UTC, to the second. After `expires` the artifact is refused.
-    sequence
+    name : str
+        Name under which the artifact may be loaded; for a plain path, the file's name.
+    tag : str, optional
+        Tag under which it may be loaded; None for a plain path.
+    file : str, optional
+        Name of the file that holds the artifact, which is the subject's name; None if it is `name`.
+    digest : Digest
+        Digest of the artifact's bytes; for a folder, of its files
+        (:func:`safeload.attestation.subjects.digest_of_files`).
+    size : int
+        Size of the artifact, or of all files of a folder, in bytes.
+    format : str
+        Format of the artifact.
+    created, expires : datetime.datetime
+        In UTC, to the second. After `expires` the artifact is refused; None means never.
+    sequence : int, optional
         Position among the versions of a name in a store; None for a plain path.
-    environment
-        The packages that the object needs, or None where the artifact was signed unseen.
-    globals
+    environment : Environment, optional
+        The packages that the object needs; None if the artifact was signed unseen.
+    globals : tuple of str, optional
         The ``module.qualname`` of everything that the artifact refers to (for skops: the types that skops
-        does not trust by itself), sorted; None where the artifact was signed unseen.
-    metadata
-        Whatever the signer added; JSON.
-    files
+        does not trust by default), sorted; None if the artifact was signed unseen.
+    metadata : dict
+        JSON that the signer added.
+    files : tuple of File
         Files that belong to the artifact and lie beside it, or all files of a folder; sorted by path.
-    source
-        What it was converted from.
-    remarks
-        How its format was chosen, or what was converted on the way and how that was checked.
+    source : Source, optional
+        The artifact that this one was converted from.
+    remarks : tuple of str
+        How the format was chosen, or what was converted and how that was checked.
     """
 
     name: str
@@ -150,34 +151,14 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
         return {file.path: file.size for file in self.files}
 
 
-def check_name(name: str, *, what: str = "name") -> str:
-    """Return `name` if it can stand in a statement.
-
-    Raises
-    ------
-    InvalidName
-        For an empty name, one over 1,024 bytes in UTF-8, and one with control characters or characters
-        that UTF-8 cannot express.
-    """
-    try:
-        size = len(name.encode("utf-8"))
-    except UnicodeEncodeError:
-        raise InvalidName(f"the {what} is not valid Unicode", where=ascii(name)) from None
-    if not 1 <= size <= _MAX_NAME_BYTES:
-        raise InvalidName(f"a {what} has 1 to {_MAX_NAME_BYTES} bytes, this one {size}")
-    if any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
-        raise InvalidName(f"the {what} has control characters", where=ascii(name))
-    return name
-
-
 def utc_seconds(moment: datetime) -> datetime:
-    """Return `moment` in UTC without fractions of a second, as statements carry it.
+    """Return `moment` in UTC without fractions of a second, as in statements.
 
     Raises
     ------
     ValueError
-        For a time without a time zone, which would mean something else on the next machine; and for one out
-        of range.
+        The time has no time zone, so that it would mean another moment on another machine, or it is out of
+        range.
     """
     if moment.tzinfo is None:
         raise ValueError("give a time with a time zone, for example datetime.now(UTC)")
@@ -193,9 +174,10 @@ def encode(statement: Statement) -> bytes:
     Raises
     ------
     InvalidName
-        See :func:`check_name` and :func:`safeload.attestation.subjects.check_path`.
+        See :func:`~safeload.attestation.subjects.check_name` and
+        :func:`~safeload.attestation.subjects.check_path`.
     TypeError, ValueError
-        When the metadata are not JSON, or not JSON that can be read back as it is.
+        The metadata are not JSON, or would be read back as something else.
     """
     check_name(statement.name)
     if statement.tag is not None:
@@ -205,8 +187,8 @@ def encode(statement: Statement) -> bytes:
     try:
         payload = _encoded(statement)
     except RecursionError:
-        raise ValueError("the metadata have no end") from None
-    # Better that the signer learns it than every loader.
+        raise ValueError("the metadata are nested too deeply") from None
+    # The signer should see this error, not every loader.
     try:
         same = parse(payload) == statement
     except MalformedError as error:
@@ -250,7 +232,7 @@ def parse(payload: bytes) -> Statement:
     Raises
     ------
     MalformedError
-        For anything that :func:`encode` would not have written.
+        `payload` is not the canonical encoding of a statement that :func:`encode` would write.
     """
     wire = canonical.decode(_decoder, payload, what="statement")
     if wire.type_ != STATEMENT_TYPE or wire.predicateType != PREDICATE_TYPE:

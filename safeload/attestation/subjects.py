@@ -1,8 +1,8 @@
-"""Files that are signed together: their relative paths, and what a set of them is told by.
+"""Names and files that are signed, and the digest of a set of files.
 
-A path is relative, POSIX, and names the same file on every system: parts separated by ``/``, of which none
-is empty, ``.`` or ``..``; no backslash, no colon and no control character. So it cannot lead out of the
-folder in which it is looked up.
+The path of a file is relative, POSIX, and names the same file on every system: parts separated by ``/``, of
+which none is empty, ``.`` or ``..``; no backslash, no colon and no control character. So it cannot lead out
+of the folder in which it is looked up.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 from safeload.attestation.digests import Digest, digest_of
 from safeload.errors import InvalidName, MalformedError
 
-_MAX_PATH_BYTES = 1024
+_MAX_NAME_BYTES = 1024
 _MAX_PART_BYTES = 255
 
 
@@ -24,15 +24,37 @@ class File(msgspec.Struct, frozen=True, order=True):
 
     Parameters
     ----------
-    path
-        Where it lies below the folder; see :func:`check_path`.
-    digest, size
-        Of its bytes; size in bytes.
+    path : str
+        Its path below the folder; see :func:`check_path`.
+    digest : Digest
+        Digest of its bytes.
+    size : int
+        Size in bytes.
     """
 
     path: str
     digest: Digest
     size: int
+
+
+def check_name(name: str, *, what: str = "name") -> str:
+    """Return `name` if it can be signed.
+
+    Raises
+    ------
+    InvalidName
+        The name is empty or over 1,024 bytes in UTF-8, or has control characters or characters that UTF-8
+        cannot express.
+    """
+    try:
+        size = len(name.encode("utf-8"))
+    except UnicodeEncodeError:
+        raise InvalidName(f"the {what} is not valid Unicode", where=ascii(name)) from None
+    if not 1 <= size <= _MAX_NAME_BYTES:
+        raise InvalidName(f"the {what} has {size} bytes; 1 to {_MAX_NAME_BYTES} are accepted")
+    if any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
+        raise InvalidName(f"the {what} has control characters", where=ascii(name))
+    return name
 
 
 def check_path(path: str) -> str:
@@ -41,16 +63,10 @@ def check_path(path: str) -> str:
     Raises
     ------
     InvalidName
-        It is not relative, leads out of the folder, or could mean another file elsewhere.
+        The path is not relative, leads out of the folder, could mean another file on another system, or
+        cannot be signed (:func:`check_name`).
     """
-    try:
-        size = len(path.encode("utf-8"))
-    except UnicodeEncodeError:
-        raise InvalidName("the path of a file is not valid Unicode", where=ascii(path)) from None
-    if not 1 <= size <= _MAX_PATH_BYTES:
-        raise InvalidName(f"the path of a file has 1 to {_MAX_PATH_BYTES} bytes, this one {size}")
-    if any(unicodedata.category(char) in ("Cc", "Cs") for char in path):
-        raise InvalidName("the path of a file has control characters", where=ascii(path))
+    check_name(path, what="path of a file")
     if "\\" in path or ":" in path:
         raise InvalidName("the path of a file has a backslash or a colon", where=path)
     for part in path.split("/"):
@@ -62,7 +78,7 @@ def check_path(path: str) -> str:
 
 
 def require_order(files: Iterable[File]) -> None:
-    """Raise MalformedError unless every path may be one, and stands once, in the order of code points."""
+    """Raise MalformedError unless all paths are valid, different and in the order of code points."""
     before = ""
     for file in files:
         try:
@@ -70,7 +86,7 @@ def require_order(files: Iterable[File]) -> None:
         except InvalidName as error:
             raise MalformedError(error.problem) from None
         if file.path <= before:
-            raise MalformedError("the files of the statement are not in order, or one stands twice")
+            raise MalformedError("the files of the statement are not in order, or one is doubled")
         before = file.path
 
 
@@ -80,7 +96,7 @@ def digest_of_files(files: Iterable[File]) -> Digest:
     Raises
     ------
     MalformedError
-        There is no file, or their digests are by different algorithms.
+        `files` is empty, or its digests are by different algorithms.
     """
     listed = tuple(files)
     algorithms = {file.digest.algorithm for file in listed}

@@ -12,7 +12,7 @@ from safeload.attestation import envelope, sidecar, statement
 from safeload.attestation.digests import Digest
 from safeload.attestation.envelope import Envelope, EnvelopeSignature
 from safeload.attestation.statement import Source, Statement
-from safeload.attestation.subjects import File
+from safeload.attestation.subjects import File, check_name
 from safeload.errors import LimitExceeded, StorageError
 from safeload.limits import Limits
 from safeload.storage.beneath import folder_id
@@ -55,7 +55,7 @@ class SigningRequest:
             One of them is missing, or lies beside what it signs.
         """
         file = rules.name_of(location)
-        name = statement.check_name(file if self.name is None else self.name)
+        name = check_name(file if self.name is None else self.name)
         key, keyring = sources.resolve_signer(name, self.signer, self.keyring)
         refuse_own_folder(os.path.dirname(location), keyring, self.policy)
         return name, key, keyring

@@ -111,7 +111,7 @@ def test_the_limit_is_looked_at_first() -> None:
 def test_a_transitional_sidecar_is_made_of_plain_ones() -> None:
     """Otherwise it would have three lines, and no reader."""
     for new, former in [(LINE + SECOND, LINE), (LINE, SECOND + LAST), (LINE[:-1], SECOND), (LINE, b"")]:
-        with pytest.raises(ValueError, match="two plain ones"):
+        with pytest.raises(ValueError, match="two sidecars of one envelope"):
             sidecar.two_envelope_sidecar(new, former)
 
 
