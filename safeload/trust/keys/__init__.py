@@ -1,4 +1,4 @@
-"""Keys: what signs, what verifies, and which of them a loader accepts for what."""
+"""Signing and verifying keys, and the keyring that says what each is accepted for."""
 
 from safeload.trust.keys.asymmetric import (
     EcdsaP256PrivateKey,

@@ -1,10 +1,10 @@
-"""Ed25519 (RFC 8032) and ECDSA over P-256 and P-384 (FIPS 186-5): loaders hold no secret.
+"""Ed25519 (RFC 8032) and ECDSA over P-256 and P-384 (FIPS 186-5), with which loaders hold no secret.
 
-Signatures have a fixed length and one encoding: Ed25519's 64 bytes; for ECDSA the two numbers r and s one
-after the other, big-endian, as in JOSE (RFC 7518, section 3.4) and in DSSE's test vector. DER, which has
-several spellings of one signature, is not accepted. Of each ECDSA signature (r, s) there is a twin (r, n
-- s) that verifies too, which anybody can make; it vouches for the same statement and gains nothing. ECDSA
-signing is deterministic (RFC 6979) where the installed cryptography offers it.
+Signatures have a fixed length and one encoding: Ed25519's 64 bytes; for ECDSA the numbers r and s, big-endian
+and concatenated, as in JOSE (RFC 7518, section 3.4) and in DSSE's test vector. DER, which can encode one
+signature in several ways, is not accepted. Anybody can turn an ECDSA signature (r, s) into (r, n - s), which
+verifies too; it vouches for the same statement, so that nothing is gained. ECDSA signing is deterministic
+(RFC 6979) if the installed cryptography supports it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _RawPrivate = TypeVar("_RawPrivate", ed25519.Ed25519PrivateKey, ec.EllipticCurve
 
 
 class PublicKey(Guarded, Generic[_RawPublic]):
-    """What the public keys share: the key id (SHA-256 of the SubjectPublicKeyInfo) and PEM."""
+    """Base of the public keys. The key id is the SHA-256 of the SubjectPublicKeyInfo."""
 
     __slots__ = ("key_id", "raw")
     raw: _RawPublic
@@ -59,7 +59,7 @@ class PublicKey(Guarded, Generic[_RawPublic]):
 
 
 class Ed25519PublicKey(PublicKey[ed25519.Ed25519PublicKey]):
-    """Checks Ed25519 signatures."""
+    """Verifies Ed25519 signatures."""
 
     __slots__ = ()
     algorithm: KeyAlgorithm = "ed25519"
@@ -69,7 +69,7 @@ class Ed25519PublicKey(PublicKey[ed25519.Ed25519PublicKey]):
             raise KeyringError("this is not an Ed25519 public key")
 
     def verify(self, message: bytes, signature: bytes) -> None:
-        """Return if `signature` (64 bytes) is the key's over `message`, or raise SignatureInvalid."""
+        """Verify a signature of 64 bytes over `message`, or raise SignatureInvalid."""
         try:
             self.raw.verify(signature, message)
         except InvalidSignature:
@@ -77,7 +77,7 @@ class Ed25519PublicKey(PublicKey[ed25519.Ed25519PublicKey]):
 
 
 class _EcdsaPublicKey(PublicKey[ec.EllipticCurvePublicKey]):
-    """Checks ECDSA signatures over one curve with that curve's hash."""
+    """Verifies ECDSA signatures over one curve with that curve's hash."""
 
     __slots__ = ()
     curve: ClassVar[type[ec.EllipticCurve]]
@@ -89,7 +89,7 @@ class _EcdsaPublicKey(PublicKey[ec.EllipticCurvePublicKey]):
             raise KeyringError(f"this is not a public key on the curve {self.curve.name}")
 
     def verify(self, message: bytes, signature: bytes) -> None:
-        """Return if `signature` (r and s) is the key's over `message`, or raise SignatureInvalid."""
+        """Verify a signature (r and s) over `message`, or raise SignatureInvalid."""
         if len(signature) != 2 * self.number_bytes:
             raise invalid()
         r = int.from_bytes(signature[: self.number_bytes], "big")
@@ -101,7 +101,7 @@ class _EcdsaPublicKey(PublicKey[ec.EllipticCurvePublicKey]):
 
 
 class EcdsaP256PublicKey(_EcdsaPublicKey):
-    """Checks ECDSA signatures over P-256 with SHA-256."""
+    """Verifies ECDSA signatures over P-256 with SHA-256."""
 
     __slots__ = ()
     algorithm: KeyAlgorithm = "ecdsa-p256"
@@ -111,7 +111,7 @@ class EcdsaP256PublicKey(_EcdsaPublicKey):
 
 
 class EcdsaP384PublicKey(_EcdsaPublicKey):
-    """Checks ECDSA signatures over P-384 with SHA-384."""
+    """Verifies ECDSA signatures over P-384 with SHA-384."""
 
     __slots__ = ()
     algorithm: KeyAlgorithm = "ecdsa-p384"
@@ -121,7 +121,7 @@ class EcdsaP384PublicKey(_EcdsaPublicKey):
 
 
 class PrivateKey(Guarded, Generic[_RawPrivate]):
-    """What the private keys share. A private key verifies with its public half."""
+    """Base of the private keys, which verify with their public half."""
 
     __slots__ = ("_raw", "key_id", "public")
     _raw: _RawPrivate
@@ -140,7 +140,7 @@ class PrivateKey(Guarded, Generic[_RawPrivate]):
         raise NotImplementedError
 
     def verify(self, message: bytes, signature: bytes) -> None:
-        """Return if `signature` is the key's over `message`, or raise SignatureInvalid."""
+        """Verify a signature over `message`, or raise SignatureInvalid."""
         self.public.verify(message, signature)
 
     @opaque
@@ -198,7 +198,7 @@ class _EcdsaPrivateKey(PrivateKey[ec.EllipticCurvePrivateKey]):
         return cls(ec.generate_private_key(cls.public_type.curve()))
 
     def sign(self, message: bytes) -> bytes:
-        """Return r and s over `message`, one after the other."""
+        """Return the signature over `message`: r and s, concatenated."""
         signature = self._raw.sign(message, _signing_scheme(self.public_type.hash()))
         r, s = decode_dss_signature(signature)
         size = self.public_type.number_bytes
@@ -238,7 +238,7 @@ _PRIVATE_TYPES: dict[str, type[EcdsaP256PrivateKey] | type[EcdsaP384PrivateKey]]
 
 
 def private_key(raw: object) -> AnyPrivateKey:
-    """Return the key that holds a private key of the cryptography library, or raise KeyringError."""
+    """Wrap a private key of the cryptography library, or raise KeyringError."""
     if isinstance(raw, ed25519.Ed25519PrivateKey):
         return Ed25519PrivateKey(raw)
     if isinstance(raw, ec.EllipticCurvePrivateKey) and raw.curve.name in _PRIVATE_TYPES:
@@ -247,7 +247,7 @@ def private_key(raw: object) -> AnyPrivateKey:
 
 
 def public_key(raw: object) -> AnyPublicKey:
-    """Return the key that holds a public key of the cryptography library, or raise KeyringError."""
+    """Wrap a public key of the cryptography library, or raise KeyringError."""
     if isinstance(raw, ed25519.Ed25519PublicKey):
         return Ed25519PublicKey(raw)
     if isinstance(raw, ec.EllipticCurvePublicKey) and raw.curve.name in _PRIVATE_TYPES:
@@ -257,12 +257,31 @@ def public_key(raw: object) -> AnyPublicKey:
 
 @opaque
 def load_private_pem(data: bytes, password: bytes | None = None) -> AnyPrivateKey:
-    """Read a private key from PEM.
+    """Read a private key from PEM, the form that OpenSSL and key management systems use.
+
+    Parameters
+    ----------
+    data : bytes
+        The PEM file's content.
+    password : bytes, optional
+        Password of an encrypted key.
+
+    Returns
+    -------
+    Ed25519PrivateKey, EcdsaP256PrivateKey or EcdsaP384PrivateKey
+        The key.
 
     Raises
     ------
     KeyringError
-        It is no PEM, of another kind than Ed25519, P-256 or P-384, or the password does not open it.
+        `data` is not PEM, the key is not Ed25519, P-256 or P-384, or the password is wrong.
+
+    Examples
+    --------
+    >>> from safeload import Ed25519PrivateKey, load_private_pem
+    >>> key = Ed25519PrivateKey.generate()
+    >>> load_private_pem(key.to_pem(b"password"), b"password") == key
+    True
     """
     try:
         raw = load_pem_private_key(data, password)
@@ -275,7 +294,30 @@ def load_private_pem(data: bytes, password: bytes | None = None) -> AnyPrivateKe
 
 
 def load_public_pem(data: bytes) -> AnyPublicKey:
-    """Read a public key from PEM, or raise KeyringError as :func:`load_private_pem` does."""
+    """Read a public key from PEM.
+
+    Parameters
+    ----------
+    data : bytes
+        The PEM file's content.
+
+    Returns
+    -------
+    Ed25519PublicKey, EcdsaP256PublicKey or EcdsaP384PublicKey
+        The key.
+
+    Raises
+    ------
+    KeyringError
+        `data` is not PEM, or the key is not Ed25519, P-256 or P-384.
+
+    Examples
+    --------
+    >>> from safeload import Ed25519PrivateKey, load_public_pem
+    >>> key = Ed25519PrivateKey.generate()
+    >>> load_public_pem(key.public.to_pem()) == key.public
+    True
+    """
     try:
         raw = load_pem_public_key(data)
     except (ValueError, UnsupportedAlgorithm):

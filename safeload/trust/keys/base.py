@@ -1,4 +1,4 @@
-"""What every key offers. The algorithm is a property of the key, never of what it checks."""
+"""The interface of keys. The algorithm is a property of the key, never of what it verifies."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def parse_key_id(text: str) -> KeyId:
     Raises
     ------
     KeyringError
-        For any other text.
+        It has another form.
     """
     if not _KEY_ID.fullmatch(text):
         raise KeyringError("a key id is 64 lower-case hexadecimal characters")
@@ -32,32 +32,32 @@ def parse_key_id(text: str) -> KeyId:
 
 @runtime_checkable
 class VerifyingKey(Protocol):
-    """A key that can check signatures."""
+    """A key that can verify signatures."""
 
     @property
     def key_id(self) -> KeyId:
-        """A digest that names the key; a hint for look-up and no proof of anything."""
+        """A digest that names the key. It serves to find the key and proves nothing."""
         ...
 
     @property
     def algorithm(self) -> KeyAlgorithm:
-        """The one algorithm that the key is used with."""
+        """The only algorithm that the key is used with."""
         ...
 
     def verify(self, message: bytes, signature: bytes) -> None:
-        """Return if `signature` is the key's over `message`.
+        """Verify that `signature` is the key's signature over `message`.
 
         Raises
         ------
         SignatureInvalid
-            If it is not.
+            It is not.
         """
         ...
 
 
 @runtime_checkable
 class SigningKey(VerifyingKey, Protocol):
-    """A key that can make signatures, too."""
+    """A key that can also sign."""
 
     def sign(self, message: bytes) -> bytes:
         """Return the signature over `message`."""
@@ -95,7 +95,7 @@ class Guarded:
     algorithm: KeyAlgorithm
 
     def __repr__(self) -> str:
-        # A traceback may show a key whose constructor is still at work, or has refused.
+        # A traceback may show a key whose constructor has not finished.
         return f"<{type(self).__name__} {getattr(self, 'key_id', 'unfinished')[:12]}…>"
 
     __str__ = __repr__
@@ -122,9 +122,9 @@ class Guarded:
 
 
 def invalid() -> SignatureInvalid:
-    """Return the one answer to every signature that does not fit, whatever the reason."""
+    """Return the error for every invalid signature, whatever the reason."""
     return SignatureInvalid(
         "the signature does not fit",
         hint="The sidecar was altered, or made with another key. Do not load the file; "
-        "get it again from who made it.",
+        "get it again from its author.",
     )

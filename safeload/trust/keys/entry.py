@@ -19,21 +19,28 @@ class Entry:
 
     Parameters
     ----------
-    key
+    key : VerifyingKey
         The key.
-    state
-        ``active`` signs and verifies, ``verify-only`` verifies, ``revoked`` does neither.
-    reason
-        Why it was revoked.
-    not_before, not_after
+    state : {"active", "verify-only", "revoked"}
+        An active key signs and verifies, a revoked key does neither.
+    reason : str, optional
+        Why the key was revoked.
+    not_before, not_after : datetime.datetime, optional
         The validity window, both ends included; None leaves an end open.
-    names
-        Patterns of the names it is for; None means every name.
+    names : tuple of str, optional
+        Patterns of the names that the key is for; None means every name.
 
     Raises
     ------
     KeyringError
-        For a contradiction: an active key that cannot sign, a window that ends before it starts, no name.
+        The values contradict each other: an active key cannot sign, the window ends before it starts, or the
+        list of patterns is empty.
+
+    Examples
+    --------
+    >>> from safeload import Entry, HmacKey
+    >>> Entry(key=HmacKey.generate(), state="active", names=("prod/*",)).state
+    'active'
     """
 
     key: VerifyingKey
@@ -44,7 +51,7 @@ class Entry:
     names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        # A class has the attributes that the protocol asks for, too.
+        # A class has the attributes of the protocol, too.
         if isinstance(self.key, type) or not isinstance(self.key, VerifyingKey):
             raise TypeError("an entry is made of a key")
         if self.state not in ("active", "verify-only", "revoked"):
@@ -60,12 +67,12 @@ class Entry:
             raise KeyringError("name patterns are a list of at least one pattern that is not empty")
 
     def admit(self, name: str, now: datetime) -> None:
-        """Return if the key may vouch for `name` at `now`.
+        """Check that the key may vouch for `name` at `now`.
 
         Raises
         ------
         KeyNotAllowed
-            With the reason.
+            The key is revoked, outside its window, or not for this name.
         """
         key = f"the key {self.key.key_id[:12]}…"
         if self.state == "revoked":

@@ -1,8 +1,8 @@
 """HMAC-SHA256 keys (RFC 2104, FIPS 198-1) derived from one secret by HKDF-SHA256 (RFC 5869).
 
-The secret itself signs nothing. Two keys are derived from it, whose ``info`` names the purpose and version,
-so that the same secret used by another program, or for another purpose here, cannot collide. A MAC is
-compared in constant time and never truncated.
+The secret itself signs nothing. The signing key and the key id are derived from it, with an ``info`` that
+names the purpose and version. So the same secret in another program, or for another purpose, gives other
+keys. A MAC is compared in constant time and never truncated.
 """
 
 from __future__ import annotations
@@ -21,25 +21,31 @@ MIN_SECRET_BYTES: Final = 32
 _SIGN_INFO: Final = b"safeload hmac-sha256 dsse v1"
 _KEY_ID_INFO: Final = b"safeload hmac-sha256 key-id v1"
 _KEY_ID_TEXT: Final = b"safeload key id"
-# Text that everybody may know and that somebody may take for a secret: public keys and certificates.
+# Public text that could be mistaken for a secret: public keys and certificates.
 _PUBLIC_PREFIXES: Final = (b"-----BEGIN", b"ssh-", b"ecdsa-sha2-")
 
 
 class HmacKey(Guarded):
     """A shared secret that signs and verifies.
 
-    Whoever can verify with it can sign, too. Where loaders must not be able to sign, use
+    Everyone who can verify with it can also sign. If loaders must not be able to sign, use
     :class:`~safeload.trust.keys.Ed25519PrivateKey`.
 
     Parameters
     ----------
-    secret
+    secret : bytes
         At least 32 random bytes.
 
     Raises
     ------
     KeyringError
-        The secret is shorter, is a public key's text, or repeats one byte.
+        The secret is shorter, is the text of a public key, or repeats one byte.
+
+    Examples
+    --------
+    >>> from safeload import HmacKey
+    >>> key = HmacKey.generate()
+    >>> key.verify(b"message", key.sign(b"message"))
     """
 
     __slots__ = ("_mac_key", "_secret", "key_id")
@@ -65,18 +71,12 @@ class HmacKey(Guarded):
         return hmac.digest(self._mac_key, message, "sha256")
 
     def verify(self, message: bytes, signature: bytes) -> None:
-        """Return if `signature` is the whole MAC of `message`.
-
-        Raises
-        ------
-        SignatureInvalid
-            If it is not.
-        """
+        """Verify that `signature` is the MAC of `message`, or raise SignatureInvalid."""
         if not hmac.compare_digest(self.sign(message), signature):
             raise invalid()
 
     def export_secret(self) -> bytes:
-        """Return the secret, for writing a keyring. Handle it as one."""
+        """Return the secret, for writing a keyring."""
         return self._secret
 
     def __eq__(self, other: object) -> bool:
@@ -94,7 +94,7 @@ def _problem(secret: bytes) -> str | None:
     if len(secret) < MIN_SECRET_BYTES:
         return f"an HMAC secret has at least {MIN_SECRET_BYTES} bytes, this one {len(secret)}"
     if secret.lstrip().startswith(_PUBLIC_PREFIXES):
-        return "this is the text of a key file and no secret"
+        return "this is the text of a key file, not a secret"
     if len(set(secret)) == 1:
         return "an HMAC secret that repeats one byte is not random"
     return None

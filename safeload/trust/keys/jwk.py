@@ -1,9 +1,9 @@
 """Keyrings as JWK Sets (RFC 7517; ``oct``, ``OKP`` and ``EC``), so that other tools can make and read them.
 
-joserfc reads and writes the key material. What safeload adds stands in members that are in use elsewhere:
+joserfc reads and writes the key material. The other fields of an entry use members that exist elsewhere:
 ``key_ops`` (RFC 7517) with ``sign`` marks the key that signs; ``nbf``, ``exp`` and ``revoked`` are those of
 OpenID Federation 1.0, section 8.7 (seconds since 1970; an object with ``revoked_at`` and ``reason``). Only
-``safeload_names``, a list of patterns, is our own.
+``safeload_names``, a list of patterns, is safeload's own.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def parse(data: bytes, *, where: str | None = None) -> list[Entry]:
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("a member stands twice")
+        raise ValueError("a member is doubled")
     return members
 
 
@@ -107,7 +107,7 @@ def _to_jwk(entry: Entry) -> dict[str, Any]:
         material = _asymmetric_jwk(key.raw, private=False)
     else:
         raise KeyringError(f"a {type(key).__name__} cannot be written to a file")
-    # joserfc may add a key id of its own making; ours is the one that envelopes name.
+    # joserfc may add another key id; envelopes name ours.
     jwk: dict[str, Any] = {
         **material,
         "kid": key.key_id,
@@ -115,7 +115,7 @@ def _to_jwk(entry: Entry) -> dict[str, Any]:
         "alg": _ALGORITHM_NAMES[key.algorithm][0],
         "key_ops": ["sign", "verify"] if entry.state == "active" else ["verify"],
     }
-    # Whole seconds are written; a window with fractions becomes narrower by them, never wider.
+    # Whole seconds are written. Rounding makes the window narrower, never wider.
     if entry.not_before is not None:
         jwk["nbf"] = math.ceil(entry.not_before.timestamp())
     if entry.not_after is not None:
@@ -133,7 +133,7 @@ def _asymmetric_jwk(raw: Any, *, private: bool) -> dict[str, Any]:
 
 
 def _from_jwk(jwk: object) -> tuple[Entry, bool]:
-    """Return the entry, and whether the file says outright that its key signs or does not."""
+    """Return the entry, and whether the file says explicitly that its key signs or does not."""
     if not isinstance(jwk, dict):
         raise KeyringError("it is not an object")
     key = _key(jwk)
@@ -153,7 +153,7 @@ def _from_jwk(jwk: object) -> tuple[Entry, bool]:
     reason = None
     if "revoked" in jwk:
         revoked = jwk["revoked"]
-        # Present in any form means revoked; only the reason needs a certain one.
+        # Any value means revoked; only the reason needs a certain type.
         text = revoked.get("reason") if isinstance(revoked, dict) else None
         state, reason = "revoked", text if isinstance(text, str) else None
     elif secret and (operations is None or "sign" in operations):
@@ -175,7 +175,7 @@ def _key(jwk: dict[str, Any]) -> VerifyingKey:
         raise KeyringError("its kind is not supported", hint="Use oct, OKP (Ed25519) or EC (P-256, P-384).")
     key: VerifyingKey
     try:
-        # Key material alone: the other members are read here and mean what this module says.
+        # joserfc gets the key material alone; this module reads the other members.
         material: dict[str, Any] = {
             name: jwk[name] for name in ("kty", "crv", "x", "y", "d", "k") if name in jwk
         }
@@ -196,14 +196,14 @@ def _key(jwk: dict[str, Any]) -> VerifyingKey:
     if isinstance(key, PrivateKey):
         ours = _asymmetric_jwk(key.export_raw(), private=False)
         if any(material.get(member) != ours.get(member) for member in ("x", "y")):
-            raise KeyringError("its public half is another key's")
+            raise KeyringError("its public half belongs to another key")
     if jwk.get("kid", key.key_id) != key.key_id:
         _check_foreign_kid(jwk["kid"])
     return key
 
 
 def _check_foreign_kid(kid: object) -> None:
-    """Other tools name keys as they like; only what looks like one of our ids must be right."""
+    """Accept key ids in other forms, which other tools choose; refuse the id of another key in ours."""
     if not isinstance(kid, str):
         raise KeyringError("its kid is not text")
     try:

@@ -1,14 +1,14 @@
-"""The keyring: which keys a loader accepts, for which names, and with which one it signs.
+"""The keyring: which keys a loader accepts, for which names, and which key signs.
 
 Rules:
 
-1. At most one key is ``active``; it is the one that signs.
-2. A key that is ``revoked`` verifies nothing, whatever else is said of it.
-3. Outside its validity window a key neither verifies nor signs. The window is compared with the clock of
-   the loader and not with the time in the statement, which whoever stole an old key would choose.
+1. At most one key is ``active``; it signs.
+2. A ``revoked`` key verifies nothing, whatever its other fields say.
+3. Outside its validity window a key neither verifies nor signs. The window is compared with the loader's
+   clock and not with the time in the statement, which the thief of an old key would choose.
 4. A key with name patterns verifies and signs only names that match one of them. ``*`` matches any
-   characters, ``/`` included; ``?`` one character; ``[...]`` one of a set. Case counts.
-5. A keyring does not change. Adding, rotating and revoking make another one.
+   characters, including ``/``; ``?`` one character; ``[...]`` one of a set. Case counts.
+5. A keyring is immutable. Adding, rotating and revoking keys make a new one.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ class Keyring:
 
     Parameters
     ----------
-    entries
-        The keys, in no particular order.
-    origin
-        The file that they were read from, if any.
+    entries : iterable of Entry
+        The keys, in any order.
+    origin : Origin, optional
+        The file that they were read from.
 
     Raises
     ------
     KeyringError
-        A key stands in it twice, or more than one is active.
+        A key occurs twice, or several keys are active.
 
     Examples
     --------
@@ -142,7 +142,7 @@ class Keyring:
         Raises
         ------
         NoKeyError
-            There is none.
+            No key is active.
         """
         entry = self.active
         if entry is None or not isinstance(entry.key, SigningKey):
@@ -154,14 +154,14 @@ class Keyring:
         return entry.key
 
     def signer_for(self, name: str, now: datetime | None = None) -> SigningKey:
-        """Return the key that signs, if it may vouch for `name`.
+        """Return the key that signs, if it may vouch for `name` at `now`.
 
         Raises
         ------
         NoKeyError
-            There is none.
+            No key is active.
         KeyNotAllowed
-            Its window or its patterns exclude this.
+            The key's window or patterns exclude it.
         """
         key = self.signer
         entry = self.find(key.key_id)
@@ -170,7 +170,7 @@ class Keyring:
         return key
 
     def with_entry(self, entry: Entry) -> Keyring:
-        """Return a keyring with `entry` added. If it is active, the key that signed so far verifies only."""
+        """Return a keyring with `entry` added. If it is active, the key that signed before only verifies."""
         entries = self.entries
         if entry.state == "active":
             entries = tuple(
@@ -184,7 +184,7 @@ class Keyring:
         Raises
         ------
         KeyringError
-            There is no such key.
+            The key is not in the keyring.
         """
         if self.find(key_id) is None:
             raise KeyringError(f"there is no key {key_id[:12]}… in the keyring")
@@ -194,12 +194,12 @@ class Keyring:
         )
 
     def public(self) -> Keyring:
-        """Return a keyring for loaders: public halves only.
+        """Return a keyring for loaders, with the public halves only.
 
         Raises
         ------
         KeyringError
-            An HMAC key is in it, which has no public half.
+            The keyring has an HMAC key, which has no public half.
         """
         entries = []
         for entry in self.entries:
@@ -215,5 +215,5 @@ class Keyring:
 
     @property
     def has_secrets(self) -> bool:
-        """Whether any key could sign."""
+        """Whether any key can sign."""
         return any(isinstance(entry.key, SigningKey) for entry in self.entries)

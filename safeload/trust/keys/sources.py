@@ -1,6 +1,7 @@
-"""Where keys come from when a call names none.
+"""The keyring of a call.
 
-In this order, the first that is there; what is there and cannot be used is an error and never skipped:
+The first of these sources that exists is used. A source that exists but cannot be used is an error and never
+skipped:
 
 1. the argument ``keyring=``,
 2. the file named by ``SAFELOAD_KEYRING``,
@@ -28,26 +29,31 @@ KEY_VARIABLE = "SAFELOAD_KEY"
 
 KeyringSource = Keyring | VerifyingKey | str | os.PathLike[str]
 
-# The last keyring file that was parsed, under a digest of everything that decided about it.
+# The parsed keyring of each file, with all that its acceptance depends on.
 _parsed: dict[str, tuple[object, Keyring]] = {}
 
 
 def resolve(keyring: KeyringSource | None = None) -> Keyring:
-    """Return the keyring that a call is to use.
+    """Return the keyring that a call uses.
 
     Parameters
     ----------
-    keyring
-        A keyring, a single key, or the path of a keyring file; None looks at the environment.
+    keyring : Keyring, VerifyingKey, str or os.PathLike, optional
+        A keyring, a single key, or the path of a keyring file; None for the configured keyring.
+
+    Returns
+    -------
+    Keyring
+        The keyring.
 
     Raises
     ------
     NoKeyError
-        Nothing is configured.
+        No key is configured.
     KeyringError, NotFound
-        What is configured cannot be used.
+        The keyring cannot be used, or its file does not exist.
     TypeError
-        `keyring` is something else.
+        `keyring` has another type.
     """
     if isinstance(keyring, Keyring):
         return keyring
@@ -75,6 +81,20 @@ def resolve_signer(
 ) -> tuple[SigningKey, Keyring | None]:
     """Return the key that signs `name`, and the keyring that it came from, if any.
 
+    Parameters
+    ----------
+    name : str
+        The name.
+    signer : SigningKey, optional
+        The key, which is then used as it is; None for the active key of the keyring.
+    keyring : Keyring, VerifyingKey, str or os.PathLike, optional
+        See :func:`resolve`.
+
+    Returns
+    -------
+    tuple of (SigningKey, Keyring or None)
+        The key and its keyring.
+
     Raises
     ------
     NoKeyError, KeyNotAllowed, KeyringError, NotFound
@@ -86,8 +106,8 @@ def resolve_signer(
         if not isinstance(signer, SigningKey):
             raise TypeError("a signer is a key that can sign")
         return signer, None
-    ring = resolve(keyring)
-    return ring.signer_for(name), ring
+    resolved = resolve(keyring)
+    return resolved.signer_for(name), resolved
 
 
 def default_path() -> str:
@@ -98,7 +118,7 @@ def default_path() -> str:
 
 
 def _from_file(path: str) -> Keyring:
-    """Read the file each time, parse it only when it is another one than last time."""
+    """Read the file each time, and parse it only if it has changed."""
     location = os.path.abspath(path)
     blob = read(location, limit=LIMIT_BYTES)
     fingerprint = (hashlib.sha256(blob.data).digest(), blob.mode, blob.owner, blob.folder)
@@ -121,7 +141,7 @@ def _from_text(text: str) -> Keyring:
         secret = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         secret = b""
-    # One spelling only; a cut or mistyped secret is more likely to be noticed.
+    # Only the canonical encoding, so that a truncated or mistyped secret is more likely to be noticed.
     if not secret or base64.b64encode(secret).decode() != text:
         raise KeyringError(
             f"{KEY_VARIABLE} is not base64",
