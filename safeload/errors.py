@@ -1,4 +1,4 @@
-"""Every way in which safeload refuses, as one tree of exceptions.
+"""The exceptions of safeload, as one tree.
 
 ::
 
@@ -14,9 +14,9 @@
     │   └── RollbackDetected    older than what this loader has already seen
     ├── PolicyError             the policy does not admit the file
     │   ├── UntrustedType       a type is not on the allowlist
-    │   ├── FormatNotAllowed    the format, or something that it does, is not admitted
+    │   ├── FormatNotAllowed    the format, or an operation in the file, is not admitted
     │   ├── LimitExceeded       a cap on size, ratio or depth
-    │   ├── UnguardedOperation  something else than a verified load unpickles under safeload.guard
+    │   ├── UnguardedOperation  an unpickling outside a verified load, under safeload.guard
     │   └── EnvironmentMismatch the installed packages differ from the signed ones
     ├── StoreError
     │   ├── NotFound            also a FileNotFoundError
@@ -24,14 +24,14 @@
     │   ├── AlreadyExists       also a FileExistsError
     │   └── InvalidName         also a ValueError
     ├── NoKeyError              no key was given and none is configured
-    ├── KeyringError            a key, keyring or policy file cannot be trusted as it is
-    ├── MalformedError          bytes that are not in their one accepted spelling
+    ├── KeyringError            a key, keyring or policy file cannot be used or trusted
+    ├── MalformedError          bytes that are not in the accepted form
     ├── StorageError            the operating system refused; also an OSError
-    ├── SerializationError      an object cannot be stored (exactly) in the format asked for
+    ├── SerializationError      an object cannot be stored exactly in the requested format
     └── DeserializationError    a verified artifact could not be turned back into an object
 
-Misuse by the calling program (a wrong type of argument) is a ``TypeError`` or ``ValueError`` and not
-part of the tree. No message carries bytes of a payload or of a key.
+Misuse by the calling program (an argument of the wrong type) is a ``TypeError`` or ``ValueError`` and not
+part of the tree. No message contains bytes of a payload or of a key.
 """
 
 from __future__ import annotations
@@ -47,22 +47,22 @@ def printable(text: str) -> str:
 
 
 def brief(text: object) -> str:
-    """Return foreign text, such as another library's message about a file, cut to what helps."""
+    """Return foreign text, such as another library's message about a file, shortened."""
     shown = str(text)
     return shown if len(shown) <= _BRIEF else f"{shown[:_BRIEF]}…"
 
 
 class SafeloadError(Exception):
-    """Base of everything that safeload raises about files, keys and policies.
+    """Base of all errors of safeload about files, keys and policies.
 
     Parameters
     ----------
-    problem
+    problem : str
         What failed, as a clause without a full stop.
-    where
-        Which file, object or setting it is about.
-    hint
-        What to do next, as a sentence. It never suggests to skip a check.
+    where : str, optional
+        The file, object or setting.
+    hint : str, optional
+        What to do next, as a sentence. It never suggests skipping a check.
     """
 
     def __init__(self, problem: str, *, where: str | None = None, hint: str | None = None) -> None:
@@ -87,11 +87,11 @@ class VerificationError(SafeloadError):
 
 
 class SignatureMissing(VerificationError):
-    """There is no sidecar, and no allowlist that could admit the file without one."""
+    """The file has no sidecar, and no allowlist could admit it without one."""
 
 
 class SignatureInvalid(VerificationError):
-    """A signature does not fit the payload and the key that it names."""
+    """A signature does not fit the payload and its key."""
 
 
 class UnknownKey(VerificationError):
@@ -111,11 +111,11 @@ class DigestMismatch(VerificationError):
 
 
 class SubjectMismatch(VerificationError):
-    """The artifact was signed under another name, tag or format than the one asked for."""
+    """The artifact was signed under another name, tag or format than requested."""
 
 
 class RollbackDetected(VerificationError):
-    """The signed state is older than one that this loader has already seen."""
+    """The signed state is older than a state that this loader has already seen."""
 
 
 class PolicyError(SafeloadError):
@@ -123,7 +123,7 @@ class PolicyError(SafeloadError):
 
 
 class UnguardedOperation(PolicyError):
-    """Under :func:`safeload.guard` something unpickled that was not verified."""
+    """Under :func:`safeload.guard`, something was unpickled outside a verified load."""
 
 
 class UntrustedType(PolicyError):
@@ -131,7 +131,7 @@ class UntrustedType(PolicyError):
 
     Parameters
     ----------
-    types
+    types : tuple of str
         Exactly the names that are missing, sorted.
     """
 
@@ -148,11 +148,11 @@ class UntrustedType(PolicyError):
 
 
 class FormatNotAllowed(PolicyError):
-    """The format, or something that the file does in it, is not admitted."""
+    """The format, or an operation in the file, is not admitted."""
 
 
 class LimitExceeded(PolicyError):
-    """A cap of :class:`safeload.Limits` was reached before memory was spent."""
+    """A cap of :class:`safeload.Limits` would be exceeded."""
 
 
 class EnvironmentMismatch(PolicyError):
@@ -160,23 +160,23 @@ class EnvironmentMismatch(PolicyError):
 
 
 class StoreError(SafeloadError):
-    """A name, tag or file is missing, taken or impossible."""
+    """A name, tag or file is missing, taken or invalid."""
 
 
 class NotFound(StoreError, FileNotFoundError):
-    """There is no such artifact."""
+    """The artifact or file does not exist."""
 
 
 class TagExists(StoreError):
-    """The tag is taken; a tag is written once."""
+    """The tag exists already; a tag is written once."""
 
 
 class AlreadyExists(StoreError, FileExistsError):
-    """A file is there already that is not to be replaced, such as a sidecar."""
+    """A file, such as a sidecar, exists already and must not be replaced."""
 
 
 class InvalidName(StoreError, ValueError):
-    """A name or tag that cannot be signed or stored."""
+    """A name or tag cannot be signed or stored."""
 
 
 class NoKeyError(SafeloadError):
@@ -184,11 +184,11 @@ class NoKeyError(SafeloadError):
 
 
 class KeyringError(SafeloadError):
-    """A key, keyring or policy file cannot be trusted as it is."""
+    """A key, keyring or policy file cannot be used or trusted."""
 
 
 class MalformedError(SafeloadError):
-    """Bytes that are not in the one spelling that is accepted."""
+    """Bytes are not in the accepted form, such as the canonical encoding of a statement."""
 
 
 class StorageError(SafeloadError, OSError):
@@ -196,7 +196,7 @@ class StorageError(SafeloadError, OSError):
 
 
 class SerializationError(SafeloadError):
-    """An object cannot be stored, or not exactly, in the format asked for."""
+    """An object cannot be stored exactly in the requested format."""
 
 
 class DeserializationError(SafeloadError):
@@ -204,4 +204,4 @@ class DeserializationError(SafeloadError):
 
 
 class EnvironmentWarning(UserWarning):
-    """Installed packages differ from those that the signed statement names."""
+    """Installed packages differ from those in the signed statement."""

@@ -1,8 +1,7 @@
-"""Refusing to unpickle anything in this process but what safeload has verified.
+"""Refusing to unpickle anything in this process except what safeload has verified.
 
-Built on audit events (PEP 578), which the interpreter raises from within the operations themselves. A hook
-cannot be taken off again, so there is one for the life of the process, and it does nothing while no guard is
-on.
+This uses audit events (PEP 578), which the interpreter raises within the operations themselves. A hook cannot
+be removed, so there is one for the life of the process, and it does nothing while no guard is on.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from safeload.errors import UnguardedOperation
 GuardMode = Literal["refuse", "report"]
 
 _logger = logging.getLogger("safeload.guard")
-# What looks up a class, runs stored code, or opens a way around Python.
+# Operations that look up a class, run stored code, or bypass Python.
 _EVENTS = {
     "pickle.find_class": "an unpickler looks up {0}.{1}",
     "marshal.loads": "marshal.loads is called",
@@ -45,33 +44,33 @@ _hooked = False
 
 
 class Guard:
-    """While it is on, nothing in this process is unpickled but by a verified load of safeload.
+    """While it is on, only verified loads of safeload may unpickle in this process.
 
-    It sees the C and the Python unpickler of the standard library, and so joblib, cloudpickle, torch, numpy's
-    object arrays and shelve; ``marshal.loads``, but for the import system; and ctypes, when it opens a
-    library, looks a name up or calls an address. It holds for all threads; a verified load is known by its
-    thread or task.
+    The guard sees the C and Python unpicklers of the standard library, and so joblib, cloudpickle, torch,
+    numpy's object arrays and shelve; ``marshal.loads``, except in the import system; and ctypes, when it
+    opens a library, looks up a name or calls an address. It applies to all threads; a verified load is
+    recognized by its thread or task.
 
-    It cannot stop what raises no audit event: an unpickler subclass that overrides ``find_class`` and does
-    not call the original, unpicklers written in other languages, pickles that look nothing up (those make
-    plain data only), extension modules, child processes. And code that already runs in the process can do
-    everything without unpickling anything: this is a net against forgotten ``pickle.load`` calls, in
-    libraries too, and no sandbox. What was verified may itself unpickle while it is being loaded.
+    The guard cannot stop what raises no audit event: an unpickler subclass that overrides ``find_class`` and
+    does not call the original, unpicklers written in other languages, pickles that look up nothing (they make
+    plain data only), extension modules, child processes. Code that already runs in the process needs no
+    unpickling to do harm: the guard is a net against forgotten ``pickle.load`` calls, in libraries too, and
+    not a sandbox. What was verified may itself unpickle while it is being loaded.
 
     Parameters
     ----------
-    mode
-        ``"refuse"`` raises in the place of the operation; ``"report"`` logs a warning with the stack to the
-        logger ``safeload.guard`` and lets it happen.
-    multiprocessing
+    mode : {"refuse", "report"}
+        ``"refuse"`` raises instead of the operation; ``"report"`` logs a warning with the stack to the logger
+        ``safeload.guard`` and lets it happen.
+    multiprocessing : bool
         Let multiprocessing and concurrent.futures unpickle what passes between this process and its workers.
 
     Raises
     ------
     UnguardedOperation
-        From the operation that was refused.
+        Raised in place of a refused operation.
     ValueError
-        There is no such mode.
+        The mode is unknown.
 
     Examples
     --------
@@ -86,7 +85,7 @@ class Guard:
         self.multiprocessing = multiprocessing
 
     def enable(self) -> Self:
-        """Switch it on for the process; returns itself."""
+        """Switch the guard on for the process, and return it."""
         global _hooked
         with _changing:
             if not _hooked:
@@ -96,7 +95,7 @@ class Guard:
         return self
 
     def disable(self) -> None:
-        """Switch it off; others that are on stay so."""
+        """Switch the guard off; other guards stay on."""
         with _changing:
             if self in _guards:
                 _guards.remove(self)
@@ -120,12 +119,12 @@ class Guard:
         raise UnguardedOperation(
             f"{what}, outside of a verified load",
             where=_place(frame),
-            hint="Load it with safeload, or leave the guard off where this is meant.",
+            hint="Load it with safeload, or leave the guard off where this is intended.",
         )
 
 
 def guard(mode: GuardMode = "refuse", *, multiprocessing: bool = False) -> Guard:
-    """Return a guard, to be used as a context manager or switched on for good; see :class:`Guard`."""
+    """Return a guard, to use as a context manager or to switch on for good; see :class:`Guard`."""
     return Guard(mode, multiprocessing=multiprocessing)
 
 
@@ -137,13 +136,13 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
         return
     if event == "ctypes.dlopen" and arguments == (None,) and _is_import_of_ctypes(frame):
         return
-    # Every one that is on has its say; a refusal counts, whatever the others do.
+    # Guards that report come first, so that they log what another guard then refuses.
     for one in sorted(_guards, key=lambda guard: guard.mode, reverse=True):
         one.judge(event, arguments, frame)
 
 
 def _is_import_of_ctypes(frame: FrameType | None) -> bool:
-    """Tell whether ctypes opens the interpreter itself, as it does once when it is imported."""
+    """Return whether ctypes opens the interpreter itself, as it does once when it is imported."""
     caller = frame.f_back if frame is not None else None
     return _module_of(caller) == "ctypes" and caller is not None and caller.f_code.co_name == "<module>"
 
@@ -153,7 +152,7 @@ def _module_of(frame: FrameType | None) -> str:
 
 
 def _is_from(frame: FrameType | None, modules: tuple[str, ...]) -> bool:
-    """Tell whether the nearest caller outside of the pickle module is one of some packages."""
+    """Return whether the nearest caller outside of the pickle module belongs to one of some packages."""
     while frame is not None and _module_of(frame) in ("pickle", "_pickle", "multiprocessing.reduction"):
         frame = frame.f_back
     return f"{_module_of(frame)}.".startswith(modules)
@@ -173,7 +172,7 @@ def _stack(frame: FrameType | None) -> str:
 
 @contextlib.contextmanager
 def verified_load() -> Iterator[None]:
-    """Mark a verified load in this thread or task; those that are started elsewhere take no part in it."""
+    """Mark a verified load in this thread or task; it does not extend to threads that it starts."""
     token = _verified_load.set(True)
     try:
         yield

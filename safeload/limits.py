@@ -13,30 +13,36 @@ class Limits:
 
     Parameters
     ----------
-    artifact_bytes
+    artifact_bytes : int
         Size of an artifact on disk, in bytes.
-    sidecar_bytes
+    sidecar_bytes : int
         Size of a sidecar, in bytes.
-    decompressed_bytes
-        What a compressed artifact may unfold to, in bytes.
-    decompression_ratio
-        Unfolded bytes for each compressed byte. It holds above `ratio_floor_bytes` only, since small
+    decompressed_bytes : int
+        Size to which a compressed artifact may decompress, in bytes.
+    decompression_ratio : int
+        Decompressed bytes for each compressed byte. It applies above `ratio_floor_bytes` only, since small
         regular data compress far better than any model does.
-    ratio_floor_bytes
-        Unfolded size up to which the ratio is not looked at, in bytes.
-    decompressor_bytes
-        Memory that a decompressor may ask for its own dictionary, in bytes.
-    schema_bytes
-        Size of a structured description within an artifact (skops' ``schema.json``), unfolded, in bytes.
-    members
+    ratio_floor_bytes : int
+        Decompressed size up to which the ratio is not checked, in bytes.
+    decompressor_bytes : int
+        Memory that a decompressor may request for its dictionary, in bytes.
+    schema_bytes : int
+        Decompressed size of a structured description within an artifact (skops' ``schema.json``), in bytes.
+    members : int
         Entries of an archive, tensors or parts of a model, columns of a table, files of a folder.
-    nesting
+    nesting : int
         Depth of nested containers in structured text.
 
     Raises
     ------
     TypeError, ValueError
-        When a cap is not a positive whole number.
+        A cap is not a positive whole number.
+
+    Examples
+    --------
+    >>> from safeload import Limits
+    >>> Limits(artifact_bytes=10**9).sidecar_bytes
+    1048576
     """
 
     artifact_bytes: int = 64 * _GIB

@@ -1,7 +1,7 @@
-"""The packages that an object needs: written down when it is stored, compared before it is loaded.
+"""The packages that an object needs: recorded when it is stored, compared before it is loaded.
 
-An unpickler run against other versions of a library may fail half-way or, worse, succeed with a wrong
-object; so the comparison comes before any deserialization. It imports nothing.
+An unpickler that runs against other versions of a library may fail half-way or, worse, make a wrong object.
+So the comparison comes before any deserialization. It imports no package.
 """
 
 from __future__ import annotations
@@ -20,12 +20,17 @@ _NO_DISTRIBUTION = frozenset({"builtins", "__main__"})
 
 
 def capture(names: Iterable[str]) -> Environment:
-    """Return the Python version and those of the distributions that `names` come from.
+    """Return the versions of Python and of the distributions that `names` come from.
 
     Parameters
     ----------
-    names
-        Whole names, such as ``sklearn.svm._classes.SVC``.
+    names : iterable of str
+        Full names, such as ``sklearn.svm._classes.SVC``.
+
+    Returns
+    -------
+    Environment
+        The versions.
     """
     packages: dict[str, str] = {}
     for top in sorted({name.partition(".")[0] for name in names} - _NO_DISTRIBUTION):
@@ -58,14 +63,14 @@ def check(statement: Statement, mode: EnvironmentMode, *, where: str) -> None:
     problem = f"stored with other versions than are installed here: {'; '.join(found)}"
     if mode == "refuse":
         raise EnvironmentMismatch(
-            problem, where=where, hint="Install the signed versions, or store the object anew."
+            problem, where=where, hint="Install the signed versions, or store the object again."
         )
-    # Frames: this one, artifacts' private helper, artifacts.load, the caller.
+    # The frames: this function, formats.boundary, api.artifacts.load, the caller.
     warnings.warn(f"{printable(where)}: {printable(problem)}", EnvironmentWarning, stacklevel=4)
 
 
 def differences(signed: Environment) -> list[str]:
-    """Return what differs, a clause each; of Python's own version only major and minor count."""
+    """Return a clause for each difference; of Python's version, only major and minor count."""
     found = []
     here = platform.python_version_tuple()[:2]
     if tuple(signed.python.split(".")[:2]) != here:

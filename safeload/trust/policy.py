@@ -1,8 +1,8 @@
-"""The policy: what a loader demands, frozen, and read from nowhere that an attacker can write.
+"""The policy: what a loader demands.
 
 A policy comes from the argument ``policy=`` or from the file that ``SAFELOAD_POLICY`` names by an absolute
-path; never from the working directory or the folder of an artifact. There is no setting that turns
-verification off. A policy file is TOML with the fields of :class:`Policy`::
+path, never from the working directory or the folder of an artifact, which an attacker may write. No setting
+turns verification off. A policy file is TOML with the fields of :class:`Policy`::
 
     formats = ["joblib", "skops"]
     trusted = ["xgboost.sklearn.XGBClassifier"]
@@ -42,23 +42,28 @@ _QUALIFIED_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
 
 def allowlist(names: Iterable[str], *, field: str = "trusted") -> frozenset[str]:
-    """Return `names` as an allowlist of exact type names; a preset becomes the names that it stands for.
+    """Return `names` as an allowlist of exact type names, with presets replaced by their names.
 
     Parameters
     ----------
-    names
-        Whole names, as ``package.module.Class``, and presets, as ``preset:sklearn``.
-    field
-        What they were given as, for messages: ``trusted`` for unsigned data-only files, ``allow`` for the
-        second gate of pickles.
+    names : iterable of str
+        Full names, such as ``package.module.Class``, and presets, such as ``preset:sklearn``.
+    field : str
+        The list that they are for: ``trusted`` for unsigned data-only files, ``allow`` for the second gate of
+        pickles.
+
+    Returns
+    -------
+    frozenset of str
+        The names.
 
     Raises
     ------
     TypeError
         `names` is not a collection of text; ``True`` and a single string are the usual mistakes.
     PolicyError
-        A name is not a whole ``module.qualname``; wildcards are refused. Or it is that of a type that runs
-        its own state, which no list may name; or, in `allow`, of what reaches what was not named.
+        A name is not a full ``module.qualname`` (wildcards are refused), or names a type that runs its own
+        state, or, in `allow`, something that gives access to what is not listed.
     """
     if isinstance(names, str | bytes) or not isinstance(names, Iterable):
         raise TypeError(f'{field}= takes a list of exact names, such as ["package.module.Class"]')
@@ -71,7 +76,7 @@ def allowlist(names: Iterable[str], *, field: str = "trusted") -> frozenset[str]
         if not _QUALIFIED_NAME.fullmatch(name):
             raise PolicyError(
                 f"{name!r} is not the exact name of a type",
-                hint="Name every type whole, as package.module.Class; wildcards are not accepted.",
+                hint="Give the full name of every type, as package.module.Class; wildcards are not accepted.",
             )
         reason = namelists.refusal(name) if field == "allow" else namelists.why_it_runs(name)
         if reason is not None:
@@ -79,7 +84,7 @@ def allowlist(names: Iterable[str], *, field: str = "trusted") -> frozenset[str]
                 f"{name} cannot be on an allowlist: {reason}",
                 hint="A file that needs it can be loaded if someone whom you trust has signed it."
                 if field == "trusted"
-                else "A list that held it would admit everything.",
+                else "With it, the list would admit everything.",
             )
     return result
 
@@ -90,34 +95,40 @@ class Policy:
 
     Parameters
     ----------
-    formats
-        Names of the formats that may be loaded; None means all that are known.
-    unsigned_formats
+    formats : frozenset of str, optional
+        Names of the formats that may be loaded; None means all known formats.
+    unsigned_formats : frozenset of str
         Data-only formats that are admitted without a signature: skops, if an allowlist admits every type in
-        the file; safetensors and onnx, which hold no types, only where they are listed here.
-    trusted
-        The allowlist for these: exact names of types. None means that there is none, so that unsigned
-        files are refused unless a call brings its own.
-    allow
-        The second gate of pickle and joblib files, after their signature: exact names of what they may refer
-        to, and presets such as ``preset:sklearn``. None means that there is no second gate.
-    skops_defaults
-        Which of the types that skops trusts by itself are admitted: exact names and presets, or None for all
-        of them. Plain data of Python's own (text, numbers, lists, dicts and the like) always are.
-    fips
+        the file; safetensors and onnx, which hold no types, only if they are listed here.
+    trusted : frozenset of str, optional
+        The allowlist for unsigned files: exact names of types. None means that unsigned files are refused
+        unless a call has its own list.
+    allow : frozenset of str, optional
+        The second gate of pickle and joblib files, after their signature: exact names that they may refer to,
+        and presets such as ``preset:sklearn``. None means no second gate.
+    skops_defaults : frozenset of str, optional
+        Which of the types that skops trusts by default are admitted: exact names and presets; None means all
+        of them. Python's own plain data (text, numbers, lists, dicts and the like) are always admitted.
+    fips : bool
         Accept SHA-256 digests only; BLAKE3 is not a FIPS algorithm.
-    environment
-        What to do, before deserialization, when installed packages differ from the signed ones.
-    signatures
+    environment : {"warn", "refuse", "ignore"}
+        What to do, before deserialization, if the installed packages differ from the signed ones.
+    signatures : int
         How many different keys must have signed.
-    limits
+    limits : Limits
         Caps on size, ratio and depth.
 
     Raises
     ------
     PolicyError
-        For a format that must be signed in `unsigned_formats`, a wildcard, a name that no allowlist may hold,
-        or an impossible value.
+        A format in `unsigned_formats` must be signed, an allowlist has a wildcard or a name that it must not
+        have, or a value is out of range.
+
+    Examples
+    --------
+    >>> from safeload import Policy
+    >>> Policy(formats={"joblib", "skops"}, environment="refuse").signatures
+    1
     """
 
     formats: frozenset[str] | None = None
@@ -166,24 +177,34 @@ class Policy:
         return "sha256" if self.fips else "blake3"
 
     def allowlist_for(self, trusted: Iterable[str] | None) -> frozenset[str] | None:
-        """Return the policy's allowlist together with that of a call; None if there is neither."""
+        """Return the policy's allowlist together with that of a call, or None without either."""
         if trusted is None:
             return self.trusted
-        # A type that runs its own state is refused here, whatever the call says; see safeload.namelists.
+        # This refuses types that run their own state; see safeload.namelists.
         return allowlist(trusted) | (self.trusted or frozenset())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Policy:
         """Read a policy file.
 
+        Parameters
+        ----------
+        path : str or os.PathLike
+            The file.
+
+        Returns
+        -------
+        Policy
+            The policy.
+
         Raises
         ------
         NotFound
-            There is none.
+            The file does not exist.
         KeyringError
-            Others can change the file.
+            Another user could have written it.
         PolicyError
-            It is not a policy; an unknown field is an error, since it may be a misspelled demand.
+            It is not a policy. An unknown field is an error too, since it may be a misspelled requirement.
         """
         return read_settings(path, lambda values, blob: _from_values(values, Origin.of(blob)), what="policy")
 
@@ -192,14 +213,24 @@ PolicySource = Policy | str | os.PathLike[str]
 
 
 def resolve(policy: PolicySource | None = None) -> Policy:
-    """Return the policy that a call is to use: the argument, the environment's, or the default.
+    """Return the policy that a call uses: the argument, the configured policy, or the default.
+
+    Parameters
+    ----------
+    policy : Policy, str or os.PathLike, optional
+        A policy, or the path of a policy file; None for the configured policy.
+
+    Returns
+    -------
+    Policy
+        The policy.
 
     Raises
     ------
     KeyringError, NotFound, PolicyError
-        See :meth:`Policy.load`; a relative path in the environment is refused.
+        See :meth:`Policy.load`. A relative path in the environment is refused.
     TypeError
-        `policy` is something else.
+        `policy` has another type.
     """
     if isinstance(policy, Policy):
         return policy
@@ -217,20 +248,16 @@ def _from_values(values: dict[str, Any], origin: Origin) -> Policy:
     arguments = dict(values)
     for name in ("formats", "unsigned_formats", *_ALLOWLISTS):
         if name in arguments:
-            if not isinstance(arguments[name], list):
+            value = arguments[name]
+            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
                 raise PolicyError(f"{name} is a list of names")
-            if not all(isinstance(item, str) for item in arguments[name]):
-                raise PolicyError(f"{name} is a list of names")
-            arguments[name] = frozenset(arguments[name])
-    if "limits" in arguments:
-        limits = arguments["limits"]
-        if not isinstance(limits, dict):
-            raise PolicyError("limits is a table")
-        refuse_unknown(limits, {entry.name for entry in fields(Limits)})
+            arguments[name] = frozenset(value)
+    limits = arguments.pop("limits", {})
+    if not isinstance(limits, dict):
+        raise PolicyError("limits is a table")
+    refuse_unknown(limits, {entry.name for entry in fields(Limits)})
     try:
-        if "limits" in arguments:
-            arguments["limits"] = Limits(**arguments["limits"])
-        return Policy(**arguments, origin=origin)
+        return Policy(**arguments, limits=Limits(**limits), origin=origin)
     except (TypeError, ValueError) as error:
         raise PolicyError(str(error)) from None
 
