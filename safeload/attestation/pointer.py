@@ -22,7 +22,7 @@ import msgspec
 
 from safeload.attestation import canonical
 from safeload.attestation.digests import Digest
-from safeload.attestation.statement import STATEMENT_TYPE
+from safeload.attestation.statement import STATEMENT_TYPE, InTotoStatement, Subject
 from safeload.errors import MalformedError
 
 PREDICATE_TYPE = "urn:safeload:latest:1"
@@ -56,11 +56,6 @@ class Pointer(msgspec.Struct, frozen=True, kw_only=True):
     created: datetime
 
 
-class _Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    name: str
-    digest: dict[str, str]
-
-
 class _Predicate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     tag: str
@@ -69,30 +64,17 @@ class _Predicate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     created: Annotated[datetime, msgspec.Meta(tz=True)]
 
 
-class _Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    type_: str = msgspec.field(name="_type")
-    subject: tuple[_Subject, ...]
-    predicateType: str
-    predicate: _Predicate
-
-
-_decoder = msgspec.json.Decoder(_Wire)
+_decoder = msgspec.json.Decoder(InTotoStatement[_Predicate])
 
 
 def encode(pointer: Pointer) -> bytes:
     """Write a pointer in its canonical encoding."""
     return canonical.encode(
-        _Wire(
+        InTotoStatement(
             type_=STATEMENT_TYPE,
-            subject=(_Subject(pointer.name, pointer.digest.to_set()),),
+            subject=(Subject(pointer.name, pointer.digest.to_set()),),
             predicateType=PREDICATE_TYPE,
-            predicate=_Predicate(
-                name=pointer.name,
-                tag=pointer.tag,
-                sequence=pointer.sequence,
-                version=pointer.version,
-                created=pointer.created,
-            ),
+            predicate=_Predicate(*(getattr(pointer, name) for name in _Predicate.__struct_fields__)),
         )
     )
 
@@ -108,15 +90,9 @@ def parse(payload: bytes) -> Pointer:
     wire = canonical.decode(_decoder, payload, what="pointer")
     if wire.type_ != STATEMENT_TYPE or wire.predicateType != PREDICATE_TYPE:
         raise MalformedError("what was signed is not a pointer")
-    if len(wire.subject) != 1:
-        raise MalformedError("the pointer does not have exactly one subject")
+    if len(wire.subject) != 1 or wire.subject[0].annotations is not None:
+        raise MalformedError("the pointer does not have exactly one subject, without a size")
     if wire.subject[0].name != wire.predicate.name:
         raise MalformedError("the pointer gives its subject two names")
-    return Pointer(
-        name=wire.predicate.name,
-        tag=wire.predicate.tag,
-        sequence=wire.predicate.sequence,
-        version=wire.predicate.version,
-        digest=Digest.from_set(wire.subject[0].digest),
-        created=wire.predicate.created,
-    )
+    digest = Digest.from_set(wire.subject[0].digest)
+    return Pointer(digest=digest, **msgspec.structs.asdict(wire.predicate))

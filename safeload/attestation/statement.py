@@ -22,7 +22,7 @@ subjects are its files. `source` and `remarks` are left out of a predicate where
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 
@@ -37,6 +37,7 @@ PREDICATE_TYPE = "urn:safeload:artifact:1"
 # The format of a statement about a folder, whose subjects are its files.
 FOLDER = "folder"
 
+_P = TypeVar("_P")
 _Timestamp = Annotated[datetime, msgspec.Meta(tz=True)]
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -60,7 +61,9 @@ class _Annotations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     size: _Count
 
 
-class _Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A subject of an in-toto Statement; safeload annotates a file with its size."""
+
     name: str
     digest: dict[str, str]
     annotations: _Annotations | None = None
@@ -82,14 +85,16 @@ class _Predicate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     remarks: tuple[str, ...] = ()
 
 
-class _Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class InTotoStatement(msgspec.Struct, Generic[_P], frozen=True, forbid_unknown_fields=True):
+    """An in-toto Statement v1 with its predicate, as it is encoded."""
+
     type_: str = msgspec.field(name="_type")
-    subject: tuple[_Subject, ...]
+    subject: tuple[Subject, ...]
     predicateType: str
-    predicate: _Predicate
+    predicate: _P
 
 
-_decoder = msgspec.json.Decoder(_Wire)
+_decoder = msgspec.json.Decoder(InTotoStatement[_Predicate])
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,29 +204,16 @@ def encode(statement: Statement) -> bytes:
 
 
 def _encoded(statement: Statement) -> bytes:
-    own = _Subject(statement.file or statement.name, statement.digest.to_set())
+    own = Subject(statement.file or statement.name, statement.digest.to_set())
     files = tuple(
-        _Subject(file.path, file.digest.to_set(), _Annotations(file.size)) for file in statement.files
+        Subject(file.path, file.digest.to_set(), _Annotations(file.size)) for file in statement.files
     )
     return canonical.encode(
-        _Wire(
+        InTotoStatement(
             type_=STATEMENT_TYPE,
             subject=files if statement.format == FOLDER else (own, *files),
             predicateType=PREDICATE_TYPE,
-            predicate=_Predicate(
-                name=statement.name,
-                tag=statement.tag,
-                sequence=statement.sequence,
-                format=statement.format,
-                size=statement.size,
-                created=statement.created,
-                expires=statement.expires,
-                environment=statement.environment,
-                globals=statement.globals,
-                metadata=statement.metadata,
-                source=statement.source,
-                remarks=statement.remarks,
-            ),
+            predicate=_Predicate(*(getattr(statement, name) for name in _Predicate.__struct_fields__)),
         )
     )
 
@@ -254,25 +246,15 @@ def parse(payload: bytes) -> Statement:
     if predicate.format == FOLDER and own.size != predicate.size:
         raise MalformedError("the statement gives its files two sizes")
     return Statement(
-        name=predicate.name,
-        tag=predicate.tag,
         file=None if own.path == predicate.name else own.path,
         digest=own.digest,
-        size=predicate.size,
-        format=predicate.format,
-        created=predicate.created,
-        expires=predicate.expires,
-        sequence=predicate.sequence,
-        environment=predicate.environment,
-        globals=predicate.globals,
-        metadata=predicate.metadata,
         files=files,
-        source=predicate.source,
-        remarks=predicate.remarks,
+        # The other fields have the same names in both.
+        **msgspec.structs.asdict(predicate),
     )
 
 
-def _subjects(wire: _Wire) -> tuple[File, tuple[File, ...]]:
+def _subjects(wire: InTotoStatement[_Predicate]) -> tuple[File, tuple[File, ...]]:
     """Return the artifact, or the folder as a whole, and the files."""
     subjects = [(subject, Digest.from_set(subject.digest)) for subject in wire.subject]
     if len({digest.algorithm for _, digest in subjects}) > 1:
