@@ -73,13 +73,7 @@ class Digest:
 
     @classmethod
     def from_set(cls, digests: dict[str, str]) -> Digest:
-        """Return the one digest of an in-toto DigestSet.
-
-        Raises
-        ------
-        MalformedError
-            The set has no digest, several, or one that is not accepted.
-        """
+        """Return the digest of an in-toto DigestSet, or raise MalformedError if it has not exactly one."""
         if len(digests) != 1:
             raise MalformedError("a subject does not have exactly one digest")
         ((algorithm, hexdigest),) = digests.items()

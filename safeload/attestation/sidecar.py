@@ -61,13 +61,7 @@ def check_size(size: int, limit: int) -> None:
 
 
 def two_envelope_sidecar(new: bytes, old: bytes) -> bytes:
-    """Return the sidecar that verifies both the new artifact and the one that it replaces.
-
-    Parameters
-    ----------
-    new, old : bytes
-        Sidecars of one envelope each.
-    """
+    """Join the sidecars, of one envelope each, of a new artifact and of the one that it replaces."""
     if new.count(b"\n") != 1 or old.count(b"\n") != 1:
         raise ValueError("a two-envelope sidecar is made of two sidecars of one envelope")
     return new + old

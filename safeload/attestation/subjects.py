@@ -91,13 +91,7 @@ def require_order(files: Iterable[File]) -> None:
 
 
 def digest_of_files(files: Iterable[File]) -> Digest:
-    """Return one digest for a set of files: that of the lines ``<hex>  <path>``, as ``b3sum`` prints them.
-
-    Raises
-    ------
-    MalformedError
-        `files` is empty, or its digests are by different algorithms.
-    """
+    """Return one digest for a set of files: that of the lines ``<hex>  <path>``, as ``b3sum`` prints them."""
     listed = tuple(files)
     algorithms = {file.digest.algorithm for file in listed}
     if len(algorithms) != 1:

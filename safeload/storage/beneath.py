@@ -59,15 +59,7 @@ def open_beneath(path: str) -> tuple[int, os.stat_result, FolderId]:
 
 
 def open_below(parent: str, relative: str) -> tuple[int, os.stat_result, FolderId]:
-    """Open the regular file at a path below a folder; see :func:`open_beneath`.
-
-    Parameters
-    ----------
-    parent : str
-        The folder, which the caller names.
-    relative : str
-        A POSIX path, of which every part may be a link that an attacker has put there.
-    """
+    """Open the regular file at a POSIX path below a folder; see :func:`open_beneath`."""
     path = os.path.join(parent, relative)
     parts = relative.split("/")
     if any(part in ("", os.curdir, os.pardir) for part in parts):

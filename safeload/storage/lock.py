@@ -30,13 +30,7 @@ _PATIENCE_SECONDS = 60
 
 @contextlib.contextmanager
 def locked(folder: str) -> Iterator[None]:
-    """Hold the folder's lock.
-
-    Raises
-    ------
-    StorageError
-        The folder cannot be opened, or another process has kept the lock for a minute.
-    """
+    """Hold the folder's lock; raise StorageError if another process keeps it for a minute."""
     if fcntl is None:
         with _in_process:
             yield

@@ -61,13 +61,7 @@ class PrivateFolder:
 
     @contextmanager
     def create(self, relative: str) -> Iterator[int]:
-        """Create a file, with the folders above it, and yield its descriptor for writing.
-
-        Parameters
-        ----------
-        relative : str
-            A path that :func:`safeload.attestation.subjects.check_path` has admitted.
-        """
+        """Create a file, with the folders above it, at a checked path, and yield its descriptor."""
         *folders, name = relative.split("/")
         path = os.path.join(self.path, *folders, name)
         try:

@@ -110,13 +110,7 @@ def write_sidecar(path: str, sidecar: bytes, version: FileVersion | None, *, ove
 
 
 def version_of(path: str) -> FileVersion:
-    """Return a value that changes with every write or replacement of a file, or of a name in a folder.
-
-    Raises
-    ------
-    NotFound, StorageError
-        The file does not exist, or its status cannot be read.
-    """
+    """Return a value that changes with every write or replacement of a file, or of a name in a folder."""
     try:
         return file_version(os.stat(path))
     except (OSError, ValueError) as error:

@@ -32,18 +32,7 @@ AVAILABLE = hasattr(os, "memfd_create") and hasattr(fcntl, "F_ADD_SEALS")
 
 
 class PrivateMemory:
-    """Memory of a fixed size that no other process has.
-
-    Parameters
-    ----------
-    size : int
-        In bytes; at least one.
-
-    Raises
-    ------
-    OSError
-        The system does not have that much.
-    """
+    """Memory of a fixed size, at least one byte, that no other process has; or an OSError."""
 
     __slots__ = ("view",)
 
@@ -82,18 +71,7 @@ class Address:
 
 
 class SealedMemory:
-    """A memory file: filled once, sealed, then mapped.
-
-    Parameters
-    ----------
-    size : int
-        In bytes; at least one.
-
-    Raises
-    ------
-    OSError
-        The system provides none.
-    """
+    """A memory file of at least one byte: filled once, sealed, then mapped; or an OSError."""
 
     __slots__ = ("_descriptor", "size", "view")
 
@@ -132,15 +110,7 @@ class SealedMemory:
 
     @classmethod
     def at(cls, address: Address) -> SealedMemory:
-        """Map memory that another process has sealed.
-
-        Raises
-        ------
-        NotFound
-            It no longer exists.
-        StorageError
-            The operating system refused.
-        """
+        """Map memory that another process has sealed; or raise NotFound or StorageError."""
         where = f"/proc/{address.process}/fd/{address.descriptor}"
         found = cls.__new__(cls)
         try:

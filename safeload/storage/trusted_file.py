@@ -59,13 +59,7 @@ class Origin:
 
 
 def configured_path(variable: str) -> str | None:
-    """Return the absolute path in an environment variable, or None if it is unset or empty.
-
-    Raises
-    ------
-    KeyringError
-        The path is relative. It would depend on the folder in which a program is started.
-    """
+    """Return the absolute path in an environment variable, None if it is unset, or raise KeyringError."""
     path = os.environ.get(variable)
     if not path:
         return None
@@ -79,13 +73,7 @@ def configured_path(variable: str) -> str | None:
 
 
 def refuse_changeable(blob: Blob) -> None:
-    """Refuse a file that another user could have written.
-
-    Raises
-    ------
-    KeyringError
-        Its group or others can write it, or it belongs neither to this user nor to root.
-    """
+    """Raise KeyringError if another user, except root, could have written the file."""
     if _permissions(blob) & (stat.S_IWGRP | stat.S_IWOTH):
         raise KeyringError(
             "group or others can write this file",
@@ -99,13 +87,7 @@ def refuse_changeable(blob: Blob) -> None:
 
 
 def refuse_readable(blob: Blob) -> None:
-    """Refuse a keyring with secrets that another user could have read.
-
-    Raises
-    ------
-    KeyringError
-        Its group or others can read it.
-    """
+    """Raise KeyringError if another user could have read the file, a keyring with secrets."""
     if _permissions(blob) & (stat.S_IRGRP | stat.S_IROTH):
         raise KeyringError(
             "the keyring holds secrets, and its group or others can read it",

@@ -233,19 +233,7 @@ def stage(
 
 
 def write_bytes(path: str, data: bytes, *, mode: int = 0o666, new: bool = False) -> None:
-    """Write a file atomically; see :func:`stage`.
-
-    Parameters
-    ----------
-    path : str
-        The file.
-    data : bytes
-        Its content.
-    mode : int
-        Permission bits, reduced by the umask.
-    new : bool
-        Raise FileExistsError if the file exists, instead of replacing it.
-    """
+    """Write a file atomically; see :func:`stage`. If `new`, raise FileExistsError instead of replacing it."""
 
     def produce(file: IO[bytes]) -> None:
         file.write(data)
@@ -283,13 +271,7 @@ def sync_folder(folder: str) -> None:
 
 
 def make_folders(folder: str) -> None:
-    """Make a folder and those above it, each synced into its parent.
-
-    Raises
-    ------
-    StorageError
-        The operating system refused.
-    """
+    """Make a folder and those above it, each synced into its parent; or raise StorageError."""
     if os.path.isdir(folder):
         return
     parent = os.path.dirname(folder)

@@ -26,11 +26,6 @@ def capture(names: Iterable[str]) -> Environment:
     ----------
     names : iterable of str
         Full names, such as ``sklearn.svm._classes.SVC``.
-
-    Returns
-    -------
-    Environment
-        The versions.
     """
     packages: dict[str, str] = {}
     for top in sorted({name.partition(".")[0] for name in names} - _NO_DISTRIBUTION):

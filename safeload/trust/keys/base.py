@@ -18,13 +18,7 @@ _KEY_ID = re.compile(r"[0-9a-f]{64}")
 
 
 def parse_key_id(text: str) -> KeyId:
-    """Return `text` as a key id: 64 lower-case hexadecimal characters.
-
-    Raises
-    ------
-    KeyringError
-        It has another form.
-    """
+    """Return `text` as a key id, 64 lower-case hexadecimal characters, or raise KeyringError."""
     if not _KEY_ID.fullmatch(text):
         raise KeyringError("a key id is 64 lower-case hexadecimal characters")
     return KeyId(text)
@@ -45,13 +39,7 @@ class VerifyingKey(Protocol):
         ...
 
     def verify(self, message: bytes, signature: bytes) -> None:
-        """Verify that `signature` is the key's signature over `message`.
-
-        Raises
-        ------
-        SignatureInvalid
-            It is not.
-        """
+        """Verify that `signature` is the key's signature over `message`, or raise SignatureInvalid."""
         ...
 
 

@@ -67,13 +67,7 @@ class Entry:
             raise KeyringError("name patterns are a list of at least one pattern that is not empty")
 
     def admit(self, name: str, now: datetime) -> None:
-        """Check that the key may vouch for `name` at `now`.
-
-        Raises
-        ------
-        KeyNotAllowed
-            The key is revoked, outside its window, or not for this name.
-        """
+        """Raise KeyNotAllowed if the key is revoked, outside its window at `now`, or not for `name`."""
         key = f"the key {self.key.key_id[:12]}…"
         if self.state == "revoked":
             raise KeyNotAllowed(

@@ -90,11 +90,6 @@ def resolve_signer(
     keyring : Keyring, VerifyingKey, str or os.PathLike, optional
         See :func:`resolve`.
 
-    Returns
-    -------
-    tuple of (SigningKey, Keyring or None)
-        The key and its keyring.
-
     Raises
     ------
     NoKeyError, KeyNotAllowed, KeyringError, NotFound
