@@ -1,7 +1,6 @@
-"""``python -m safeload`` is the command ``safeload``."""
+"""Makes ``python -m safeload`` run the command ``safeload``."""
 
-from safeload.cli import main
-from safeload.cli.search_path import leave_out_working_folder
+from safeload.cli import leave_out_working_folder, main
 
 leave_out_working_folder()
 

@@ -1,4 +1,4 @@
-"""``safeload adopt``: take unsigned files into a signed store, after a look at them."""
+"""``safeload adopt``: take unsigned files into a signed store after reviewing them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,23 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from safeload.cli.options import JsonOption, KeyringOption, PolicyOption
-from safeload.cli.output import REFUSED, console, counting, print_json, refuse, safe, table
-from safeload.cli.stores import StateOption, open_store, refused
+from safeload.cli.common import (
+    REFUSED,
+    JsonOption,
+    KeyringOption,
+    PolicyOption,
+    console,
+    counting,
+    print_json,
+    print_refusals,
+    print_table,
+    refuse,
+    refused_row,
+    safe,
+    size_cell,
+    status_cell,
+)
+from safeload.cli.stores import StateOption, open_store
 from safeload.errors import SafeloadError
 
 if TYPE_CHECKING:
@@ -23,28 +37,33 @@ _SHOWN_GLOBALS = 8
 
 def adopt(
     folder: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="The unsigned files; they stay as they are.")
+        Path, typer.Argument(metavar="FOLDER", help="Folder with the unsigned files; it is not changed.")
     ],
-    into: Annotated[str, typer.Option("--into", metavar="STORE", help="A folder, or s3://… and the like.")],
+    into: Annotated[
+        str, typer.Option("--into", metavar="STORE", help="A folder, or a bucket: s3://…, gs://… or az://…")
+    ],
     split: Annotated[
         Split | None,
-        typer.Option(help="Where an ambiguous name_tag is split, if no link name_latest tells."),
+        typer.Option(
+            help="Split a file name such as a_b_c at its first or last underscore, unless a link NAME_latest "
+            "shows where the tag begins."
+        ),
     ] = None,
     tag: Annotated[
-        str, typer.Option(metavar="TAG", help="For files without a tag in their name.")
+        str, typer.Option(metavar="TAG", help="Tag for files without one in their name.")
     ] = "adopted",
     apply: Annotated[
-        bool, typer.Option("--apply", help="Sign and store. Without it, only show what would be done.")
+        bool, typer.Option("--apply", help="Sign and store; otherwise only show what would be done.")
     ] = False,
     keyring: KeyringOption = None,
     policy: PolicyOption = None,
     state: StateOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show what unsigned joblib and pickle files refer to, and, with --apply, sign and store them.
+    """Review unsigned joblib and pickle files; with --apply, sign them and store them.
 
-    Nothing is deserialized. Your signature vouches for them: look at what they refer to, and make sure of
-    where they come from, first. It can be stopped and started again.
+    Nothing is deserialized. Your signature vouches for the files, so check what they refer to and where they
+    come from first. An interrupted run can be repeated.
     """
     from safeload.store import adoption
     from safeload.trust.policy import resolve
@@ -87,33 +106,33 @@ def _row(candidate: Candidate) -> dict[str, Any]:
         "globals_complete": candidate.complete,
     }
     if candidate.refusal is not None:
-        return row | refused(candidate.refusal)
+        return row | refused_row(candidate.refusal)
     return row | {"status": candidate.outcome, "error": None}
 
 
 def _print(rows: list[dict[str, Any]], counts: Counter[str], into: str) -> None:
-    listing = table(None, ("file", "name", "tag", "latest", "bytes", "refers to", "status"))
-    for row in rows:
-        good = row["status"] != "refused"
-        listing.add_row(
-            safe(row["path"]),
-            safe(row["name"] or ""),
-            safe(row["tag"] or ""),
-            "←" if row["latest"] else "",
-            f"{row['size']:,}" if row["size"] else "",
-            safe(_globals(row)),
-            row["status"] if good else f"[red]{row['error']}[/]",
-        )
+    print_table(
+        ("file", "name", "tag", "latest", "bytes", "refers to", "status"),
+        (
+            (
+                safe(row["path"]),
+                safe(row["name"] or ""),
+                safe(row["tag"] or ""),
+                "←" if row["latest"] else "",
+                size_cell(row) if row["size"] else "",
+                safe(_globals(row)),
+                status_cell(row),
+            )
+            for row in rows
+        ),
+    )
+    print_refusals(rows)
     screen = console()
-    screen.print(listing)
-    for row in rows:
-        if row["status"] == "refused":
-            screen.print(f"[red]•[/] {safe(row['message'])}", soft_wrap=True)
     screen.print(f"{counts['adopted']} adopted, {counts['skipped']} skipped, {counts['refused']} refused")
     if counts["planned"]:
         screen.print(
-            f"{counts['planned']} would be signed and stored in {safe(into)}. Nothing was done. Look at what "
-            "they refer to (all of it with --json), then run it again with --apply.",
+            f"{counts['planned']} would be signed and stored in {safe(into)}. Nothing was changed. Check "
+            "what they refer to (--json lists all of it), then run this again with --apply.",
             soft_wrap=True,
         )
 
@@ -124,4 +143,4 @@ def _globals(row: dict[str, Any]) -> str:
         return ""
     shown = ", ".join(names[:_SHOWN_GLOBALS]) or "nothing"
     more = f" and {len(names) - _SHOWN_GLOBALS} more" if len(names) > _SHOWN_GLOBALS else ""
-    return shown + more + ("" if row["globals_complete"] else ", and what could not be followed")
+    return shown + more + ("" if row["globals_complete"] else ", and more that could not be determined")

@@ -1,4 +1,4 @@
-"""The commands, each in a module of its own."""
+"""The commands put together to one application."""
 
 from __future__ import annotations
 
@@ -11,18 +11,16 @@ from safeload.cli.demo import demo
 from safeload.cli.guard import guard
 from safeload.cli.inspect import inspect
 from safeload.cli.keygen import keygen
-from safeload.cli.ls import ls
-from safeload.cli.rm import rm
-from safeload.cli.rotate import rotate
 from safeload.cli.sign import sign
+from safeload.cli.stores import ls, rm, rotate
 from safeload.cli.verify import verify
 
 app = typer.Typer(
     name="safeload",
-    help="Load stored Python objects only when their signature verifies.",
+    help="Sign stored Python objects, and load them only if their signatures verify.",
     no_args_is_help=True,
     add_completion=False,
-    # A traceback with variables in it could show a key.
+    # A traceback with local variables could show a key.
     pretty_exceptions_enable=False,
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -40,5 +38,5 @@ def _options(
 
 for command in (keygen, sign, verify, inspect, convert, ls, adopt, rotate, rm, demo):
     app.command()(command)
-# What follows the script's name belongs to the script.
+# Options after the script's name belong to the script.
 app.command(context_settings={"allow_interspersed_args": False})(guard)

@@ -1,52 +1,67 @@
-"""``safeload convert``: a signed artifact in another format, compared on a sample, with its source signed."""
+"""``safeload convert``: a signed artifact in another format, with predictions compared, signed again."""
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import typer
 
-from safeload.cli.options import JsonOption, KeyringOption, PolicyOption, moment
-from safeload.cli.output import console, print_json, refuse, safe, wrong_usage
+from safeload.cli.common import (
+    JsonOption,
+    KeyringOption,
+    PolicyOption,
+    console,
+    moment,
+    print_json,
+    refuse,
+    safe,
+    wrong_usage,
+)
 from safeload.errors import SafeloadError
 
-# A sample is small.
+_SAMPLE_SUFFIXES = (".npy", ".csv", ".parquet")
 _MAX_SAMPLE_BYTES = 1 << 30
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(metavar="SRC", help="A signed artifact, or a SavedModel folder.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="SRC", help="Signed artifact, or a signed SavedModel folder.")
+    ],
     to: Annotated[
-        str, typer.Option("--to", metavar="FORMAT", help="onnx, skops, …, auto; tensorflow for a SavedModel.")
+        str,
+        typer.Option("--to", metavar="FORMAT", help="onnx, skops, … or auto; tensorflow for a SavedModel."),
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="PATH", help="Where it goes; else beside SRC, by the format."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PATH",
+            help="Output path; by default beside SRC, named after the format.",
+        ),
     ] = None,
     sample: Annotated[
         Path | None,
         typer.Option(
-            "--sample", metavar="FILE", help="Rows (.npy, .csv, .parquet) on which predictions are compared."
+            "--sample", metavar="FILE", help="Rows (.npy, .csv, .parquet) on which to compare predictions."
         ),
     ] = None,
-    tolerance: Annotated[
-        float, typer.Option(help="The largest difference of predictions that is accepted.")
-    ] = 1e-5,
+    tolerance: Annotated[float, typer.Option(help="Largest accepted difference between predictions.")] = 1e-5,
     expires: Annotated[
-        str | None, typer.Option(metavar="TIME", help="When loaders refuse it (ISO 8601).")
+        str | None, typer.Option(metavar="TIME", help="Time from which loaders refuse it (ISO 8601).")
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an artifact that is there.")
-    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing artifact.")] = False,
     keyring: KeyringOption = None,
     policy: PolicyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Load a signed artifact, store it anew in another format, and sign that with what it was made of.
+    """Convert a signed artifact to another format, and sign the result.
 
-    With --sample, predictions of both are compared first, and nothing is written if they differ.
+    The new statement names the source. With --sample, the predictions of both are compared first, and
+    nothing is written if they differ.
     """
     from safeload.api.conversion import TENSORFLOW
     from safeload.api.conversion import convert as converted
@@ -56,9 +71,9 @@ def convert(
     if output is None:
         output = source.with_name(source.stem + suffix)
         if output == source:
-            wrong_usage("this would replace SRC; say where it goes with --output")
+            wrong_usage("this would replace SRC; choose another path with --output")
     try:
-        rows = None if sample is None else _rows(sample)
+        rows = None if sample is None else _sample_rows(sample)
         statement = converted(
             source,
             output,
@@ -73,7 +88,7 @@ def convert(
     except SafeloadError as error:
         refuse(error, as_json=json)
     except ValueError as error:
-        # An option that the format does not have, such as a sample for what needs none.
+        # An option that does not apply to the format, such as a sample where nothing is compared.
         wrong_usage(str(error))
     if json:
         print_json({"path": str(output), "status": "signed", "statement": msgspec.to_builtins(statement)})
@@ -84,12 +99,21 @@ def convert(
         screen.print(safe(remark), soft_wrap=True)
 
 
-def _rows(path: Path) -> Any:
-    """Return the rows of a sample, which is the caller's own and holds no objects."""
-    from safeload.cli import samples
+def _sample_rows(path: Path) -> Any:
+    """Return the rows of the caller's own sample file: numbers and texts, never pickled objects."""
     from safeload.storage.reader import read
 
+    suffix = path.suffix.lower()
+    if suffix not in _SAMPLE_SUFFIXES:
+        wrong_usage(f"a sample is a file of type {', '.join(_SAMPLE_SUFFIXES)}")
+    file = io.BytesIO(read(path, limit=_MAX_SAMPLE_BYTES).data)
     try:
-        return samples.rows(read(path, limit=_MAX_SAMPLE_BYTES).data, path.suffix.lower())
-    except samples.NoSample as error:
-        wrong_usage(str(error))
+        if suffix == ".npy":
+            import numpy
+
+            return numpy.load(file, allow_pickle=False)
+        import pandas
+
+        return pandas.read_csv(file) if suffix == ".csv" else pandas.read_parquet(file)
+    except (ValueError, OSError, ImportError, EOFError) as error:
+        wrong_usage(f"the sample cannot be read: {error}")

@@ -1,4 +1,4 @@
-"""``safeload guard``: run somebody's script under the guard."""
+"""``safeload guard``: run a script under the guard."""
 
 from __future__ import annotations
 
@@ -9,26 +9,32 @@ from typing import Annotated
 
 import typer
 
-from safeload.cli.output import wrong_usage
+from safeload.cli.common import wrong_usage
 
 
 def guard(
-    script: Annotated[str, typer.Argument(metavar="SCRIPT", help="A Python script.")],
-    arguments: Annotated[list[str] | None, typer.Argument(metavar="[ARGUMENTS]...")] = None,
+    script: Annotated[str, typer.Argument(metavar="SCRIPT", help="Python script to run.")],
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[ARGUMENTS]...", help="Arguments for the script.")
+    ] = None,
     report: Annotated[
-        bool, typer.Option("--report", help="Log what would be refused, and let it happen.")
+        bool, typer.Option("--report", help="Log what would be refused, but allow it.")
     ] = False,
     multiprocessing: Annotated[
-        bool, typer.Option("--multiprocessing", help="Let worker processes' messages be unpickled.")
+        bool,
+        typer.Option("--multiprocessing", help="Allow messages between worker processes to be unpickled."),
     ] = False,
 ) -> None:
-    """Run a script in which nothing may be unpickled but what safeload verifies."""
+    """Run a Python script that may unpickle only what safeload has verified.
+
+    Every other attempt, such as pickle.load or joblib.load, raises an error.
+    """
     from safeload.guarding import Guard
 
     if not os.path.isfile(script):
-        wrong_usage(f"there is no script {script}")
+        wrong_usage(f"{script} is not a file")
     sys.argv = [script, *(arguments or [])]
     sys.path[0] = os.path.dirname(os.path.abspath(script))
     Guard("report" if report else "refuse", multiprocessing=multiprocessing).enable()
-    # To its end as a program: nothing that it started may unpickle afterwards either.
+    # The guard is never disabled: threads and exit handlers of the script stay under it too.
     runpy.run_path(script, run_name="__main__")

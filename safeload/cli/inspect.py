@@ -1,4 +1,4 @@
-"""``safeload inspect``: what is known of a file and what it holds, running none of it."""
+"""``safeload inspect``: show what a file contains without running any of it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,20 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from safeload.cli.options import JsonOption, KeyringOption, PolicyOption
-from safeload.cli.output import REFUSED, console, error_document, print_json, refuse, safe
+from safeload.cli.common import (
+    REFUSED,
+    JsonOption,
+    KeyringOption,
+    PolicyOption,
+    console,
+    error_document,
+    print_json,
+    refuse,
+    safe,
+)
 from safeload.errors import SafeloadError
 
-# On a screen; --json and --html have all.
+# Lines of each section on a screen; --json and --html have all of them.
 _SHOWN = 40
 _SHOWN_CALLS = 60
 _COLOURS = {
@@ -25,18 +34,19 @@ _COLOURS = {
 
 
 def inspect(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="The file.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="File to inspect.")],
     keyring: KeyringOption = None,
     policy: PolicyOption = None,
     json: JsonOption = False,
     html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Also write a page that shows all of it.")
+        Path | None, typer.Option("--html", metavar="FILE", help="Also write an HTML page with all details.")
     ] = None,
 ) -> None:
-    """Show a file's bytes, signature, statement and contents. It is not deserialized.
+    """Show what a file contains and who signed it, without deserializing it.
 
-    What a sidecar claims is shown only when it verifies. The verdict on the contents is data, known types,
-    unknown types, malformed or dangerous; it says what the file would do, and not who made it.
+    The signed statement is shown only if the signature verifies. The verdict on the contents is data, known
+    types, unknown types, malformed or dangerous; it is about what loading the file would do, not about who
+    made it.
     """
     import safeload
 
@@ -55,7 +65,7 @@ def inspect(
 
 
 def document(found: Any) -> dict[str, Any]:
-    """Return all that an inspection found, in JSON's types."""
+    """Return the result of an inspection in JSON types."""
     refusal = error_document(found.refusal) if found.refusal is not None else {"error": None, "message": None}
     return {
         "path": found.path,
@@ -72,10 +82,10 @@ def document(found: Any) -> dict[str, Any]:
 
 
 def _plain(report: Any) -> dict[str, Any]:
-    """Return a report in JSON's types.
+    """Return a report in JSON types.
 
-    Calls come as one list, each with the number of the call that it is part of: a tree may be deeper than
-    JSON's readers go.
+    Calls form one flat list, in which each has the index of the call that it is part of: the tree may be
+    deeper than JSON parsers allow.
     """
     calls: list[dict[str, Any]] = []
     waiting: list[tuple[Any, int | None]] = [(call, None) for call in reversed(report.calls)]
@@ -120,7 +130,9 @@ def _print(found: Any) -> None:
     from rich.tree import Tree
 
     tree = Tree(f"[bold]{safe(found.path)}[/]")
-    tree.add(f"{found.size:,} bytes, by its first bytes {found.looks_like or 'of no known format'}")
+    tree.add(
+        f"{found.size:,} bytes, {f'looks like {found.looks_like}' if found.looks_like else 'no known format'}"
+    )
     tree.add(found.digest)
     for key_id in found.key_ids:
         tree.add(f"signature by {safe(key_id)}")
@@ -138,7 +150,7 @@ def _print(found: Any) -> None:
 def _add_report(tree: Any, report: Any) -> None:
     branch = tree.add(f"contents: [{_COLOURS[report.verdict]}]{report.verdict}[/]")
     if report.compressor is not None:
-        branch.add(f"compressed by {report.compressor}; unfolded {report.unfolded_size:,} bytes")
+        branch.add(f"compressed with {report.compressor}; decompresses to {report.unfolded_size:,} bytes")
     _add_some(
         branch,
         "findings",
@@ -184,14 +196,14 @@ def _add_calls(branch: Any, report: Any) -> None:
         call, parent, depth = waiting.pop()
         left -= 1
         line = parent.add(f"[dim]{call.how}[/] {safe(call.what)} {safe(call.arguments)}")
-        # What is deeper than a screen is wide stands beside its parent.
+        # A tree deeper than this does not fit the width of a screen: deeper calls go beside their parent.
         waiting += [(part, line if depth < 20 else parent, depth + 1) for part in reversed(call.parts)]
     if waiting or report.calls_left_out:
         below.add("and more; --json and --html show them")
 
 
 def _add(branch: Any, field: str, value: Any) -> None:
-    """Show one field, a container as a branch of its own."""
+    """Add one field to the tree; a container becomes a branch."""
     if value is None or value in ([], {}):
         return
     if isinstance(value, dict):

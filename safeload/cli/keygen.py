@@ -1,4 +1,4 @@
-"""``safeload keygen``: make a key, and the keyring that holds it."""
+"""``safeload keygen``: make a key and the keyring that holds it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from safeload.cli.options import JsonOption, moment
-from safeload.cli.output import console, print_json, refuse, safe, wrong_usage
+from safeload.cli.common import JsonOption, console, moment, print_json, refuse, safe, wrong_usage
 from safeload.errors import SafeloadError
 
 Algorithm = Literal["hmac", "ed25519", "ecdsa-p256", "ecdsa-p384"]
@@ -19,31 +18,32 @@ Algorithm = Literal["hmac", "ed25519", "ecdsa-p256", "ecdsa-p384"]
 def keygen(
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE", help="The keyring; else your configuration folder's."),
+        typer.Option("--out", metavar="FILE", help="Keyring file; by default in your configuration folder."),
     ] = None,
     algorithm: Annotated[
-        Algorithm, typer.Option(help="Loaders of ed25519 and ecdsa need no secret.")
+        Algorithm, typer.Option(help="With ed25519 and ecdsa, loaders need only the public key.")
     ] = "hmac",
     public: Annotated[
         Path | None,
-        typer.Option("--public", metavar="FILE", help="Also write a keyring for loaders, without secrets."),
+        typer.Option("--public", metavar="FILE", help="Also write a keyring without secrets, for loaders."),
     ] = None,
     name: Annotated[
         list[str] | None,
-        typer.Option("--name", metavar="PATTERN", help="A pattern of names that the key is for; repeatable."),
+        typer.Option("--name", metavar="PATTERN", help="Limit the key to names that match; repeatable."),
     ] = None,
     not_after: Annotated[
-        str | None, typer.Option(metavar="TIME", help="When the key ends (ISO 8601).")
+        str | None, typer.Option(metavar="TIME", help="Time at which the key expires (ISO 8601).")
     ] = None,
     rotate: Annotated[
-        bool, typer.Option("--rotate", help="Add the key to the keyring; older keys verify only.")
+        bool,
+        typer.Option("--rotate", help="Add the key to an existing keyring; older keys then only verify."),
     ] = False,
     env: Annotated[
-        bool, typer.Option("--env", help="Print SAFELOAD_KEY=… and write nothing (hmac only).")
+        bool, typer.Option("--env", help="Print SAFELOAD_KEY=… and write no file (hmac only).")
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Make a key and write the keyring that holds it, readable by you only."""
+    """Make a key, and write it to a keyring file that only you can read."""
     from safeload.trust.keys import Entry, HmacKey, Keyring, sources
     from safeload.trust.keys.asymmetric import PrivateKey
 
@@ -61,13 +61,13 @@ def keygen(
         loaders = keyring.public() if public is not None else None
         if out is None:
             os.makedirs(target.parent, mode=0o700, exist_ok=True)
-        # The harmless file first: where it is refused, no secret has been written.
+        # The public file comes first: if it cannot be written, no secret has been written either.
         if public is not None and loaders is not None:
             loaders.save(public, overwrite=rotate)
         keyring.save(target, overwrite=rotate)
     except FileExistsError as error:
         if isinstance(error, SafeloadError):
-            error.hint = "Use --rotate to add a key to it, or --out for another file."
+            error.hint = "Use --rotate to add a key to it, or --out to write another file."
             refuse(error, as_json=json)
         raise
     except SafeloadError as error:
@@ -83,14 +83,14 @@ def keygen(
         )
         return
     screen = console()
-    screen.print(f"[green]Made[/] a key for {key.algorithm}, [bold]{key.key_id[:12]}…[/]")
+    screen.print(f"[green]Made[/] a key for {key.algorithm}: [bold]{key.key_id[:12]}…[/]")
     screen.print(f"  keyring      {safe(target)}  (mode 0600; keep it secret)", soft_wrap=True)
     if public is not None:
-        screen.print(f"  for loaders  {safe(public)}  (no secret in it)", soft_wrap=True)
+        screen.print(f"  for loaders  {safe(public)}  (contains no secret)", soft_wrap=True)
     elif not isinstance(key, PrivateKey):
-        screen.print("  Whoever has it can sign and verify.")
+        screen.print("  Anyone who has this key can sign as well as verify.")
     if out is not None:
-        screen.print(f"  Use it by {sources.KEYRING_VARIABLE}={safe(target.absolute())}", soft_wrap=True)
+        screen.print(f"  To use it, set {sources.KEYRING_VARIABLE}={safe(target.absolute())}", soft_wrap=True)
 
 
 def _generate(algorithm: Algorithm) -> Any:

@@ -1,7 +1,7 @@
-"""An inspection as one HTML page that needs nothing else: no script, no picture, no other address.
+"""Renders an inspection as one self-contained HTML page, without scripts, images or links.
 
-Everything in it that comes from the file is escaped, and a policy in the page's head forbids the browser to
-run or fetch anything, in case an escape was missed.
+Everything that comes from the file is escaped. A content security policy in the page also forbids the browser
+to run or fetch anything, in case an escape is missing.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _CLASSES = {
     "dangerous": "bad",
     "refused": "bad",
 }
-# Deeper calls stand beside those that they are part of.
+# Deeper calls are listed beside the calls that they are part of.
 _MAX_DEPTH = 60
 
 
@@ -45,8 +45,13 @@ def render(found: dict[str, Any]) -> str:
 
     Parameters
     ----------
-    found
-        As ``safeload inspect --json`` prints it.
+    found : dict
+        The document that ``safeload inspect --json`` prints.
+
+    Returns
+    -------
+    str
+        HTML.
     """
     report = found["report"] or {}
     sections = [
@@ -89,7 +94,7 @@ def render(found: dict[str, Any]) -> str:
 
 
 def _safe(value: object) -> str:
-    """Return a value as text that is text in any place of the page."""
+    """Return a value as text, escaped for any place in the page."""
     return html.escape(printable(str(value)), quote=True)
 
 
@@ -105,7 +110,7 @@ def _head(found: dict[str, Any]) -> str:
     ]
     report = found["report"]
     if report is not None and report["compressor"] is not None:
-        rows.append(("unfolded", f"{report['unfolded_size']:,} bytes, by {report['compressor']}"))
+        rows.append(("decompressed", f"{report['unfolded_size']:,} bytes, by {report['compressor']}"))
     if found["message"] is not None:
         rows.append((str(found["error"]), found["message"]))
     verdict = f" contents {_badge(found['verdict'])}" if found["verdict"] is not None else ""
@@ -144,7 +149,7 @@ def _table(title: str, columns: tuple[str, ...], rows: Iterable[Iterable[object]
 
 
 def _calls(report: dict[str, Any]) -> str:
-    """Return the calls as nested lists; written one after the other, as the list of calls has them."""
+    """Return the calls as nested lists. They come parents first, so that no recursion is needed."""
     calls = report.get("calls", ())
     if not calls:
         return ""

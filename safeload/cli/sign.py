@@ -1,4 +1,4 @@
-"""``safeload sign``: write the sidecars of existing files."""
+"""``safeload sign``: write sidecars for existing files and folders."""
 
 from __future__ import annotations
 
@@ -9,16 +9,22 @@ from typing import Annotated, Any
 
 import typer
 
-from safeload.api import folders
-from safeload.cli.options import JsonOption, KeyringOption, PolicyOption, moment
-from safeload.cli.output import (
+from safeload.cli.common import (
     REFUSED,
+    JsonOption,
+    KeyringOption,
+    PolicyOption,
     console,
-    error_document,
+    moment,
     print_json,
+    print_refusals,
+    print_table,
     progress,
+    refused_row,
     safe,
-    table,
+    size_cell,
+    size_of,
+    status_cell,
     wrong_usage,
 )
 from safeload.errors import SafeloadError
@@ -27,27 +33,32 @@ from safeload.errors import SafeloadError
 def sign(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files and model folders to sign.")],
     format: Annotated[
-        str | None, typer.Option("--format", help="joblib, onnx, …; else by the first bytes.")
+        str | None,
+        typer.Option(
+            "--format", metavar="FORMAT", help="joblib, onnx, …; by default told from the first bytes."
+        ),
     ] = None,
     expires: Annotated[
-        str | None, typer.Option(metavar="TIME", help="When loaders refuse it (ISO 8601).")
+        str | None, typer.Option(metavar="TIME", help="Time from which loaders refuse it (ISO 8601).")
     ] = None,
-    metadata: Annotated[str | None, typer.Option(metavar="JSON", help="An object to sign along.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace sidecars that are there.")] = False,
+    metadata: Annotated[
+        str | None, typer.Option(metavar="JSON", help="JSON object to include in the signed statement.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing sidecars.")] = False,
     keyring: KeyringOption = None,
     policy: PolicyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Vouch for existing files and folders: write a signature beside each. None is deserialized.
+    """Sign existing files and model folders; the signature is written beside each.
 
-    Make sure of where they come from first.
+    Nothing is deserialized. Your signature vouches for the files, so check where they come from first.
     """
     import safeload
 
     ends = moment(expires, "--expires")
     extra = _metadata(metadata)
     rows: list[dict[str, Any]] = []
-    with progress([_size(path) for path in paths], enabled=not json) as done:
+    with progress([size_of(path) for path in paths], enabled=not json) as done:
         for path in paths:
             row: dict[str, Any] = {"path": str(path)}
             try:
@@ -69,38 +80,28 @@ def sign(
                     "digest": str(statement.digest),
                 }
             except SafeloadError as error:
-                row |= {"status": "refused", **error_document(error)}
+                row |= refused_row(error)
             except ValueError as error:
-                # An expiry or metadata that no statement can carry.
+                # An expiry or metadata that a statement cannot hold.
                 wrong_usage(str(error))
             rows.append(row)
             if not os.path.isdir(path):
-                done(_size(path))
+                done(size_of(path))
     refused = sum(row["status"] == "refused" for row in rows)
     if json:
         print_json({"files": rows, "signed": len(rows) - refused, "refused": refused})
     else:
-        _print(rows, refused)
+        print_table(
+            ("file", "status", "format", "bytes"),
+            (
+                (safe(row["path"]), status_cell(row), safe(row.get("format", "")), size_cell(row))
+                for row in rows
+            ),
+        )
+        print_refusals(rows)
+        console().print(f"{len(rows) - refused} signed, {refused} refused")
     if refused:
         raise typer.Exit(REFUSED)
-
-
-def _print(rows: list[dict[str, Any]], refused: int) -> None:
-    listing = table(None, ("file", "status", "format", "bytes"))
-    for row in rows:
-        signed = row["status"] == "signed"
-        listing.add_row(
-            safe(row["path"]),
-            "[green]signed[/]" if signed else f"[red]{row['error']}[/]",
-            safe(row.get("format", "")),
-            f"{row['size']:,}" if signed else "",
-        )
-    screen = console()
-    screen.print(listing)
-    for row in rows:
-        if row["status"] == "refused":
-            screen.print(f"[red]•[/] {safe(row['message'])}", soft_wrap=True)
-    screen.print(f"{len(rows) - refused} signed, {refused} refused")
 
 
 def _metadata(text: str | None) -> dict[str, Any] | None:
@@ -113,10 +114,3 @@ def _metadata(text: str | None) -> dict[str, Any] | None:
     if not isinstance(value, dict):
         wrong_usage("--metadata takes a JSON object such as '{\"ticket\": 42}'")
     return value
-
-
-def _size(path: Path) -> int:
-    try:
-        return folders.size_of(path) if os.path.isdir(path) else os.stat(path).st_size
-    except (OSError, ValueError, SafeloadError):
-        return 0

@@ -1,14 +1,32 @@
-"""What the commands on stores share."""
+"""The commands on stores, ``safeload ls``, ``rotate`` and ``rm``, and what all commands on stores share."""
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from safeload.cli.output import error_document
+from safeload.cli.common import (
+    REFUSED,
+    JsonOption,
+    KeyringOption,
+    PolicyOption,
+    console,
+    counting,
+    print_json,
+    print_refusals,
+    print_table,
+    refuse,
+    refused_row,
+    safe,
+    signed_cells,
+    size_cell,
+    statement_row,
+    status_cell,
+)
 from safeload.errors import NotFound, SafeloadError
 
 if TYPE_CHECKING:
@@ -19,13 +37,17 @@ StoreArgument = Annotated[
     typer.Argument(
         metavar="STORE",
         envvar="MODEL_REPO_PATH",
-        help="A folder, or s3://…, gs://…, az://… .",
+        help="A folder, or a bucket: s3://…, gs://… or az://…",
         show_envvar=True,
     ),
 ]
 StateOption = Annotated[
     Path | None,
-    typer.Option("--state", metavar="FOLDER", help="Memory against rollback; else as the environment says."),
+    typer.Option(
+        "--state",
+        metavar="FOLDER",
+        help="Folder that remembers the newest versions seen, against rollback; instead of SAFELOAD_STATE.",
+    ),
 ]
 
 
@@ -37,7 +59,7 @@ def open_store(
     Raises
     ------
     NotFound
-        There is no such folder; and none is to be made (`new`).
+        The folder does not exist, and `new` is false.
     """
     from safeload.store import Store
 
@@ -46,26 +68,129 @@ def open_store(
     return Store(location, keyring=keyring, policy=policy, state=state)
 
 
-def row_of(found: TagStatus) -> dict[str, Any]:
-    """Return what is said of a tag."""
+def tag_row(found: TagStatus) -> dict[str, Any]:
+    """Return the row about a tag."""
     row: dict[str, Any] = {"name": found.name, "tag": found.tag, "latest": found.latest}
     if found.refusal is not None:
-        return row | refused(found.refusal)
-    statement = found.statement
-    assert statement is not None  # noqa: S101  it is the one or the other
-    return row | {
-        "status": "verified",
-        "error": None,
-        "format": statement.format,
-        "size": statement.size,
-        "digest": str(statement.digest),
-        "created": statement.created.isoformat(),
-        "expires": statement.expires.isoformat() if statement.expires else None,
-        "metadata": statement.metadata,
-        "keys": list(found.keys),
-    }
+        return row | refused_row(found.refusal)
+    assert found.statement is not None  # noqa: S101  there is a refusal otherwise
+    metadata = found.statement.metadata
+    return row | statement_row(found.statement) | {"metadata": metadata, "keys": list(found.keys)}
 
 
-def refused(error: SafeloadError) -> dict[str, Any]:
-    """Return what is said of something refused."""
-    return {"status": "refused", **error_document(error)}
+def ls(
+    store: StoreArgument,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="List only this name.")] = None,
+    prefix: Annotated[
+        str, typer.Option(metavar="TEXT", help="List only names that start with this, such as plant-a/")
+    ] = "",
+    keyring: KeyringOption = None,
+    policy: PolicyOption = None,
+    state: StateOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List the tags of a store.
+
+    Their signed statements are verified, but the artifacts are not read; 'safeload verify -r' checks both.
+    """
+    try:
+        opened = open_store(store, keyring, policy, state)
+        names = [name] if name is not None else sorted(opened.names(prefix))
+        rows = [tag_row(found) for one in names for found in opened.check(one, artifacts=False)]
+    except SafeloadError as error:
+        refuse(error, as_json=json)
+    rows.sort(key=lambda row: (row["name"], row.get("created", ""), row["tag"]))
+    count = sum(row["status"] == "refused" for row in rows)
+    if json:
+        print_json({"store": opened.location, "tags": rows, "refused": count})
+    else:
+        print_table(
+            ("name", "tag", "latest", "bytes", "format", "created", "key", "status"),
+            (
+                (
+                    safe(row["name"]),
+                    safe(row["tag"]),
+                    "←" if row["latest"] else "",
+                    size_cell(row),
+                    safe(row.get("format", "")),
+                    *signed_cells(row),
+                    status_cell(row),
+                )
+                for row in rows
+            ),
+        )
+        print_refusals(rows)
+    if count:
+        raise typer.Exit(REFUSED)
+
+
+def rotate(
+    store: StoreArgument,
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            metavar="KEYID",
+            help="Id of the new key, or its beginning; see 'safeload keygen --rotate'.",
+        ),
+    ],
+    keyring: KeyringOption = None,
+    policy: PolicyOption = None,
+    state: StateOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Sign a store again with another key.
+
+    Every signature is verified before it is replaced; artifacts are not read. An interrupted run can be
+    repeated. Revoke the old key once a run has nothing left to sign.
+    """
+    counts: Counter[str] = Counter()
+    failures: list[dict[str, Any]] = []
+    try:
+        with counting("signing", enabled=not json) as done:
+            for outcome in open_store(store, keyring, policy, state).rotate(to):
+                counts[outcome.outcome] += 1
+                if outcome.refusal is not None:
+                    failures.append(
+                        {"name": outcome.name, "tag": outcome.tag, **refused_row(outcome.refusal)}
+                    )
+                done()
+    except SafeloadError as error:
+        refuse(error, as_json=json)
+    if json:
+        print_json({"signed": counts["signed"], "kept": counts["kept"], "refused": failures})
+    else:
+        print_refusals(failures)
+        console().print(
+            f"{counts['signed']} signed, {counts['kept']} already signed by that key, {len(failures)} refused"
+        )
+    if failures:
+        raise typer.Exit(REFUSED)
+
+
+def rm(
+    store: StoreArgument,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The name.")],
+    tag: Annotated[str, typer.Argument(metavar="TAG", help="The tag to delete.")],
+    keep_latest: Annotated[
+        bool, typer.Option("--keep-latest", help="Refuse to delete the latest tag instead of moving latest.")
+    ] = False,
+    keyring: KeyringOption = None,
+    policy: PolicyOption = None,
+    state: StateOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Delete a tag from a store.
+
+    If it is the latest, latest moves to the newest tag that remains.
+    """
+    try:
+        open_store(store, keyring, policy, state).delete(
+            name, tag, latest="refuse" if keep_latest else "move"
+        )
+    except SafeloadError as error:
+        refuse(error, as_json=json)
+    if json:
+        print_json({"name": name, "tag": tag, "status": "deleted"})
+    else:
+        console().print(f"[green]Deleted[/] {safe(name)} {safe(tag)}")

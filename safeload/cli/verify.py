@@ -1,4 +1,4 @@
-"""``safeload verify``: check files and stores against their signatures, without deserializing any."""
+"""``safeload verify``: check files, folders and stores against their signatures; nothing is deserialized."""
 
 from __future__ import annotations
 
@@ -14,9 +14,25 @@ import typer
 from safeload.api import folders
 from safeload.attestation.sidecar import SUFFIX
 from safeload.cli import batch
-from safeload.cli.options import JsonOption, KeyringOption, PolicyOption
-from safeload.cli.output import REFUSED, console, counting, print_json, progress, safe, table
-from safeload.cli.stores import StateOption, open_store, refused, row_of
+from safeload.cli.common import (
+    REFUSED,
+    JsonOption,
+    KeyringOption,
+    PolicyOption,
+    console,
+    counting,
+    print_json,
+    print_refusals,
+    print_table,
+    progress,
+    refused_row,
+    safe,
+    signed_cells,
+    size_cell,
+    size_of,
+    status_cell,
+)
+from safeload.cli.stores import StateOption, open_store, tag_row
 from safeload.errors import MalformedError, SafeloadError, SignatureMissing
 from safeload.parsers import magic
 from safeload.parsers.format_facts import ROWS
@@ -24,7 +40,7 @@ from safeload.storage.reader import read_start, wrapped
 
 # What looks like an artifact although it has no sidecar, so that its absence is reported.
 _TEMPORARY = ".tmp"
-# Of more than so many, those that were refused are shown, and the others counted.
+# If there are more rows, only those that were refused are shown.
 _MANY = 1_000
 _ARTIFACTS = (
     *(suffix for row in ROWS for suffix in row.suffixes),
@@ -37,29 +53,32 @@ def verify(
     paths: Annotated[
         list[str],
         typer.Argument(
-            metavar="PATH...", help="Files; signed folders; stores (s3://…); other folders with --recursive."
+            metavar="PATH...", help="Files, signed folders, buckets (s3://…); with -r also other folders."
         ),
     ],
     recursive: Annotated[
-        bool, typer.Option("--recursive", "-r", help="Check every artifact and store below a folder.")
+        bool, typer.Option("--recursive", "-r", help="Check every artifact and store in a folder and below.")
     ] = False,
     keyring: KeyringOption = None,
     policy: PolicyOption = None,
     state: StateOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Verify files against their signatures, each of them, whatever becomes of the others."""
+    """Verify files, model folders and stores against their signatures.
+
+    Nothing is deserialized. All of them are checked, even if some are refused.
+    """
     found = _targets(paths, recursive)
-    rows: list[dict[str, Any]] = [{"path": error.where, **refused(error)} for error in found.refused]
-    sizes = [_size(file) for file in found.files]
-    # Its processes are forked, so they are started before the bar has a thread.
+    rows: list[dict[str, Any]] = [{"path": error.where, **refused_row(error)} for error in found.refused]
+    sizes = [size_of(file) for file in found.files]
+    # The processes are forked, so they are started before the progress bar has a thread.
     verified = iter(batch.rows(found.files, keyring, policy))
     rows += itertools.islice(verified, 1)
     with progress(sizes, enabled=not json) as done:
         for size, row in zip(sizes[1:], verified, strict=True):
             rows.append(row)
             done(size)
-    sizes = [_size(folder) for folder in found.folders]
+    sizes = [size_of(folder) for folder in found.folders]
     with progress(sizes, enabled=not json and bool(sizes)) as done:
         rows += [batch.folder_row(folder, keyring, policy, done) for folder in found.folders]
     with counting("hashing", enabled=not json and bool(found.stores)) as done_one:
@@ -79,14 +98,14 @@ def verify(
         )
     else:
         _print(rows, refusals, found.others)
-    # Where nothing is found, nothing is in order: the folder may be the wrong one, or emptied.
+    # Finding nothing is not success: the folder may be the wrong one, or emptied by an attacker.
     if refusals or not rows:
         raise typer.Exit(REFUSED)
 
 
 @dataclass
 class _Targets:
-    """What is to be checked, and what could not be looked at."""
+    """What is to be checked, what could not be looked at, and the number of other files."""
 
     files: list[str] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
@@ -96,7 +115,7 @@ class _Targets:
 
 
 def _targets(paths: list[str], recursive: bool) -> _Targets:
-    """Tell files from stores, and find those below folders."""
+    """Sort the paths by kind, and search folders."""
     found = _Targets()
     for path in paths:
         if not os.path.isdir(path):
@@ -106,19 +125,19 @@ def _targets(paths: list[str], recursive: bool) -> _Targets:
         elif recursive:
             _search(path, found)
         else:
-            # Its sidecar may have been deleted, which is no reason not to look at the others.
+            # Its sidecar may have been deleted. That must not keep the other paths from being checked.
             found.refused.append(
                 SignatureMissing(
-                    "there is no signature for the folder",
+                    "the folder has no signature",
                     where=path,
-                    hint="--recursive checks what is below it, file by file.",
+                    hint="Use --recursive to check the files in it one by one.",
                 )
             )
     return found
 
 
 def _search(path: str, found: _Targets) -> None:
-    """Add what is below a folder. Whatever cannot be looked at is refused, and not passed over."""
+    """Add everything below a folder. What cannot be read is refused and not skipped."""
     from safeload.store.backends.locate import is_store
 
     def unreadable(error: OSError) -> None:
@@ -147,23 +166,23 @@ def _search(path: str, found: _Targets) -> None:
 def _store_rows(
     location: str, keyring: Path | None, policy: Path | None, state: Path | None
 ) -> Iterator[dict[str, Any]]:
-    """Yield a row for each tag, and for each file in the store that nothing signed accounts for."""
+    """Yield a row for each tag, and for each file in the store that no signed record refers to."""
     try:
         store = open_store(location, keyring, policy, state)
         for found in store.check():
-            yield {"path": f"{store.location}: {found.name} {found.tag}", **row_of(found)}
+            yield {"path": f"{store.location}: {found.name} {found.tag}", **tag_row(found)}
         for path in store.unreferenced_files():
             where = f"{store.location}/{path}"
-            yield {"path": where, **refused(_stray(where))}
+            yield {"path": where, **refused_row(_unreferenced(where))}
     except SafeloadError as error:
-        yield {"path": location, **refused(error)}
+        yield {"path": location, **refused_row(error)}
 
 
-def _stray(where: str) -> SafeloadError:
+def _unreferenced(where: str) -> SafeloadError:
     return SignatureMissing(
-        "nothing signed accounts for this file in a store",
+        "no signed statement in the store refers to this file",
         where=where,
-        hint="The store does not load it. A dump that was stopped may have left it; delete it then.",
+        hint="The store never loads it. If an interrupted dump left it, delete it.",
     )
 
 
@@ -183,7 +202,7 @@ def _artifacts_among(base: str, names: list[str]) -> Iterator[str]:
 
 
 def _start(path: str) -> bytes:
-    """Return the first bytes of a file; none of what cannot be read, nor of what is no file."""
+    """Return the first bytes of a file, or no bytes if it cannot be read or is not a regular file."""
     try:
         return read_start(path, size=16).data
     except SafeloadError:
@@ -191,33 +210,25 @@ def _start(path: str) -> bytes:
 
 
 def _print(rows: list[dict[str, Any]], refusals: int, others: int) -> None:
-    listing = table(None, ("file", "status", "format", "bytes", "signed", "key"))
     shown = rows if len(rows) <= _MANY else [row for row in rows if row["status"] == "refused"]
-    for row in shown:
-        good = row["status"] == "verified"
-        listing.add_row(
-            safe(row["path"]),
-            "[green]verified[/]" if good else f"[red]{row['error']}[/]",
-            safe(row.get("format", "")),
-            f"{row['size']:,}" if good else "",
-            row["created"][:16].replace("T", " ") if good else "",
-            " ".join(key[:12] for key in row["keys"]) if good else "",
-        )
-    screen = console()
     if shown:
-        screen.print(listing)
-    for row in shown:
-        if row["status"] == "refused":
-            screen.print(f"[red]•[/] {safe(row['message'])}", soft_wrap=True)
+        print_table(
+            ("file", "status", "format", "bytes", "signed", "key"),
+            (
+                (
+                    safe(row["path"]),
+                    status_cell(row),
+                    safe(row.get("format", "")),
+                    size_cell(row),
+                    *signed_cells(row),
+                )
+                for row in shown
+            ),
+        )
+        print_refusals(shown)
+    screen = console()
     screen.print(f"{len(rows) - refusals} verified, {refusals} refused")
     if others:
         screen.print(f"{others} other files have no signature and do not look like artifacts")
     if not rows:
         screen.print("[red]There is nothing to verify here.[/]")
-
-
-def _size(path: str) -> int:
-    try:
-        return folders.size_of(path) if os.path.isdir(path) else os.stat(path).st_size
-    except (OSError, ValueError, SafeloadError):
-        return 0

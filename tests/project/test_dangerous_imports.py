@@ -87,7 +87,7 @@ def test_deserializers_are_imported_by_the_formats_only() -> None:
             for name in imported(tree)
             if any(name == other or name.startswith(f"{other}.") for other in DESERIALIZERS)
         }
-        if module == "safeload.cli.samples":
+        if module == "safeload.cli.convert":
             found -= {"pandas"}  # for pandas.read_csv
         if not module.startswith(("safeload.formats.", DEMO)):
             assert found == set(), module

@@ -41,7 +41,7 @@ CIRCLES = {
         for name in ("calls", "constants", "containers", "instructions", "machine", "memo")
     ),
 }
-CROWDED = {"cli", "formats/pickles", "scanning"}
+CROWDED: set[str] = {"formats/pickles", "scanning"}
 ACROSS = {
     ("safeload.api.conversion", "safeload.formats.onnx.comparison"),
     ("safeload.api.conversion", "safeload.formats.onnx.saved_model"),

@@ -1,4 +1,4 @@
-"""``safeload demo``: the whole story on real data, attacks included."""
+"""``safeload demo``: sign and load a real model, then attack it."""
 
 from safeload.cli.demo.command import demo
 

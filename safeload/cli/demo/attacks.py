@@ -1,6 +1,6 @@
-"""The attacks of the demo. Each says what was tried, and what came of it.
+"""The attacks of the demo.
 
-An attack returns the error that refused it; None means that it was not refused.
+An attack returns the error that refused it, or None if it was not refused. The user sees its docstring.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def plant_a_pickle_that_acts(scene: Scene) -> str | None:
     path = scene.copy_of_production("planted")
     marker = scene.root / "the-attack-worked"
     path.write_bytes(pickle.dumps(_Creates(marker)))
-    # In a process of its own, as a service would load it.
+    # Loaded in another process, as a service would do.
     loading = (
         "import sys, safeload\n"
         "try: safeload.load(sys.argv[1], keyring=sys.argv[2])\n"
@@ -69,12 +69,12 @@ def plant_a_pickle_that_acts(scene: Scene) -> str | None:
 
 
 def bring_an_unsigned_skops_file(scene: Scene) -> SafeloadError | None:
-    """Bring an unsigned skops file, without an allowlist."""
+    """Present an unsigned skops file, without an allowlist."""
     return _load(scene, _unsigned_skops(scene, "skops-no-list"))
 
 
 def bring_a_skops_file_with_other_types(scene: Scene) -> SafeloadError | None:
-    """Bring one with a type that is not on the list."""
+    """Present one with a type that is not on the allowlist."""
     return _load(scene, _unsigned_skops(scene, "skops-short-list"), trusted=["collections.OrderedDict"])
 
 
@@ -90,7 +90,7 @@ ATTACKS: tuple[Attack, ...] = (
 
 
 def load_skops_by_allowlist(scene: Scene) -> bool:
-    """Load the same skops file by an allowlist that names its types; tell whether it predicts the same."""
+    """Load the same skops file with an allowlist that names its types; return whether predictions agree."""
     path = _unsigned_skops(scene, "skops-full-list")
     model = safeload.load(path, trusted=["sklearn.tree._tree.Tree"], keyring=scene.keyring)
     return bool((scene.predictions(model) == scene.predictions(scene.forest)).all())

@@ -1,4 +1,4 @@
-"""Plays the demo and tells it, to people or to machines."""
+"""Runs the demo and prints its steps."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from safeload.cli.options import JsonOption
-from safeload.cli.output import REFUSED, console, print_json, table
+from safeload.cli.common import REFUSED, JsonOption, console, print_json, print_table
 
 
 def demo(json: JsonOption = False) -> None:
-    """Train, sign, verify and load a real model; then attack it in every way and see each refused."""
+    """Train, sign and load a real model, then attack it and show how each attack is refused."""
     with tempfile.TemporaryDirectory(prefix="safeload-demo-") as folder:
         rows = _play(Path(folder), Console(quiet=True) if json else console())
     failed = [row for row in rows if not row["good"]]
@@ -48,9 +47,9 @@ def _play(root: Path, screen: Console) -> list[dict[str, Any]]:
     step("verify it, without loading it", str(verified.digest)[:19] + "…", good=verified == statement)
     model = safeload.load(path, keyring=scene.keyring)
     same = bool((scene.predictions(model) == scene.predictions(scene.pipeline)).all())
-    step("load it and predict", f"{scene.accuracy(model):.1%} right", good=same)
+    step("load it and predict", f"{scene.accuracy(model):.1%} correct", good=same)
 
-    screen.print("\n[bold]Now the attacker can write the folder[/]")
+    screen.print("\n[bold]Now an attacker can write to the folder[/]")
     for attack in ATTACKS:
         refused = attack(scene)
         what = (attack.__doc__ or "").rstrip(".")
@@ -62,22 +61,25 @@ def _play(root: Path, screen: Console) -> list[dict[str, Any]]:
             attack=True,
         )
     same = load_skops_by_allowlist(scene)
-    step("the same skops file, its types on the allowlist", "loaded", good=same)
+    step("load the same skops file with its types allowed", "loaded", good=same)
     return rows
 
 
 def _conclude(rows: list[dict[str, Any]], failed: list[dict[str, Any]]) -> None:
     attacks = [row for row in rows if row["attack"]]
-    listing = table(None, ("", "tried", "refused", "good"))
-    for name, some in (("attacks", attacks), ("honest uses", [row for row in rows if not row["attack"]])):
-        good = sum(row["good"] for row in some)
-        refused = sum(row["result"].startswith("refused") for row in some)
-        colour = "green" if good == len(some) else "bold red"
-        listing.add_row(name, str(len(some)), str(refused), f"[{colour}]{good} of {len(some)}[/]")
-    screen = console()
-    screen.print()
-    screen.print(listing)
+    groups = (("attacks", attacks), ("legitimate uses", [row for row in rows if not row["attack"]]))
+    console().print()
+    print_table(("", "tried", "refused", "as expected"), (_summary(name, some) for name, some in groups))
     if failed:
-        screen.print("[bold red]safeload did not do what it promises here. Please report this.[/]")
+        console().print("[bold red]safeload did not keep its promise here. Please report this.[/]")
     else:
-        screen.print("Next: [bold]safeload keygen[/] makes your key; then safeload.dump and safeload.load.")
+        console().print(
+            "Next: [bold]safeload keygen[/] makes your key; then use safeload.dump and safeload.load."
+        )
+
+
+def _summary(name: str, rows: list[dict[str, Any]]) -> tuple[str, ...]:
+    good = sum(row["good"] for row in rows)
+    refused = sum(row["result"].startswith("refused") for row in rows)
+    colour = "green" if good == len(rows) else "bold red"
+    return name, str(len(rows)), str(refused), f"[{colour}]{good} of {len(rows)}[/]"

@@ -1,4 +1,4 @@
-"""What the demo plays with: a folder, a key, and models trained on the breast cancer data of scikit-learn."""
+"""The setting of the demo: a folder, a key, and models trained on scikit-learn's breast cancer data."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Scene:
 
     Parameters
     ----------
-    root
+    root : Path
         The temporary folder.
-    keyring
-        The keyring that was made for it.
+    keyring : Path
+        The keyring file made for it.
     """
 
     root: Path
@@ -37,7 +37,7 @@ class Scene:
 
     @property
     def models(self) -> Path:
-        """Where the models lie; the attacker can write here."""
+        """The folder with the models, to which the attacker can write."""
         return self.root / "models"
 
     @cached_property
@@ -50,7 +50,7 @@ class Scene:
 
     @cached_property
     def pipeline(self) -> Any:
-        """A pipeline, the model in production."""
+        """The model in production: a pipeline."""
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
@@ -60,22 +60,22 @@ class Scene:
 
     @cached_property
     def forest(self) -> Any:
-        """Another model, validly signed under its own name; skops does not trust its trees by itself."""
+        """Another model, validly signed under its own name. skops does not trust its tree type by default."""
         from sklearn.ensemble import RandomForestClassifier
 
         train, _, target, _ = self._data
         return RandomForestClassifier(n_estimators=10, random_state=0).fit(train, target)
 
     def predictions(self, model: Any) -> Any:
-        """Return what a model predicts for data that it has not seen."""
+        """Return a model's predictions for the test data."""
         return model.predict(self._data[1])
 
     def accuracy(self, model: Any) -> float:
-        """Return the share of predictions that are right."""
+        """Return a model's accuracy on the test data."""
         return float(model.score(self._data[1], self._data[3]))
 
     def copy_of_production(self, folder: str) -> Path:
-        """Return the path of the production model in a fresh folder, with its sidecar."""
+        """Copy the production model and its sidecar to a new folder, and return the model's path."""
         target = self.root / folder
         target.mkdir()
         for name in ("churn.joblib", "churn.joblib.sig"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from safeload.cli.search_path import leave_out_working_folder
+from safeload.cli import leave_out_working_folder
 
 leave_out_working_folder()
 
@@ -11,8 +11,7 @@ from typing import Annotated  # noqa: E402
 
 import typer  # noqa: E402
 
-from safeload.cli.options import KeyringOption, PolicyOption  # noqa: E402
-from safeload.cli.output import refuse, wrong_usage  # noqa: E402
+from safeload.cli.common import KeyringOption, PolicyOption, refuse, wrong_usage  # noqa: E402
 from safeload.cli.stores import StateOption, open_store  # noqa: E402
 from safeload.errors import SafeloadError  # noqa: E402
 from safeload.integrations.hetida import policy as _policy  # noqa: E402

@@ -227,7 +227,7 @@ def test_a_progress_bar_appears_when_the_work_takes_longer(
         return genuine(*arguments, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr("rich.progress.Progress.start", lambda bar: started.append("bar"))
-    monkeypatch.setattr("safeload.cli.output._PROGRESS_AFTER_SECONDS", patience)
+    monkeypatch.setattr("safeload.cli.common._PROGRESS_AFTER_SECONDS", patience)
     monkeypatch.setattr(safeload, "inspect", slow)
     assert run("verify", models / "a.joblib")[0] == 0
     assert started == (["bar"] if patience == 0.0 else [])

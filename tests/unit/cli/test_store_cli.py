@@ -73,7 +73,7 @@ def test_ls_reports_what_does_not_verify(store: Store) -> None:
 
 
 def test_verify_takes_a_store(store: Store, tmp_path: Path) -> None:
-    """Given as such, or found below a folder that holds other things too."""
+    """Named directly, or found below a folder that holds other things too."""
     safeload.dump(1, tmp_path / "models" / "plain.joblib")
     status, answer = run_json("verify", store.location, "--recursive")
     assert (status, answer["verified"], answer["refused"]) == (0, 3, 0)
@@ -136,7 +136,7 @@ def test_rotate_signs_anew(store: Store, ring: Path) -> None:
         0,
         {"signed": 5, "kept": 0, "refused": []},
     )
-    assert "5 signed by that key before" in run("rotate", store.location, "--to", made["key_id"])[1]
+    assert "5 already signed by that key" in run("rotate", store.location, "--to", made["key_id"])[1]
     rows = run_json("ls", store.location)[1]["tags"]
     assert {tuple(row["keys"]) for row in rows} == {(made["key_id"],)}
     assert run_json("rotate", store.location, "--to", "nothing")[1]["error"] == "KeyringError"
@@ -169,7 +169,7 @@ def test_adopt_shows_first_and_does_when_told(old: Path, ring: Path, tmp_path: P
     target = tmp_path / "adopted"
     status, out, _ = run("adopt", old, "--into", target)
     assert status == 1
-    assert "Nothing was done" in out
+    assert "Nothing was changed" in out
     assert not target.exists()
     status, answer = run_json("adopt", old, "--into", target, "--split", "last")
     assert (status, answer["planned"], answer["adopted"]) == (0, 3, 0)
