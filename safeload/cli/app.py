@@ -20,6 +20,8 @@ app = typer.Typer(
     help="Sign stored Python objects, and load them only if their signatures verify.",
     no_args_is_help=True,
     add_completion=False,
+    # The other modes keep the line breaks within a docstring's paragraph.
+    rich_markup_mode="markdown",
     # A traceback with local variables could show a key.
     pretty_exceptions_enable=False,
     pretty_exceptions_show_locals=False,
@@ -36,7 +38,8 @@ def _options(
         raise typer.Exit
 
 
-for command in (keygen, sign, verify, inspect, convert, ls, adopt, rotate, rm, demo):
+for command in (keygen, sign, verify, inspect, convert, adopt, ls, rotate, rm):
     app.command()(command)
 # Options after the script's name belong to the script.
 app.command(context_settings={"allow_interspersed_args": False})(guard)
+app.command()(demo)

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 KeyringOption = Annotated[
     Path | None,
-    typer.Option("--keyring", metavar="FILE", help="Keyring file, instead of SAFELOAD_KEYRING."),
+    typer.Option(
+        "--keyring", metavar="FILE", help="Keyring file, instead of SAFELOAD_KEYRING or keygen's default."
+    ),
 ]
 PolicyOption = Annotated[
     Path | None,

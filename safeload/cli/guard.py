@@ -15,7 +15,7 @@ from safeload.cli.common import wrong_usage
 def guard(
     script: Annotated[str, typer.Argument(metavar="SCRIPT", help="Python script to run.")],
     arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="[ARGUMENTS]...", help="Arguments for the script.")
+        list[str] | None, typer.Argument(metavar="ARGUMENTS", help="Arguments for the script.")
     ] = None,
     report: Annotated[
         bool, typer.Option("--report", help="Log what would be refused, but allow it.")
@@ -27,7 +27,8 @@ def guard(
 ) -> None:
     """Run a Python script that may unpickle only what safeload has verified.
 
-    Every other attempt, such as pickle.load or joblib.load, raises an error.
+    Any other pickle that refers to a class or function raises an error. This finds forgotten calls of
+    pickle.load or joblib.load, in libraries too; it is not a sandbox.
     """
     from safeload.guarding import Guard
 

@@ -204,7 +204,7 @@ def _add_calls(branch: Any, report: Any) -> None:
 
 def _add(branch: Any, field: str, value: Any) -> None:
     """Add one field to the tree; a container becomes a branch."""
-    if value is None or value in ([], {}):
+    if value is None or value in ([], {}, ()):
         return
     if isinstance(value, dict):
         below = branch.add(f"[cyan]{safe(field)}[/]")

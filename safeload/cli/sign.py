@@ -31,7 +31,7 @@ from safeload.errors import SafeloadError
 
 
 def sign(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files and model folders to sign.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Files and model folders to sign.")],
     format: Annotated[
         str | None,
         typer.Option(

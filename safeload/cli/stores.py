@@ -46,7 +46,7 @@ StateOption = Annotated[
     typer.Option(
         "--state",
         metavar="FOLDER",
-        help="Folder that remembers the newest versions seen, against rollback; instead of SAFELOAD_STATE.",
+        help="Folder that remembers the newest versions seen, so that a rollback is refused.",
     ),
 ]
 
@@ -80,7 +80,7 @@ def tag_row(found: TagStatus) -> dict[str, Any]:
 
 def ls(
     store: StoreArgument,
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="List only this name.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="List only this name.")] = None,
     prefix: Annotated[
         str, typer.Option(metavar="TEXT", help="List only names that start with this, such as plant-a/")
     ] = "",

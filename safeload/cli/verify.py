@@ -53,7 +53,7 @@ def verify(
     paths: Annotated[
         list[str],
         typer.Argument(
-            metavar="PATH...", help="Files, signed folders, buckets (s3://…); with -r also other folders."
+            metavar="PATH", help="Files, signed folders, or buckets (s3://…); with -r any folders."
         ),
     ],
     recursive: Annotated[
@@ -130,7 +130,7 @@ def _targets(paths: list[str], recursive: bool) -> _Targets:
                 SignatureMissing(
                     "the folder has no signature",
                     where=path,
-                    hint="Use --recursive to check the files in it one by one.",
+                    hint="Use --recursive to check each artifact and store in it.",
                 )
             )
     return found
@@ -228,7 +228,9 @@ def _print(rows: list[dict[str, Any]], refusals: int, others: int) -> None:
         print_refusals(shown)
     screen = console()
     screen.print(f"{len(rows) - refusals} verified, {refusals} refused")
-    if others:
+    if others == 1:
+        screen.print("1 other file has no signature and does not look like an artifact")
+    elif others:
         screen.print(f"{others} other files have no signature and do not look like artifacts")
     if not rows:
         screen.print("[red]There is nothing to verify here.[/]")

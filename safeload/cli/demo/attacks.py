@@ -69,12 +69,12 @@ def plant_a_pickle_that_acts(scene: Scene) -> str | None:
 
 
 def bring_an_unsigned_skops_file(scene: Scene) -> SafeloadError | None:
-    """Present an unsigned skops file, without an allowlist."""
+    """Try an unsigned skops file without an allowlist."""
     return _load(scene, _unsigned_skops(scene, "skops-no-list"))
 
 
 def bring_a_skops_file_with_other_types(scene: Scene) -> SafeloadError | None:
-    """Present one with a type that is not on the allowlist."""
+    """Try one with a type that is not allowed."""
     return _load(scene, _unsigned_skops(scene, "skops-short-list"), trusted=["collections.OrderedDict"])
 
 
