@@ -1,4 +1,4 @@
-"""hetida designer: its functions hardened in place, and a General Custom Adapter over a store.
+"""hetida designer: its store and load functions hardened in place, and a General Custom Adapter for a store.
 
 In a runtime's ``hetdesrun_config.py``::
 
@@ -9,10 +9,10 @@ In a runtime's ``hetdesrun_config.py``::
     hetida.register(safeload.Store("/mnt/obj_repo"))  # the adapter "safeload"
 
 The adapter's web service is ``python -m safeload.integrations.hetida --store /mnt/obj_repo --port 8093``, or
-:func:`router` in an application of your own (extra ``hetida``). ``docs/hetida.md`` has the recipes.
+:func:`router` in another application (extra ``hetida``). ``docs/hetida.md`` describes the set-up.
 
-As in :mod:`safeload` the names are imported when first used, so that ``python -m`` imports nothing but this
-before it has taken the working folder off the path of imports.
+As in :mod:`safeload`, the names are imported when first used: ``python -m`` imports this module before it has
+taken the working folder off the import path.
 """
 
 from __future__ import annotations

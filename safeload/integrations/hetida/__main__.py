@@ -6,7 +6,7 @@ from safeload.cli import leave_out_working_folder
 
 leave_out_working_folder()
 
-from pathlib import Path  # noqa: E402  after the path of imports is what it should be
+from pathlib import Path  # noqa: E402  only after the working folder is off the import path
 from typing import Annotated  # noqa: E402
 
 import typer  # noqa: E402
@@ -16,21 +16,21 @@ from safeload.cli.stores import StateOption, open_store  # noqa: E402
 from safeload.errors import SafeloadError  # noqa: E402
 from safeload.integrations.hetida import policy as _policy  # noqa: E402
 
-# The last two are what is made of [::1], by versions that look for the port in it and by others.
+# The last two are the Host header [::1] as newer and older versions of starlette parse it.
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "[")
 
 
 def serve(
     store: Annotated[
         str,
-        typer.Option(envvar="MODEL_REPO_PATH", help="A folder, or s3://…, gs://…, az://… ."),
+        typer.Option(envvar="MODEL_REPO_PATH", help="A folder, or a bucket: s3://…, gs://… or az://…"),
     ],
     port: Annotated[int, typer.Option(min=1, max=65535, help="TCP port.")] = 8093,
     host: Annotated[
         str,
         typer.Option(
-            help="Address to listen on. There is no authentication: other than loopback only inside "
-            "a network of your own."
+            help="Address to listen on. There is no authentication: use another address than loopback "
+            "only in a private network."
         ),
     ] = "127.0.0.1",
     adapter_key: Annotated[
@@ -38,9 +38,9 @@ def serve(
     ] = "safeload",
     namespaces: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="What is allowed in which namespace; else SAFELOAD_HETIDA_POLICY."),
+        typer.Option(metavar="FILE", help="The adapter's policy, instead of SAFELOAD_HETIDA_POLICY."),
     ] = None,
-    prefix: Annotated[str, typer.Option(help="Path under which the endpoints are, such as /adapter.")] = "",
+    prefix: Annotated[str, typer.Option(help="Path of the endpoints, such as /adapter.")] = "",
     allow_origin: Annotated[
         list[str] | None,
         typer.Option(
@@ -50,17 +50,17 @@ def serve(
     allow_host: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME", help="Name under which it is asked; repeatable. On loopback: its names."
+            metavar="NAME", help="Accepted host name; repeatable. On loopback, by default its names."
         ),
     ] = None,
     read_artifacts: Annotated[
-        bool, typer.Option(help="List a version only after its artifact was read and compared too.")
+        bool, typer.Option(help="Also read and verify the artifact of each version that is listed.")
     ] = False,
     keyring: KeyringOption = None,
     policy: PolicyOption = None,
     state: StateOption = None,
 ) -> None:
-    """Serve the adapter's web service. It lists what verifies, and never deserializes anything."""
+    """Serve the adapter's web service, which lists what verifies and never deserializes anything."""
     try:
         import uvicorn
 
@@ -68,10 +68,10 @@ def serve(
     except ModuleNotFoundError as error:
         wrong_usage(f'{error.name} is missing: pip install "safeload[hetida]"')
     if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
-        wrong_usage("--prefix begins with / and does not end with it")
+        wrong_usage("--prefix must begin with / and must not end with it")
     try:
         opened = open_store(store, keyring, policy, state)
-        # Wrong settings are told at once, and not by the first request.
+        # Wrong settings stop the start, instead of failing each request.
         _policy.resolve(namespaces, opened.location)
         next(opened.check(), None)
     except SafeloadError as error:
@@ -86,7 +86,7 @@ def serve(
         ),
         host=host,
         port=port,
-        # Names of objects stand in what is asked for, and need not be in a log.
+        # URLs contain names of objects, which need not be in a log.
         access_log=False,
         server_header=False,
     )

@@ -1,10 +1,9 @@
-"""What the adapter offers, as hetida's front end asks for it: a level of the tree, a search, one entry.
+"""What the adapter offers, as hetida's front end requests it: a level of the tree, a search, or one entry.
 
 Namespaces and names are thing nodes, ``latest`` and the tags of a name are its sources, and a name, a
-namespace and the store itself each have one sink. Only what verifies is listed: a tag by its signed
-statement, a name by having such a tag, a namespace by having such a name or by standing in the policy. The
-artifact itself is verified when it is loaded, and before only if `artifacts` says so; nothing is deserialized
-here.
+namespace and the store itself each have one sink. Only what verifies is listed: a tag whose signed statement
+verifies, a name with such a tag, and a namespace with such a name or in the policy. Artifacts are verified
+when they are loaded, and in listings only with `artifacts`. Nothing is deserialized here.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from safeload.store.names import LATEST
 
 TYPE = "metadata(any)"
 
-# The key of a sink within its node; a node has one.
+# The key of the only sink of a node.
 NEW = "new"
 
 NAME_FILTER, TAG_FILTER = "name", "tag"
@@ -62,23 +61,23 @@ class Structure(TypedDict):
 
 
 class Catalogue:
-    """What a store offers under a policy, at the moment of one request.
+    """What a store offers under a policy, for a single request.
 
     Parameters
     ----------
-    store
+    store : Store
         The store.
-    source
+    source : AdapterPolicy, str, os.PathLike or None
         The adapter's policy; see :func:`safeload.integrations.hetida.policy.resolve`.
-    adapter_key, title
+    adapter_key, title : str
         The adapter's id and name.
-    artifacts
-        Read and compare the artifacts too, and not the signed statements alone.
+    artifacts : bool
+        Whether artifacts are read and verified too, and not only their signed statements.
 
     Raises
     ------
     SafeloadError
-        The policy cannot be used; so do all methods if the store or a key cannot.
+        The policy cannot be used. All methods raise it if the store or a key cannot be used.
     """
 
     def __init__(
@@ -97,13 +96,13 @@ class Catalogue:
         self._artifacts = artifacts
 
     def structure(self, parent: str | None) -> Structure | None:
-        """Return the level below a node, the outermost one for None, or nothing if there is no such node."""
+        """Return the level below a node, by default the outermost one; None if the node does not exist."""
         level = Structure(id=self._adapter_key, name=self._title, thingNodes=[], sources=[], sinks=[])
         if parent is None:
             level["thingNodes"].append(self._node(ROOT))
             return level
-        node = ids.decode(parent)
-        if not isinstance(node, Root | Namespace | Name) or not self._is_there(node):
+        node = self._existing(parent)
+        if node is None:
             return None
         if isinstance(node, Name):
             level["sources"] += self._sources(node.text)
@@ -114,10 +113,8 @@ class Catalogue:
 
     def node(self, text: str) -> ThingNode | None:
         """Return a thing node by its id."""
-        node = ids.decode(text)
-        if not isinstance(node, Root | Namespace | Name) or not self._is_there(node):
-            return None
-        return self._node(node)
+        node = self._existing(text)
+        return self._node(node) if node is not None else None
 
     def source(self, text: str) -> Leaf | None:
         """Return a source by its id."""
@@ -132,19 +129,19 @@ class Catalogue:
             except (StorageError, NoKeyError, KeyringError):
                 raise
             except SafeloadError:
-                return None  # Not there, or it does not verify: not offered, the one like the other.
+                return None  # Missing or not verified: not offered in both cases.
             found = True
         return self._source(source.name, source.tag) if found else None
 
     def sink(self, text: str) -> Leaf | None:
         """Return a sink by its id."""
         sink = ids.decode(text)
-        if not isinstance(sink, Sink) or not self._is_there(sink.node):
+        if not isinstance(sink, Sink) or not self._exists(sink.node):
             return None
         return next(iter(self._sinks(sink.node)), None)
 
     def sources(self, text: str) -> list[Leaf]:
-        """Return the sources whose name and tag have `text` in them, in any case."""
+        """Return the sources whose path contains `text`, ignoring case."""
         return [
             source
             for name in sorted(self._store.names())
@@ -153,7 +150,7 @@ class Catalogue:
         ]
 
     def sinks(self, text: str) -> list[Leaf]:
-        """Return the sinks whose path or name has `text` in it, in any case."""
+        """Return the sinks whose path or name contains `text`, ignoring case."""
         nodes: list[Node] = [ROOT]
         pending: list[Root | Namespace] = [ROOT]
         while pending:
@@ -171,6 +168,10 @@ class Catalogue:
             key=lambda sink: sink["path"],
         )
 
+    def _existing(self, text: str) -> Node | None:
+        node = ids.decode(text)
+        return node if isinstance(node, Root | Namespace | Name) and self._exists(node) else None
+
     def _verified(self, name: str) -> Iterator[TagStatus]:
         checks = self._policy.of_name(name).reading(self._store).check(name, artifacts=self._artifacts)
         return (found for found in checks if found.refusal is None)
@@ -179,7 +180,7 @@ class Catalogue:
         allowed = self._policy.of_name(name)
         return (allowed.loadable or allowed.storable) and any(True for _ in self._verified(name))
 
-    def _is_there(self, node: Node) -> bool:
+    def _exists(self, node: Node) -> bool:
         match node:
             case Root():
                 return True
@@ -192,11 +193,11 @@ class Catalogue:
                 )
 
     def _named(self) -> Iterable[str]:
-        """Return the namespaces that take new names even if they are empty."""
+        """Return the namespaces in the policy that can be stored in, even if they are empty."""
         return [text for text, allowed in self._policy.namespaces.items() if allowed.storable]
 
     def _children(self, node: Root | Namespace) -> list[Namespace | Name]:
-        """Return what is directly in a node: namespaces, then names."""
+        """Return the children of a node: namespaces, then names."""
         prefix = f"{node.text}/" if isinstance(node, Namespace) else ""
         namespaces = {
             prefix + text[len(prefix) :].partition("/")[0]
@@ -231,7 +232,7 @@ class Catalogue:
         )
 
     def _sources(self, name: str) -> list[Leaf]:
-        """Return ``latest`` if there is one, and the tags of a name, the newest first."""
+        """Return ``latest``, if there is one, and the tags of a name, newest first."""
         if not self._policy.of_name(name).loadable:
             return []
         found = sorted(self._verified(name), key=_newest_first)
@@ -242,7 +243,7 @@ class Catalogue:
         return _leaf(Source(name, tag), Name(name), tag, f"{name}/{tag}", key=tag, filters={})
 
     def _sinks(self, node: Node) -> list[Leaf]:
-        """Return the one sink of a node, or none if it takes no objects."""
+        """Return the sink of a node, or an empty list if nothing may be stored there."""
         match node:
             case Root():
                 allowed, title, path = self._policy.default, "New object", self._title

@@ -1,10 +1,10 @@
-"""safeload's refusals as hetida designer tells them: three attributes, stable numbers, three classes.
+"""safeload's errors as hetida designer reports them: three attributes, stable numbers, three classes.
 
-An exception of a component reaches the API's JSON with ``error_code`` and ``extra_information`` if it carries
-three attributes (:func:`mark`). Those of an adapter do not: the runtime knows three kinds of failure and
-passes the message on, so that the number and the name of the error stand in the message (:func:`failure`).
+An exception of a component appears in the API's JSON with ``error_code`` and ``extra_information`` if it has
+three attributes (:func:`mark`). For an adapter the runtime knows three kinds of failure and passes on the
+message only, which therefore contains the number and the name of the error (:func:`failure`).
 
-The numbers do not change. A new error gets a new one.
+The numbers never change. A new error gets a new number.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from safeload.errors import SafeloadError, printable
 
 
 class UnknownRuntime(SafeloadError):
-    """The hetida runtime around is not one whose functions could be replaced; nothing was changed."""
+    """The process is not a hetida runtime of a known version; nothing was changed."""
 
 
 class WiringError(SafeloadError):
-    """A wiring asks for something that this adapter does not offer."""
+    """A wiring refers to something that this adapter does not offer."""
 
 
 class AdapterFailure(SafeloadError):
-    """Base of what the adapter raises into the runtime.
+    """Base of the errors that the adapter raises into the runtime.
 
     Parameters
     ----------
-    problem
-        The message, with number and name of the reason in front.
-    error_code
-        The number of the reason.
+    problem : str
+        The message, which begins with the number and the name of the error.
+    error_code : int
+        The number.
     """
 
     def __init__(self, problem: str, *, error_code: int) -> None:
@@ -45,11 +45,11 @@ class StoreUnavailable(AdapterFailure):
 
 
 class ObjectRefused(AdapterFailure):
-    """The object does not verify, or cannot be stored or made; hetida's ``AdapterOutputDataError``."""
+    """The object does not verify, or cannot be stored or loaded; hetida's ``AdapterOutputDataError``."""
 
 
 class WiringInvalid(AdapterFailure):
-    """There is no such entry, or no such setting; hetida's ``AdapterClientWiringInvalidError``."""
+    """The wiring names an unknown entry or setting; hetida's ``AdapterClientWiringInvalidError``."""
 
 
 UNEXPECTED = 199
@@ -93,18 +93,18 @@ _UNAVAILABLE = (errors.StorageError, errors.NoKeyError, errors.KeyringError)
 
 
 def code_of(error: SafeloadError) -> int:
-    """Return the number of an error; that of the nearest base for one that has none of its own."""
+    """Return the number of an error: that of its class, or of the nearest base class that has one."""
     return next(CODES[cls] for cls in type(error).__mro__ if cls in CODES)
 
 
 def mark(error: SafeloadError, *, name: object, tag: object) -> None:
-    """Give an error the attributes by which hetida passes on its number and its reason.
+    """Add the attributes that make hetida report an error's number and details.
 
     Parameters
     ----------
-    error
-        It stays what it is, so that who catches ``FileNotFoundError`` or ``ValueError`` goes on doing so.
-    name, tag
+    error : SafeloadError
+        It is changed in place and keeps its class, so that ``except FileNotFoundError`` still works.
+    name, tag : object
         What was asked for, for the API's JSON.
     """
     vars(error).update(
@@ -115,7 +115,7 @@ def mark(error: SafeloadError, *, name: object, tag: object) -> None:
             "problem": printable(error.problem),
             "where": None if error.where is None else printable(error.where),
             "hint": None if error.hint is None else printable(error.hint),
-            # Half a character in them would make the answer an HTTP 500.
+            # A lone surrogate in them would turn the answer into an HTTP 500.
             "name": printable(str(name)),
             "tag": printable(str(tag)),
         },
@@ -123,19 +123,24 @@ def mark(error: SafeloadError, *, name: object, tag: object) -> None:
 
 
 def failure(error: Exception, *, storing: bool = False) -> AdapterFailure:
-    """Return what the adapter raises in place of `error`.
+    """Return the error that the adapter raises in place of `error`.
 
     Parameters
     ----------
-    error
+    error : Exception
         What happened.
-    storing
-        While an object was stored: what was not found then is the store's folder and not a version.
+    storing : bool
+        Whether an object was being stored; what was not found is then the store's folder, not a version.
+
+    Returns
+    -------
+    AdapterFailure
+        An error of one of the three kinds that the runtime knows.
     """
     if isinstance(error, AdapterFailure):
         return error
     if not isinstance(error, SafeloadError):
-        # Its message could hold anything; the runtime's log has it, as the cause.
+        # Its message may contain anything, such as data of the object. The runtime logs it as the cause.
         return ObjectRefused(
             f"[safeload {UNEXPECTED} {type(error).__name__}] the adapter failed unexpectedly",
             error_code=UNEXPECTED,

@@ -1,4 +1,4 @@
-"""Ids of the adapter's entries: one for each, of characters that need no encoding in a URL, and reversible.
+"""Ids of the adapter's entries: reversible, canonical, and made of characters that URLs need not escape.
 
 ::
 
@@ -8,10 +8,10 @@
     a source     … and its tag   plant-a~2Fpump~t2026-11-23      or …~tlatest
     a sink       of a node       plant-a~2Fpump~s                ~nplant-a~s
 
-Of a text the letters, digits, ``_``, ``-`` and ``.`` stand for themselves, and each other byte of its UTF-8
-is ``~`` and two upper-case hexadecimal digits. So is a dot at the beginning, since clients rewrite paths with
-``.`` and ``..``. What follows ``~`` tells the two apart: digits and capitals are a byte, ``r n t s``
-structure. An id that is not the one spelling of an entry is nobody's.
+In a name or tag, letters, digits, ``_``, ``-`` and ``.`` stand for themselves. Any other byte of its UTF-8
+encoding is ``~`` and two upper-case hexadecimal digits, and so is a leading dot, because clients rewrite
+paths with ``.`` and ``..``. After ``~``, digits and capitals belong to a byte, while ``r n t s`` are
+structure. Only the canonical id of an entry is accepted.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from safeload.store.names import LATEST
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.")
 _CHAR = "(?:[A-Za-z0-9_.-]|~[0-9A-F]{2})"
 _ID = re.compile(f"(?:(~r)|~n({_CHAR}*)|({_CHAR}+))(?:(~s)|~t({_CHAR}+))?")
-# Two texts of 200 bytes, three characters for each, and what stands between.
+# Name and tag of 200 bytes with three characters for each byte, and the structure around them.
 _MAX_LENGTH = 1210
 
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """The store itself, in which the outermost namespaces and names are."""
+    """The store itself, which contains the outermost namespaces and names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ Node = Root | Namespace | Name
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A tag of a name, or what is ``latest``."""
+    """A tag of a name, or its ``latest``."""
 
     name: str
     tag: str
@@ -62,7 +62,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Sink:
-    """Where new objects go: a new version of a name, or a new name in a namespace or at the root."""
+    """A place for new objects: a new version of a name, or a new name in a namespace or at the root."""
 
     node: Node
 
@@ -73,7 +73,7 @@ ROOT = Root()
 
 
 def parent(node: Namespace | Name) -> Root | Namespace:
-    """Return the node in which another one is."""
+    """Return the node that contains another one."""
     outer, slash, _ = node.text.rpartition("/")
     return Namespace(outer) if slash else ROOT
 
@@ -94,7 +94,7 @@ def encode(entry: Entry) -> str:
 
 
 def decode(text: object) -> Entry | None:
-    """Return the entry whose id this is, or None if it is nobody's; whether there is one, the store tells."""
+    """Return the entry with this id, or None for an invalid id. The entry need not exist in the store."""
     if not isinstance(text, str) or len(text) > _MAX_LENGTH:
         return None
     found = _ID.fullmatch(text)
@@ -109,7 +109,7 @@ def decode(text: object) -> Entry | None:
 
 
 def check_tag(tag: str) -> str:
-    """Return `tag` if it can be loaded: ``latest`` in this spelling only, or a tag.
+    """Return `tag` if it is a valid tag, or exactly ``latest``.
 
     Raises
     ------
@@ -127,7 +127,7 @@ def _entry(
         node = ROOT
     elif namespace is not None:
         text = _decoded(namespace)
-        # Of a name that begins with a slash the namespace is the empty text.
+        # A name that begins with a slash is in the namespace with the empty name.
         node = Namespace(names.check(text, what="namespace") if text else "")
     else:
         node = Name(names.check(_decoded(name or ""), what="name"))

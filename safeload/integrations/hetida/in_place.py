@@ -1,9 +1,8 @@
-"""``dump_obj`` and ``load_obj`` in a hetida runtime, put in the place of its own by :func:`harden`."""
+"""Replacements for ``dump_obj`` and ``load_obj`` of a hetida runtime, installed by :func:`harden`."""
 
 from __future__ import annotations
 
 import contextlib
-import inspect
 import os
 import sys
 from collections.abc import Iterator
@@ -11,11 +10,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from safeload.errors import SafeloadError, brief
+from safeload.errors import SafeloadError
+from safeload.integrations.hetida import runtime
 from safeload.integrations.hetida.errors import UnknownRuntime, mark
 from safeload.store import model_repo
 
-# The two text components, ready to be imported into hetida designer.
+# The folder with the two text components, ready to be imported into hetida designer.
 COMPONENTS = Path(__file__).parent / "components"
 
 _MODULE = "hetdesrun.serialization"
@@ -24,42 +24,38 @@ _PARAMETERS = {"dump_obj": ("obj", "name", "tag"), "load_obj": ("name", "tag")}
 
 
 def dump_obj(obj: Any, name: str, tag: str) -> None:
-    """Store and sign an object; as :func:`safeload.dump_obj`, with errors that hetida tells whole."""
-    with _told(name, tag):
+    """Sign and store an object like :func:`safeload.dump_obj`, with errors that hetida reports in full."""
+    with _reported(name, tag):
         model_repo.dump_obj(obj, name, tag)
 
 
 def load_obj(name: str, tag: str) -> Any:
-    """Verify and load an object; as :func:`safeload.load_obj`, with errors that hetida tells whole."""
-    with _told(name, tag):
+    """Verify and load an object like :func:`safeload.load_obj`, with errors that hetida reports in full."""
+    with _reported(name, tag):
         return model_repo.load_obj(name, tag)
 
 
 def harden() -> None:
-    """Let the runtime's ``Store Object`` and ``Load Object`` sign and verify, in every workflow.
+    """Make the runtime's ``Store Object`` and ``Load Object`` sign and verify, in every workflow.
 
-    To be called from ``hetdesrun_config.py``, in each process of the runtime. A second call changes nothing.
+    Call it from ``hetdesrun_config.py``, in each process of the runtime. A second call changes nothing.
 
     Raises
     ------
     UnknownRuntime
-        There is no hetida runtime here; its functions are not the ones that this knows; it is configured for
-        another folder than the one that ``MODEL_REPO_PATH`` names; or something holds the functions already
-        under a name of its own and would go on calling them. Nothing is changed then, and the runtime had
-        better not start.
+        This is not a hetida runtime; its functions are not the known ones; it is configured for another
+        folder than ``MODEL_REPO_PATH``; or a module has already imported the functions and would go on
+        calling them. Nothing is changed then, and the runtime should not start.
     """
     try:
-        # The runtime's modules import each other in a circle, which can be entered here while it starts.
+        # The runtime's modules import each other in a circle. While it starts, only this order works.
         import hetdesrun.adapters  # noqa: F401
         import hetdesrun.serialization as module
     except ImportError as error:
-        raise UnknownRuntime(
-            f"{_MODULE} cannot be imported: {brief(error)}",
-            hint="Call harden() from the hetdesrun_config.py of a hetida designer runtime.",
-        ) from error
+        raise runtime.not_importable(_MODULE, "harden", error) from error
     _refuse_other_folder()
     replacements = {"dump_obj": dump_obj, "load_obj": load_obj}
-    originals = {name: _original(module, name) for name in replacements}
+    originals = {name: runtime.function_of(module, name, _PARAMETERS[name]) for name in replacements}
     for name, original in originals.items():
         if original is not replacements[name]:
             _refuse_holders(module, name, original)
@@ -67,23 +63,8 @@ def harden() -> None:
         setattr(module, name, function)
 
 
-def _original(module: ModuleType, name: str) -> Any:
-    function = getattr(module, name, None)
-    try:
-        parameters = tuple(inspect.signature(function).parameters)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        parameters = ()
-    if parameters != _PARAMETERS[name]:
-        raise UnknownRuntime(
-            f"{_MODULE}.{name} is not a function of ({', '.join(_PARAMETERS[name])})",
-            where=getattr(module, "__file__", None),
-            hint="This is another version of hetida designer than safeload knows (0.9.8).",
-        )
-    return function
-
-
 def _refuse_other_folder() -> None:
-    """Refuse if the runtime, by its settings, works on another folder than the environment says."""
+    """Refuse if the runtime's settings name another folder than the environment."""
     try:
         from hetdesrun.webservice.config import get_config
 
@@ -91,8 +72,8 @@ def _refuse_other_folder() -> None:
         same = os.path.realpath(path) == os.path.realpath(model_repo.folder())
     except (ImportError, AttributeError, TypeError) as error:
         raise UnknownRuntime(
-            f"{_CONFIG} does not tell the folder of the repository: {type(error).__name__}",
-            hint="This is another version of hetida designer than safeload knows (0.9.8).",
+            f"{_CONFIG} does not provide the repository's folder: {type(error).__name__}",
+            hint=runtime.OTHER_VERSION,
         ) from error
     if not same:
         raise UnknownRuntime(
@@ -109,13 +90,13 @@ def _refuse_holders(module: ModuleType, name: str, original: object) -> None:
             continue
         if any(value is original for value in list(vars(loaded).values())):
             raise UnknownRuntime(
-                f"{other} holds {_MODULE}.{name} already and would go on calling it",
+                f"{other} has already imported {_MODULE}.{name} and would go on calling it",
                 hint="Call harden() at the beginning of hetdesrun_config.py.",
             )
 
 
 @contextlib.contextmanager
-def _told(name: object, tag: object) -> Iterator[None]:
+def _reported(name: object, tag: object) -> Iterator[None]:
     try:
         yield
     except SafeloadError as error:

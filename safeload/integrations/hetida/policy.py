@@ -1,17 +1,17 @@
-"""What the adapter offers in each namespace: whether it loads, whether it stores, and in which formats.
+"""The adapter's policy: what may be loaded and stored in each namespace, and in which formats.
 
-It comes on top of safeload's own policy and can only narrow it. A file is TOML::
+It applies in addition to safeload's own policy, which it can only narrow. The file is TOML::
 
-    [default]                      # names in no namespace below; left out: nothing
+    [default]                      # names outside all namespaces below; nothing if left out
     loadable = true
 
-    [namespaces."plant-a"]         # "plant-a/…", unless a longer namespace is named too
+    [namespaces."plant-a"]         # "plant-a/…", unless a longer namespace matches
     loadable = true
     storable = true
-    formats = ["joblib", "skops"]  # what may be loaded; the first is what is stored
+    formats = ["joblib", "skops"]  # loadable formats; the first one is stored
 
-What is left out is not allowed. The file is read at each request; while it cannot be read, or is not a
-policy, or others could have written it, nothing is listed, loaded or stored.
+What is left out is not allowed. The file is read at each request. If it cannot be read, is invalid, or could
+have been written by others, nothing is listed, loaded or stored.
 """
 
 from __future__ import annotations
@@ -37,16 +37,18 @@ class NamespacePolicy:
 
     Parameters
     ----------
-    loadable, storable
-        Whether its objects are offered as sources, and whether it takes new ones.
-    formats
-        Which may be loaded, in addition to safeload's own policy; the first is the one in which objects are
-        stored. None means all, and that joblib is stored.
+    loadable : bool
+        Whether its objects are offered as sources.
+    storable : bool
+        Whether new objects can be stored in it.
+    formats : tuple of str, optional
+        The formats that may be loaded, if safeload's own policy allows them too; the first is the one in
+        which objects are stored. By default all may be loaded and joblib is stored.
 
     Raises
     ------
     PolicyError
-        A value of another type, no format, or an unknown one.
+        A value has another type, or `formats` is empty or contains an unknown format.
     """
 
     loadable: bool = False
@@ -55,20 +57,20 @@ class NamespacePolicy:
 
     def __post_init__(self) -> None:
         if not isinstance(self.loadable, bool) or not isinstance(self.storable, bool):
-            raise PolicyError("loadable and storable are true or false")
+            raise PolicyError("loadable and storable must be true or false")
         if self.formats is None:
             return
         if isinstance(self.formats, str) or not isinstance(self.formats, list | tuple) or not self.formats:
-            raise PolicyError("formats is a list of at least one format")
+            raise PolicyError("formats must be a list of at least one format")
         unknown = [name for name in self.formats if name not in _formats.names()]
         if unknown:
             raise PolicyError(
-                f"{unknown[0]!r} is not a format", hint=f"There are {', '.join(_formats.names())}."
+                f"there is no format {unknown[0]!r}", hint=f"The formats are {', '.join(_formats.names())}."
             )
         object.__setattr__(self, "formats", tuple(self.formats))
 
     def reading(self, store: Store) -> Store:
-        """Return a store as it is to be read here; it is the gate that holds the formats."""
+        """Return the store restricted to the formats of this namespace, which the gate then enforces."""
         return store if self.formats is None else store.restricted(self.formats)
 
     @property
@@ -87,15 +89,15 @@ class AdapterPolicy:
 
     Parameters
     ----------
-    default
-        For names in no namespace that is listed.
-    namespaces
-        By namespace. The longest one in which a name lies holds for it, as a whole.
+    default : NamespacePolicy
+        Applies to names outside all `namespaces`; by default it allows nothing.
+    namespaces : Mapping of str to NamespacePolicy
+        The longest namespace that contains a name applies to it; others are not merged in.
 
     Raises
     ------
     PolicyError
-        A namespace that no name can be in.
+        A namespace is not a valid name.
     """
 
     default: NamespacePolicy = CLOSED
@@ -125,14 +127,24 @@ class AdapterPolicy:
     def load(cls, path: str | os.PathLike[str]) -> AdapterPolicy:
         """Read a policy file.
 
+        Parameters
+        ----------
+        path : str or os.PathLike
+            The TOML file.
+
+        Returns
+        -------
+        AdapterPolicy
+            The policy.
+
         Raises
         ------
         NotFound, StorageError
-            It cannot be read.
+            The file cannot be read.
         KeyringError
-            Others can change it.
+            Other users can change the file.
         PolicyError
-            It is not a policy; an unknown field is an error, since it may be a misspelled demand.
+            The file is not a policy. An unknown field is an error, since it may be a misspelled restriction.
         """
         return read_settings(path, lambda values, _: _from_values(values), what="adapter's policy")
 
@@ -141,19 +153,24 @@ PolicySource = AdapterPolicy | str | os.PathLike[str]
 
 
 def resolve(source: PolicySource | None, store: str) -> AdapterPolicy:
-    """Return the policy that a request is to use: the argument, the environment's, or all open.
+    """Return the policy for a request: the argument, the environment's, or one that allows everything.
 
     Parameters
     ----------
-    source
-        A policy or a path; None looks at ``SAFELOAD_HETIDA_POLICY``.
-    store
-        Location of the store, in which the file must not lie.
+    source : AdapterPolicy, str, os.PathLike or None
+        A policy or the path of one; by default the path in ``SAFELOAD_HETIDA_POLICY``.
+    store : str
+        Location of the store. The file must not lie in it.
+
+    Returns
+    -------
+    AdapterPolicy
+        The policy.
 
     Raises
     ------
     KeyringError, PolicyError, StorageError
-        There is to be a policy, and it cannot be used.
+        A policy is configured but cannot be used.
     """
     if isinstance(source, AdapterPolicy):
         return source
@@ -161,18 +178,18 @@ def resolve(source: PolicySource | None, store: str) -> AdapterPolicy:
     if path is None:
         return AdapterPolicy(default=OPEN)
     if not path:
-        raise PolicyError("the adapter's policy has an empty path")
+        raise PolicyError("the path of the adapter's policy is empty")
     if "://" not in store and inside(store, path):
         raise KeyringError(
-            "the adapter's policy lies inside the store, where whoever can write the store can change it",
+            "the adapter's policy lies inside the store, so anyone who can write to the store can change it",
             where=path,
             hint="Move it out of the store.",
         )
     try:
         return AdapterPolicy.load(path)
     except NotFound:
-        # There was to be one; to go on without it would open what it closes.
-        raise KeyringError("the adapter's policy is not there", where=path) from None
+        # Without the configured policy everything would be allowed.
+        raise KeyringError("the adapter's policy file does not exist", where=path) from None
 
 
 def _outwards(namespace: str) -> Iterator[str]:
@@ -187,7 +204,7 @@ def _from_values(values: dict[str, Any]) -> AdapterPolicy:
     refuse_unknown(values, {"default", "namespaces"})
     namespaces = values.get("namespaces", {})
     if not isinstance(namespaces, dict):
-        raise PolicyError("namespaces is a table")
+        raise PolicyError("namespaces must be a table")
     return AdapterPolicy(
         default=_one(values.get("default", {})),
         namespaces={name: _one(value) for name, value in namespaces.items()},
@@ -196,6 +213,6 @@ def _from_values(values: dict[str, Any]) -> AdapterPolicy:
 
 def _one(value: Any) -> NamespacePolicy:
     if not isinstance(value, dict):
-        raise PolicyError("what is allowed in a namespace is a table")
+        raise PolicyError("default and each namespace must be a table")
     refuse_unknown(value, {entry.name for entry in fields(NamespacePolicy)})
     return NamespacePolicy(**value)

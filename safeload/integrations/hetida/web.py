@@ -1,7 +1,7 @@
-"""The adapter's web service: the endpoints by which hetida's front end lists sources and sinks.
+"""The adapter's web service: the endpoints that hetida's front end uses to list sources and sinks.
 
-Answers are plain JSON and requests are read by hand, so that no model ties it to a version of pydantic. It
-only reads. Whoever can reach it can see names and tags: it has no authentication of its own.
+Requests and answers are handled without models, so that it does not depend on a version of pydantic. It never
+writes. It has no authentication: anyone who can reach it can see names and tags.
 """
 
 from __future__ import annotations
@@ -35,22 +35,29 @@ def router(
     title: str = "safeload",
     artifacts: bool = False,
 ) -> APIRouter:
-    """Return the endpoints of the adapter, to be included into an application under any prefix.
+    """Return the endpoints of the adapter, to be included in an application under any prefix.
 
     Parameters
     ----------
-    store
+    store : Store
         The store.
-    adapter_key, policy
-        As for :func:`safeload.integrations.hetida.register`; both halves are to have the same.
-    title
-        What the adapter and its outermost node are called.
-    artifacts
-        List a version only after its artifact was read and compared too, at each request.
+    adapter_key : str
+        As for :func:`safeload.integrations.hetida.register`, which must be given the same.
+    policy : AdapterPolicy, str, os.PathLike or None
+        Likewise.
+    title : str
+        The name of the adapter and of its outermost node.
+    artifacts : bool
+        Whether each request also reads and verifies the artifacts of the versions that it lists.
+
+    Returns
+    -------
+    fastapi.APIRouter
+        The endpoints.
     """
 
     def endpoint(answer: Answer) -> Callable[[Request], Response]:
-        # Not a coroutine: the framework runs it in a thread, since it reads files.
+        # Not a coroutine, so that the framework runs it in a thread: it reads files.
         def handle(request: Request) -> Response:
             try:
                 found = answer(
@@ -58,11 +65,11 @@ def router(
                     request,
                 )
             except SafeloadError as error:
-                # Where the files lie is for the log and not for whoever asks.
+                # The message contains paths, which belong in the log and not in the answer.
                 _log.error("%s", error)
                 return JSONResponse(
                     {
-                        "detail": "the store cannot be listed; the log says why",
+                        "detail": "the store cannot be listed; see the log",
                         "error": error.code,
                         "error_code": code_of(error),
                     },
@@ -92,19 +99,23 @@ def router(
 def application(
     routes: APIRouter, *, prefix: str = "", allow_origins: Iterable[str] = (), allow_hosts: Iterable[str] = ()
 ) -> FastAPI:
-    """Return an application with these endpoints only.
+    """Return an application with only these endpoints.
 
     Parameters
     ----------
-    routes
-        See :func:`router`.
-    prefix
-        Path under which they are.
-    allow_origins
-        Origins of the front ends whose pages may read the answers, as ``http://localhost``.
-    allow_hosts
-        Names under which it is asked; all others are refused, so that a page whose own name has been made to
-        lead here is not of the same origin. None given: under any name.
+    routes : fastapi.APIRouter
+        The endpoints; see :func:`router`.
+    prefix : str
+        The path of the endpoints.
+    allow_origins : iterable of str
+        Origins whose pages may read the answers (CORS), such as ``http://localhost``.
+    allow_hosts : iterable of str
+        Accepted ``Host`` headers, by default any. A list protects against DNS rebinding.
+
+    Returns
+    -------
+    fastapi.FastAPI
+        The application.
     """
     app = FastAPI(title="safeload", docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(routes, prefix=prefix)
@@ -119,7 +130,7 @@ def application(
 
 def _structure(catalogue: Catalogue, request: Request) -> Any:
     parents = request.query_params.getlist("parentId")
-    # Asked for twice, it is nobody's.
+    # A parameter that is given twice is ambiguous.
     return catalogue.structure(parents[0] if parents else None) if len(parents) < 2 else None
 
 

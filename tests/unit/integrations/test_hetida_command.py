@@ -106,15 +106,15 @@ def test_it_does_not_start_with_settings_that_cannot_be_used(keys: Path, tmp_pat
     (tmp_path / "policy.toml").write_text("[default]\nloadable = 1")
     (folder / "policy.toml").write_text("[default]\nloadable = true")
     for policy, problem in (
-        (tmp_path / "policy.toml", "loadable and storable are true or false"),
-        (tmp_path / "none.toml", "the adapter's policy is not there"),
+        (tmp_path / "policy.toml", "loadable and storable must be true or false"),
+        (tmp_path / "none.toml", "the adapter's policy file does not exist"),
         (folder / "policy.toml", "inside the store"),
     ):
         policy.exists() and policy.chmod(0o600)
         refused = run("--store", folder, *ring, "--namespaces", policy, cwd=tmp_path)
         assert (refused.returncode, problem in refused.stderr) == (1, True), refused.stderr
     wrong = run("--store", folder, *ring, "--prefix", "hd", cwd=tmp_path)
-    assert (wrong.returncode, "--prefix begins with /" in wrong.stderr) == (2, True)
+    assert (wrong.returncode, "--prefix must begin with /" in wrong.stderr) == (2, True)
 
 
 def test_without_the_extra_it_says_what_to_install(keys: Path, tmp_path: Path) -> None:

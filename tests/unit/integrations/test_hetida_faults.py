@@ -18,7 +18,7 @@ import pytest
 from support import processes
 from support.attacks import marker_pickle
 from support.hetida_process import value
-from support.hetida_standin import Filtered, Runtime, configure, hand_on, load_object, stand_in, store_object
+from support.hetida_standin import Filtered, Runtime, hand_on, load_object, stand_in, store_object
 
 import safeload
 from safeload import HmacKey, Store
@@ -27,14 +27,6 @@ from safeload.integrations.hetida import ids
 from safeload.integrations.hetida.ids import ROOT, Name, Namespace
 
 SECONDS = 2
-
-
-@pytest.fixture
-def repo(key: HmacKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Configure all by the environment, as in a container."""
-    folder = tmp_path / "repo"
-    configure(monkeypatch, key, folder)
-    return folder
 
 
 @pytest.fixture

@@ -11,21 +11,13 @@ from pathlib import Path
 
 import pytest
 from support import hetida_standin
-from support.hetida_standin import Runtime, component_of, configure, load_object, stand_in, store_object
+from support.hetida_standin import Runtime, component_of, load_object, stand_in, store_object
 
-from safeload import HmacKey, errors
+from safeload import errors
 from safeload.errors import SafeloadError
 from safeload.integrations import hetida
 from safeload.integrations.hetida import UnknownRuntime
 from safeload.integrations.hetida.errors import CODES, code_of
-
-
-@pytest.fixture
-def repo(key: HmacKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Configure all by the environment, as in a container."""
-    folder = tmp_path / "repo"
-    configure(monkeypatch, key, folder)
-    return folder
 
 
 @pytest.fixture
@@ -167,7 +159,9 @@ def test_who_holds_the_function_already_would_go_on_calling_it(
     holder = types.ModuleType("hetdesrun.early")
     holder.load = sys.modules["hetdesrun.serialization"].load_obj  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "hetdesrun.early", holder)
-    with pytest.raises(UnknownRuntime, match=r"hetdesrun\.early holds"):
+    with pytest.raises(
+        UnknownRuntime, match=r"hetdesrun\.early has already imported hetdesrun\.serialization\."
+    ):
         hetida.harden()
 
 
@@ -179,7 +173,7 @@ def test_another_folder_in_the_runtimes_settings_is_refused(
     with pytest.raises(UnknownRuntime, match="another folder"):
         hetida.harden()
     monkeypatch.delitem(sys.modules, "hetdesrun.webservice.config")
-    with pytest.raises(UnknownRuntime, match="does not tell the folder"):
+    with pytest.raises(UnknownRuntime, match="does not provide the repository's folder"):
         hetida.harden()
 
 

@@ -7,18 +7,12 @@ from typing import Any
 
 import pytest
 from support.attacks import marker_pickle
-from support.hetida_web import NAMES, PUMP, client, stored
+from support.hetida_web import NAMES, PUMP, client
 from support.places import FolderPlace
 
 import safeload
 from safeload import HmacKey, Keyring, Store
 from safeload.integrations.hetida import AdapterPolicy, NamespacePolicy
-
-
-@pytest.fixture
-def place(keyring: Keyring, tmp_path: Path) -> FolderPlace:
-    """Return a store with a few names, on a folder."""
-    return stored(keyring, tmp_path)
 
 
 @pytest.mark.parametrize("artifacts", [False, True])
@@ -134,7 +128,7 @@ def test_a_policy_that_cannot_be_read_closes(place: FolderPlace, tmp_path: Path)
             answer = get(one)
             assert answer.status_code == 503
             assert answer.json() == {
-                "detail": "the store cannot be listed; the log says why",
+                "detail": "the store cannot be listed; see the log",
                 "error": "PolicyError",
                 "error_code": 120,
             }

@@ -88,7 +88,7 @@ def test_a_file_that_others_can_write_is_refused(tmp_path: Path) -> None:
 
 def test_a_huge_file_and_a_missing_one_are_errors(tmp_path: Path) -> None:
     """The size is looked at before memory is spent."""
-    with pytest.raises(KeyringError, match="not there"):
+    with pytest.raises(KeyringError, match="policy file does not exist"):
         _policy.resolve(tmp_path / "missing.toml", "/store")
     with pytest.raises(NotFound):
         AdapterPolicy.load(tmp_path / "missing.toml")

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 from support.hetida_standin import Filtered, hand_on, stand_in
-from support.hetida_web import NAMES, PUMP, Get, client, stored
+from support.hetida_web import NAMES, PUMP, Get, client
 from support.places import FolderPlace
 
 import safeload
@@ -20,12 +20,6 @@ from safeload.integrations.hetida.web import application, router
 
 TAG = {"tag": {"name": "Tag", "type": "free_text", "required": False}}
 NAME = {"name": {"name": "Name", "type": "free_text", "required": True}}
-
-
-@pytest.fixture
-def place(keyring: Keyring, tmp_path: Path) -> FolderPlace:
-    """Return a store with a few names, on a folder."""
-    return stored(keyring, tmp_path)
 
 
 @pytest.fixture

@@ -2,19 +2,19 @@
 
 # Load an object whose signature verifies
 
-Nothing is made of a file unless its signature verifies for the very name and tag that are asked for, with a
-key of the runtime's keyring.
+A file is deserialized only if its signature verifies for exactly this name and tag, with a key of the
+runtime's keyring.
 
 ## Inputs
 * **name** (String): The name under which the object was stored.
-* **tag** (String): The version, or `latest` for what was stored last.
+* **tag** (String): The version, or `latest` for the one that was stored last.
 
 ## Outputs
 * **obj** (Any): The object.
 
 ## Errors
 `error_code` and `extra_information` say what was refused and why.
-The numbers stand in docs/hetida.md of safeload.
+See docs/hetida.md of safeload for the numbers.
 """
 
 from safeload.integrations.hetida import load_obj

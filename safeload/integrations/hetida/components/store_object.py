@@ -2,17 +2,17 @@
 
 # Store an object with a signature
 
-The object is stored in the folder that `MODEL_REPO_PATH` names, signed with the key of the runtime. Only what
-is signed for its very name and tag is ever loaded from there.
+The object is signed with the key of the runtime and stored in the folder that `MODEL_REPO_PATH` names. Only
+objects that are signed for their name and tag are ever loaded from there.
 
 ## Inputs
-* **name** (String): The name. It is no path; `/` makes a namespace, as in `plant-a/pump`.
-* **tag** (String): The version. Storing a tag again replaces it. `latest` is always what was stored last.
+* **name** (String): The name, not a path. A `/` separates namespaces, as in `plant-a/pump`.
+* **tag** (String): The version. Storing a tag again replaces it. `latest` is always the version stored last.
 * **obj** (Any): The object, such as a trained model.
 
 ## Errors
 `error_code` and `extra_information` say what was refused and why.
-The numbers stand in docs/hetida.md of safeload.
+See docs/hetida.md of safeload for the numbers.
 """
 
 from safeload.integrations.hetida import dump_obj
