@@ -8,22 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from safeload.cli.common import (
-    REFUSED,
-    JsonOption,
-    KeyringOption,
-    PolicyOption,
-    console,
-    counting,
-    print_json,
-    print_refusals,
-    print_table,
-    refuse,
-    refused_row,
-    safe,
-    size_cell,
-    status_cell,
-)
+from safeload.cli import common
+from safeload.cli.common import JsonOption, KeyringOption, PolicyOption
 from safeload.cli.stores import StateOption, open_store
 from safeload.errors import SafeloadError
 
@@ -72,17 +58,17 @@ def adopt(
     try:
         store = open_store(into, keyring, policy, state, new=True)
         limits = resolve(policy).limits
-        with counting("reading", enabled=not json) as advance:
+        with common.counting("reading", enabled=not json) as advance:
             for candidate in adoption.plan(str(folder), split=split, tag=tag, limits=limits):
                 adopted = apply and candidate.outcome == "planned"
                 done.append(adoption.adopt(store, candidate, limits) if adopted else candidate)
                 advance()
     except SafeloadError as error:
-        refuse(error, as_json=json)
+        common.refuse(error, as_json=json)
     rows = [_row(candidate) for candidate in done]
     counts: Counter[str] = Counter(candidate.outcome for candidate in done)
     if json:
-        print_json(
+        common.print_json(
             {
                 "files": rows,
                 **{outcome: counts[outcome] for outcome in ("planned", "adopted", "skipped", "refused")},
@@ -91,7 +77,7 @@ def adopt(
     else:
         _print(rows, counts, into)
     if counts["refused"]:
-        raise typer.Exit(REFUSED)
+        raise typer.Exit(common.REFUSED)
 
 
 def _row(candidate: Candidate) -> dict[str, Any]:
@@ -106,38 +92,24 @@ def _row(candidate: Candidate) -> dict[str, Any]:
         "globals_complete": candidate.complete,
     }
     if candidate.refusal is not None:
-        return row | refused_row(candidate.refusal)
+        return row | common.refused_row(candidate.refusal)
     return row | {"status": candidate.outcome, "error": None}
 
 
 def _print(rows: list[dict[str, Any]], counts: Counter[str], into: str) -> None:
-    print_table(
-        ("file", "name", "tag", "latest", "bytes", "refers to", "status"),
-        (
-            (
-                safe(row["path"]),
-                safe(row["name"] or ""),
-                safe(row["tag"] or ""),
-                "←" if row["latest"] else "",
-                size_cell(row) if row["size"] else "",
-                safe(_globals(row)),
-                status_cell(row),
-            )
-            for row in rows
-        ),
-    )
-    print_refusals(rows)
-    screen = console()
+    columns = ("file", "name", "tag", "latest", "bytes", "refers to", "status")
+    common.print_rows(rows, *columns, **{"refers to": _globals})
+    screen = common.console()
     screen.print(f"{counts['adopted']} adopted, {counts['skipped']} skipped, {counts['refused']} refused")
     if counts["planned"]:
         screen.print(
-            f"{counts['planned']} would be signed and stored in {safe(into)}. Nothing was changed. Check "
-            "what they refer to (--json lists all of it), then run this again with --apply.",
+            f"{counts['planned']} would be signed and stored in {common.safe(into)}. Nothing was changed. "
+            "Check what they refer to (--json lists all of it), then run this again with --apply.",
             soft_wrap=True,
         )
 
 
-def _globals(row: dict[str, Any]) -> str:
+def _globals(row: common.Row) -> str:
     names = row["globals"]
     if row["digest"] is None:
         return ""

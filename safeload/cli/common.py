@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,6 +37,9 @@ PolicyOption = Annotated[
     typer.Option("--policy", metavar="FILE", help="Policy file, instead of SAFELOAD_POLICY."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+# A row of JSON output: about a file, a folder or a tag.
+Row = Mapping[str, Any]
 
 REFUSED = 1
 
@@ -71,17 +74,34 @@ def safe(text: object) -> str:
     return escape(printable(str(text)))
 
 
-def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+def print_table(columns: Iterable[str], lines: Iterable[Iterable[str]]) -> None:
     """Print a table; cells may contain rich's markup."""
     table = Table(header_style="bold", box=None, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
+    for line in lines:
+        table.add_row(*line)
     console().print(table)
 
 
-def print_refusals(rows: Iterable[Mapping[str, Any]]) -> None:
+def print_rows(rows: Sequence[Row], *columns: str, **cells: Callable[[Row], str]) -> None:
+    """Print rows about files or tags as a table, followed by the messages of those that were refused.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        As in JSON output.
+    *columns : str
+        Names of columns in `_CELLS` or `cells`.
+    **cells : callable
+        Columns of one command alone: functions that return a row's text, which is escaped here.
+    """
+    known = _CELLS | {name: lambda row, cell=cell: safe(cell(row)) for name, cell in cells.items()}
+    print_table(columns, ([known[column](row) for column in columns] for row in rows))
+    print_refusals(rows)
+
+
+def print_refusals(rows: Iterable[Row]) -> None:
     """Print the message of each refused row."""
     screen = console()
     for row in rows:
@@ -118,23 +138,23 @@ def error_document(error: SafeloadError) -> dict[str, str | None]:
     return {"error": error.code, "message": str(error)}
 
 
-def status_cell(row: Mapping[str, Any]) -> str:
-    """Return a row's status for a table, or in red the error that refused it."""
+def _status(row: Row) -> str:
     if row["status"] == "refused":
         return f"[red]{row['error']}[/]"
-    return f"[green]{row['status']}[/]" if row["status"] in ("verified", "signed") else row["status"]
+    return f"[green]{row['status']}[/]" if row["status"] in ("verified", "signed") else str(row["status"])
 
 
-def size_cell(row: Mapping[str, Any]) -> str:
-    """Return a row's size in bytes for a table, or nothing if there is none."""
-    return f"{row['size']:,}" if row.get("size") is not None else ""
-
-
-def signed_cells(row: Mapping[str, Any]) -> tuple[str, str]:
-    """Return when a row's statement was created, and the keys that signed it, for a table."""
-    if row["status"] == "refused":
-        return "", ""
-    return row["created"][:16].replace("T", " "), " ".join(key[:12] for key in row["keys"])
+_CELLS: dict[str, Callable[[Row], str]] = {
+    "file": lambda row: safe(row["path"]),
+    "name": lambda row: safe(row["name"] or ""),
+    "tag": lambda row: safe(row["tag"] or ""),
+    "latest": lambda row: "←" if row["latest"] else "",
+    "bytes": lambda row: "" if row["status"] == "refused" and not row.get("size") else f"{row['size']:,}",
+    "format": lambda row: safe(row.get("format", "")),
+    "signed": lambda row: row.get("created", "")[:16].replace("T", " "),
+    "key": lambda row: " ".join(key[:12] for key in row.get("keys", ())),
+    "status": _status,
+}
 
 
 def size_of(path: str | os.PathLike[str]) -> int:

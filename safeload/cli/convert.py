@@ -9,17 +9,8 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from safeload.cli.common import (
-    JsonOption,
-    KeyringOption,
-    PolicyOption,
-    console,
-    moment,
-    print_json,
-    refuse,
-    safe,
-    wrong_usage,
-)
+from safeload.cli import common
+from safeload.cli.common import JsonOption, KeyringOption, PolicyOption
 from safeload.errors import SafeloadError
 
 _SAMPLE_SUFFIXES = (".npy", ".csv", ".parquet")
@@ -66,12 +57,12 @@ def convert(
     from safeload.api.conversion import TENSORFLOW
     from safeload.api.conversion import convert as converted
 
-    ends = moment(expires, "--expires")
+    ends = common.moment(expires, "--expires")
     suffix = "" if to == TENSORFLOW else f".{to}"
     if output is None:
         output = source.with_name(source.stem + suffix)
         if output == source:
-            wrong_usage("this would replace SRC; choose another path with --output")
+            common.wrong_usage("this would replace SRC; choose another path with --output")
     try:
         rows = None if sample is None else _sample_rows(sample)
         statement = converted(
@@ -86,17 +77,19 @@ def convert(
             policy=policy,
         )
     except SafeloadError as error:
-        refuse(error, as_json=json)
+        common.refuse(error, as_json=json)
     except ValueError as error:
         # An option that does not apply to the format, such as a sample where nothing is compared.
-        wrong_usage(str(error))
+        common.wrong_usage(str(error))
     if json:
-        print_json({"path": str(output), "status": "signed", "statement": msgspec.to_builtins(statement)})
+        common.print_json(
+            {"path": str(output), "status": "signed", "statement": msgspec.to_builtins(statement)}
+        )
         return
-    screen = console()
-    screen.print(f"[green]signed[/] {safe(output)}: {statement.format}, {statement.size:,} bytes")
+    screen = common.console()
+    screen.print(f"[green]signed[/] {common.safe(output)}: {statement.format}, {statement.size:,} bytes")
     for remark in statement.remarks:
-        screen.print(safe(remark), soft_wrap=True)
+        screen.print(common.safe(remark), soft_wrap=True)
 
 
 def _sample_rows(path: Path) -> Any:
@@ -105,7 +98,7 @@ def _sample_rows(path: Path) -> Any:
 
     suffix = path.suffix.lower()
     if suffix not in _SAMPLE_SUFFIXES:
-        wrong_usage(f"a sample is a file of type {', '.join(_SAMPLE_SUFFIXES)}")
+        common.wrong_usage(f"a sample is a file of type {', '.join(_SAMPLE_SUFFIXES)}")
     file = io.BytesIO(read(path, limit=_MAX_SAMPLE_BYTES).data)
     try:
         if suffix == ".npy":
@@ -116,4 +109,4 @@ def _sample_rows(path: Path) -> Any:
 
         return pandas.read_csv(file) if suffix == ".csv" else pandas.read_parquet(file)
     except (ValueError, OSError, ImportError, EOFError) as error:
-        wrong_usage(f"the sample cannot be read: {error}")
+        common.wrong_usage(f"the sample cannot be read: {error}")

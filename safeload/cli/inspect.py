@@ -8,17 +8,8 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from safeload.cli.common import (
-    REFUSED,
-    JsonOption,
-    KeyringOption,
-    PolicyOption,
-    console,
-    error_document,
-    print_json,
-    refuse,
-    safe,
-)
+from safeload.cli import common
+from safeload.cli.common import JsonOption, KeyringOption, PolicyOption, safe
 from safeload.errors import SafeloadError
 
 # Lines of each section on a screen; --json and --html have all of them.
@@ -55,18 +46,22 @@ def inspect(
         if html is not None:
             _write_page(html, document(found))
     except SafeloadError as error:
-        refuse(error, as_json=json)
+        common.refuse(error, as_json=json)
     if json:
-        print_json(document(found))
+        common.print_json(document(found))
     else:
         _print(found)
     if not found.verified:
-        raise typer.Exit(REFUSED)
+        raise typer.Exit(common.REFUSED)
 
 
 def document(found: Any) -> dict[str, Any]:
     """Return the result of an inspection in JSON types."""
-    refusal = error_document(found.refusal) if found.refusal is not None else {"error": None, "message": None}
+    refusal = (
+        common.error_document(found.refusal)
+        if found.refusal is not None
+        else {"error": None, "message": None}
+    )
     return {
         "path": found.path,
         "size": found.size,
@@ -144,7 +139,7 @@ def _print(found: Any) -> None:
             _add(branch, field, value)
     if found.report is not None:
         _add_report(tree, found.report)
-    console().print(tree)
+    common.console().print(tree)
 
 
 def _add_report(tree: Any, report: Any) -> None:

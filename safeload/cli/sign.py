@@ -9,24 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from safeload.cli.common import (
-    REFUSED,
-    JsonOption,
-    KeyringOption,
-    PolicyOption,
-    console,
-    moment,
-    print_json,
-    print_refusals,
-    print_table,
-    progress,
-    refused_row,
-    safe,
-    size_cell,
-    size_of,
-    status_cell,
-    wrong_usage,
-)
+from safeload.cli import common
+from safeload.cli.common import JsonOption, KeyringOption, PolicyOption
 from safeload.errors import SafeloadError
 
 
@@ -55,10 +39,10 @@ def sign(
     """
     import safeload
 
-    ends = moment(expires, "--expires")
+    ends = common.moment(expires, "--expires")
     extra = _metadata(metadata)
     rows: list[dict[str, Any]] = []
-    with progress([size_of(path) for path in paths], enabled=not json) as done:
+    with common.progress([common.size_of(path) for path in paths], enabled=not json) as done:
         for path in paths:
             row: dict[str, Any] = {"path": str(path)}
             try:
@@ -80,28 +64,21 @@ def sign(
                     "digest": str(statement.digest),
                 }
             except SafeloadError as error:
-                row |= refused_row(error)
+                row |= common.refused_row(error)
             except ValueError as error:
                 # An expiry or metadata that a statement cannot hold.
-                wrong_usage(str(error))
+                common.wrong_usage(str(error))
             rows.append(row)
             if not os.path.isdir(path):
-                done(size_of(path))
+                done(common.size_of(path))
     refused = sum(row["status"] == "refused" for row in rows)
     if json:
-        print_json({"files": rows, "signed": len(rows) - refused, "refused": refused})
+        common.print_json({"files": rows, "signed": len(rows) - refused, "refused": refused})
     else:
-        print_table(
-            ("file", "status", "format", "bytes"),
-            (
-                (safe(row["path"]), status_cell(row), safe(row.get("format", "")), size_cell(row))
-                for row in rows
-            ),
-        )
-        print_refusals(rows)
-        console().print(f"{len(rows) - refused} signed, {refused} refused")
+        common.print_rows(rows, "file", "status", "format", "bytes")
+        common.console().print(f"{len(rows) - refused} signed, {refused} refused")
     if refused:
-        raise typer.Exit(REFUSED)
+        raise typer.Exit(common.REFUSED)
 
 
 def _metadata(text: str | None) -> dict[str, Any] | None:
@@ -112,5 +89,5 @@ def _metadata(text: str | None) -> dict[str, Any] | None:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        wrong_usage("--metadata takes a JSON object such as '{\"ticket\": 42}'")
+        common.wrong_usage("--metadata takes a JSON object such as '{\"ticket\": 42}'")
     return value

@@ -9,24 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from safeload.cli.common import (
-    REFUSED,
-    JsonOption,
-    KeyringOption,
-    PolicyOption,
-    console,
-    counting,
-    print_json,
-    print_refusals,
-    print_table,
-    refuse,
-    refused_row,
-    safe,
-    signed_cells,
-    size_cell,
-    statement_row,
-    status_cell,
-)
+from safeload.cli import common
+from safeload.cli.common import JsonOption, KeyringOption, PolicyOption
 from safeload.errors import NotFound, SafeloadError
 
 if TYPE_CHECKING:
@@ -72,10 +56,10 @@ def tag_row(found: TagStatus) -> dict[str, Any]:
     """Return the row about a tag."""
     row: dict[str, Any] = {"name": found.name, "tag": found.tag, "latest": found.latest}
     if found.refusal is not None:
-        return row | refused_row(found.refusal)
+        return row | common.refused_row(found.refusal)
     assert found.statement is not None  # noqa: S101  there is a refusal otherwise
     metadata = found.statement.metadata
-    return row | statement_row(found.statement) | {"metadata": metadata, "keys": list(found.keys)}
+    return row | common.statement_row(found.statement) | {"metadata": metadata, "keys": list(found.keys)}
 
 
 def ls(
@@ -98,30 +82,15 @@ def ls(
         names = [name] if name is not None else sorted(opened.names(prefix))
         rows = [tag_row(found) for one in names for found in opened.check(one, artifacts=False)]
     except SafeloadError as error:
-        refuse(error, as_json=json)
+        common.refuse(error, as_json=json)
     rows.sort(key=lambda row: (row["name"], row.get("created", ""), row["tag"]))
     count = sum(row["status"] == "refused" for row in rows)
     if json:
-        print_json({"store": opened.location, "tags": rows, "refused": count})
+        common.print_json({"store": opened.location, "tags": rows, "refused": count})
     else:
-        print_table(
-            ("name", "tag", "latest", "bytes", "format", "created", "key", "status"),
-            (
-                (
-                    safe(row["name"]),
-                    safe(row["tag"]),
-                    "←" if row["latest"] else "",
-                    size_cell(row),
-                    safe(row.get("format", "")),
-                    *signed_cells(row),
-                    status_cell(row),
-                )
-                for row in rows
-            ),
-        )
-        print_refusals(rows)
+        common.print_rows(rows, "name", "tag", "latest", "bytes", "format", "signed", "key", "status")
     if count:
-        raise typer.Exit(REFUSED)
+        raise typer.Exit(common.REFUSED)
 
 
 def rotate(
@@ -147,25 +116,25 @@ def rotate(
     counts: Counter[str] = Counter()
     failures: list[dict[str, Any]] = []
     try:
-        with counting("signing", enabled=not json) as done:
+        with common.counting("signing", enabled=not json) as done:
             for outcome in open_store(store, keyring, policy, state).rotate(to):
                 counts[outcome.outcome] += 1
                 if outcome.refusal is not None:
                     failures.append(
-                        {"name": outcome.name, "tag": outcome.tag, **refused_row(outcome.refusal)}
+                        {"name": outcome.name, "tag": outcome.tag, **common.refused_row(outcome.refusal)}
                     )
                 done()
     except SafeloadError as error:
-        refuse(error, as_json=json)
+        common.refuse(error, as_json=json)
     if json:
-        print_json({"signed": counts["signed"], "kept": counts["kept"], "refused": failures})
+        common.print_json({"signed": counts["signed"], "kept": counts["kept"], "refused": failures})
     else:
-        print_refusals(failures)
-        console().print(
+        common.print_refusals(failures)
+        common.console().print(
             f"{counts['signed']} signed, {counts['kept']} already signed by that key, {len(failures)} refused"
         )
     if failures:
-        raise typer.Exit(REFUSED)
+        raise typer.Exit(common.REFUSED)
 
 
 def rm(
@@ -189,8 +158,8 @@ def rm(
             name, tag, latest="refuse" if keep_latest else "move"
         )
     except SafeloadError as error:
-        refuse(error, as_json=json)
+        common.refuse(error, as_json=json)
     if json:
-        print_json({"name": name, "tag": tag, "status": "deleted"})
+        common.print_json({"name": name, "tag": tag, "status": "deleted"})
     else:
-        console().print(f"[green]Deleted[/] {safe(name)} {safe(tag)}")
+        common.console().print(f"[green]Deleted[/] {common.safe(name)} {common.safe(tag)}")

@@ -13,25 +13,8 @@ import typer
 
 from safeload.api import folders
 from safeload.attestation.sidecar import SUFFIX
-from safeload.cli import batch
-from safeload.cli.common import (
-    REFUSED,
-    JsonOption,
-    KeyringOption,
-    PolicyOption,
-    console,
-    counting,
-    print_json,
-    print_refusals,
-    print_table,
-    progress,
-    refused_row,
-    safe,
-    signed_cells,
-    size_cell,
-    size_of,
-    status_cell,
-)
+from safeload.cli import batch, common
+from safeload.cli.common import JsonOption, KeyringOption, PolicyOption
 from safeload.cli.stores import StateOption, open_store, tag_row
 from safeload.errors import MalformedError, SafeloadError, SignatureMissing
 from safeload.parsers import magic
@@ -69,26 +52,28 @@ def verify(
     Nothing is deserialized. All of them are checked, even if some are refused.
     """
     found = _targets(paths, recursive)
-    rows: list[dict[str, Any]] = [{"path": error.where, **refused_row(error)} for error in found.refused]
-    sizes = [size_of(file) for file in found.files]
+    rows: list[dict[str, Any]] = [
+        {"path": error.where, **common.refused_row(error)} for error in found.refused
+    ]
+    sizes = [common.size_of(file) for file in found.files]
     # The processes are forked, so they are started before the progress bar has a thread.
     verified = iter(batch.rows(found.files, keyring, policy))
     rows += itertools.islice(verified, 1)
-    with progress(sizes, enabled=not json) as done:
+    with common.progress(sizes, enabled=not json) as done:
         for size, row in zip(sizes[1:], verified, strict=True):
             rows.append(row)
             done(size)
-    sizes = [size_of(folder) for folder in found.folders]
-    with progress(sizes, enabled=not json and bool(sizes)) as done:
+    sizes = [common.size_of(folder) for folder in found.folders]
+    with common.progress(sizes, enabled=not json and bool(sizes)) as done:
         rows += [batch.folder_row(folder, keyring, policy, done) for folder in found.folders]
-    with counting("hashing", enabled=not json and bool(found.stores)) as done_one:
+    with common.counting("hashing", enabled=not json and bool(found.stores)) as done_one:
         for location in found.stores:
             for row in _store_rows(location, keyring, policy, state):
                 rows.append(row)
                 done_one()
     refusals = sum(row["status"] == "refused" for row in rows)
     if json:
-        print_json(
+        common.print_json(
             {
                 "files": rows,
                 "verified": len(rows) - refusals,
@@ -100,7 +85,7 @@ def verify(
         _print(rows, refusals, found.others)
     # Finding nothing is not success: the folder may be the wrong one, or emptied by an attacker.
     if refusals or not rows:
-        raise typer.Exit(REFUSED)
+        raise typer.Exit(common.REFUSED)
 
 
 @dataclass
@@ -173,9 +158,9 @@ def _store_rows(
             yield {"path": f"{store.location}: {found.name} {found.tag}", **tag_row(found)}
         for path in store.unreferenced_files():
             where = f"{store.location}/{path}"
-            yield {"path": where, **refused_row(_unreferenced(where))}
+            yield {"path": where, **common.refused_row(_unreferenced(where))}
     except SafeloadError as error:
-        yield {"path": location, **refused_row(error)}
+        yield {"path": location, **common.refused_row(error)}
 
 
 def _unreferenced(where: str) -> SafeloadError:
@@ -212,21 +197,8 @@ def _start(path: str) -> bytes:
 def _print(rows: list[dict[str, Any]], refusals: int, others: int) -> None:
     shown = rows if len(rows) <= _MANY else [row for row in rows if row["status"] == "refused"]
     if shown:
-        print_table(
-            ("file", "status", "format", "bytes", "signed", "key"),
-            (
-                (
-                    safe(row["path"]),
-                    status_cell(row),
-                    safe(row.get("format", "")),
-                    size_cell(row),
-                    *signed_cells(row),
-                )
-                for row in shown
-            ),
-        )
-        print_refusals(shown)
-    screen = console()
+        common.print_rows(shown, "file", "status", "format", "bytes", "signed", "key")
+    screen = common.console()
     screen.print(f"{len(rows) - refusals} verified, {refusals} refused")
     if others == 1:
         screen.print("1 other file has no signature and does not look like an artifact")
