@@ -70,11 +70,11 @@ def rotate(stop: str) -> None:
     rounds, signed, refused = 0, 0, []
     until = time.monotonic() + 100
     while not Path(stop).exists() and time.monotonic() < until:
-        ring = Keyring.load(path)
+        keyring = Keyring.load(path)
         key = HmacKey.generate()
-        if len(ring.entries) >= _KEPT:
-            ring = Keyring(ring.entries[1:])
-        ring.with_entry(Entry(key=key, state="active")).save(path, overwrite=True)
+        if len(keyring.entries) >= _KEPT:
+            keyring = Keyring(keyring.entries[1:])
+        keyring.with_entry(Entry(key=key, state="active")).save(path, overwrite=True)
         for outcome in store.rotate(key.key_id):
             signed += outcome.outcome == "signed"
             if outcome.refusal is not None and not outcome.name.startswith("planted"):

@@ -97,8 +97,8 @@ def test_it_serves_on_loopback_and_not_from_the_working_folder(keys: Path, tmp_p
 def test_it_does_not_start_with_settings_that_cannot_be_used(keys: Path, tmp_path: Path) -> None:
     """No folder, no key, a policy that is none or lies in the store, a wrong prefix: told at once."""
     folder = tmp_path / "store"
-    ring = ("--keyring", keys)
-    missing = run("--store", folder, *ring, cwd=tmp_path)
+    option = ("--keyring", keys)
+    missing = run("--store", folder, *option, cwd=tmp_path)
     assert (missing.returncode, "there is no such folder" in missing.stderr) == (1, True)
     Store(folder, keyring=keys, state=tmp_path / "state").dump("x", "churn", "1")
     no_key = run("--store", folder, cwd=tmp_path)
@@ -111,9 +111,9 @@ def test_it_does_not_start_with_settings_that_cannot_be_used(keys: Path, tmp_pat
         (folder / "policy.toml", "inside the store"),
     ):
         policy.exists() and policy.chmod(0o600)
-        refused = run("--store", folder, *ring, "--namespaces", policy, cwd=tmp_path)
+        refused = run("--store", folder, *option, "--namespaces", policy, cwd=tmp_path)
         assert (refused.returncode, problem in refused.stderr) == (1, True), refused.stderr
-    wrong = run("--store", folder, *ring, "--prefix", "hd", cwd=tmp_path)
+    wrong = run("--store", folder, *option, "--prefix", "hd", cwd=tmp_path)
     assert (wrong.returncode, "--prefix must begin with /" in wrong.stderr) == (2, True)
 
 
