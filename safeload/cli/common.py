@@ -36,6 +36,10 @@ PolicyOption = Annotated[
     Path | None,
     typer.Option("--policy", metavar="FILE", help="Policy file, instead of SAFELOAD_POLICY."),
 ]
+ExpiresOption = Annotated[
+    str | None,
+    typer.Option("--expires", metavar="TIME", help="Time from which loaders refuse it (ISO 8601)."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 # A row of JSON output: about a file, a folder or a tag.

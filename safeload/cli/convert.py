@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from safeload.cli import common
-from safeload.cli.common import JsonOption, KeyringOption, PolicyOption
+from safeload.cli.common import ExpiresOption, JsonOption, KeyringOption, PolicyOption
 from safeload.errors import SafeloadError
 
 _SAMPLE_SUFFIXES = (".npy", ".csv", ".parquet")
@@ -41,9 +41,7 @@ def convert(
         ),
     ] = None,
     tolerance: Annotated[float, typer.Option(help="Largest accepted difference between predictions.")] = 1e-5,
-    expires: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Time from which loaders refuse it (ISO 8601).")
-    ] = None,
+    expires: ExpiresOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing artifact.")] = False,
     keyring: KeyringOption = None,
     policy: PolicyOption = None,

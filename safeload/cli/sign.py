@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from safeload.cli import common
-from safeload.cli.common import JsonOption, KeyringOption, PolicyOption
+from safeload.cli.common import ExpiresOption, JsonOption, KeyringOption, PolicyOption
 from safeload.errors import SafeloadError
 
 
@@ -22,9 +22,7 @@ def sign(
             "--format", metavar="FORMAT", help="joblib, onnx, …; by default told from the first bytes."
         ),
     ] = None,
-    expires: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Time from which loaders refuse it (ISO 8601).")
-    ] = None,
+    expires: ExpiresOption = None,
     metadata: Annotated[
         str | None, typer.Option(metavar="JSON", help="JSON object to include in the signed statement.")
     ] = None,
