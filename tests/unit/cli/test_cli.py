@@ -56,7 +56,7 @@ def test_keygen_does_not_replace_a_keyring(ring: Path) -> None:
 
 
 def test_keygen_makes_a_keyring_for_loaders(tmp_path: Path) -> None:
-    """--public writes the public half only; with patterns and an end, both files carry them."""
+    """--public writes the public half only; both files have the name patterns and the expiry."""
     out, public = tmp_path / "ring.json", tmp_path / "public.json"
     arguments = [
         "--algorithm",
@@ -91,14 +91,14 @@ def test_keygen_env_prints_one_line_and_writes_nothing(
 
 
 def test_keygen_shows_no_secret(tmp_path: Path) -> None:
-    """What is printed holds nothing of the key but its id."""
+    """Only the id of the key is printed."""
     _, out, err = run("keygen", "--out", tmp_path / "ring.json")
     secret = json.loads((tmp_path / "ring.json").read_text())["keys"][0]["k"]
     assert secret not in out + err
 
 
 def test_one_bad_file_among_many_is_reported_and_the_rest_checked(models: Path) -> None:
-    """Verifying a folder finds each kind of trouble by its name, and the good files too."""
+    """Verifying a folder reports a different error for each kind of bad file, and verifies the good ones."""
     status, out, _ = run("verify", models, "--recursive", "--json")
     answer = json.loads(out)
     found = {os.path.relpath(row["path"], models): row["error"] for row in answer["files"]}
@@ -133,14 +133,14 @@ def test_wrong_usage_ends_with_status_2(models: Path) -> None:
 
 
 def test_a_folder_without_a_signature_is_refused(models: Path) -> None:
-    """Its sidecar may have been deleted; without --recursive nothing below it is looked at."""
+    """Its sidecar may have been deleted; without --recursive its files are not checked."""
     status, answer = run_json("verify", models, models / "a.joblib")
     assert status == 1
     assert [row["error"] for row in answer["files"]] == ["SignatureMissing", None]
 
 
 def test_sign_vouches_for_files_without_loading_them(models: Path) -> None:
-    """An unsigned file gets a sidecar with what was asked for; a signed one is left alone."""
+    """An unsigned file gets a sidecar with the given fields; a signed one is not changed."""
     arguments = ["--metadata", '{"ticket": 42}', "--expires", "2099-01-01", "--json"]
     status, out, _ = run("sign", models / "unsigned.joblib", models / "a.joblib", *arguments)
     answer = json.loads(out)
@@ -169,7 +169,7 @@ def test_inspect_shows_a_statement_only_when_it_verifies(models: Path) -> None:
 
 
 def test_a_file_name_cannot_act_on_the_terminal(models: Path) -> None:
-    """Markup and escape sequences in a name are shown and not obeyed."""
+    """Markup and escape sequences in a name are shown but not interpreted."""
     name = "[red]x\x1b]0;pwned\x07.joblib"
     (models / name).write_bytes(b"x")
     for command in (["verify", models / name], ["sign", models / name], ["inspect", models / name]):
@@ -180,7 +180,7 @@ def test_a_file_name_cannot_act_on_the_terminal(models: Path) -> None:
 
 
 def test_keyring_and_policy_can_be_named(models: Path, tmp_path: Path) -> None:
-    """--keyring and --policy count instead of the environment's."""
+    """--keyring and --policy override the environment."""
     Keyring.of(Ed25519PrivateKey.generate()).save(tmp_path / "keys" / "other.json")
     (tmp_path / "keys" / "policy.toml").write_text('formats = ["skops"]')
     for option, file, code in (
@@ -206,7 +206,7 @@ def test_the_module_is_the_command(models: Path) -> None:
 
 
 def test_without_a_key_the_command_that_makes_one_is_named(tmp_path: Path) -> None:
-    """NoKeyError reaches people with its way out."""
+    """NoKeyError is printed with its hint."""
     joblib.dump(1, tmp_path / "x.joblib")
     status, out, _ = run("sign", tmp_path / "x.joblib")
     assert status == 1
@@ -218,7 +218,7 @@ def test_without_a_key_the_command_that_makes_one_is_named(tmp_path: Path) -> No
 def test_a_progress_bar_appears_when_the_work_takes_longer(
     models: Path, monkeypatch: pytest.MonkeyPatch, patience: float
 ) -> None:
-    """It starts once the time is over and not before, and never for machines."""
+    """It starts only after the time has passed, and never with --json."""
     started: list[str] = []
     genuine = safeload.inspect
 
@@ -247,7 +247,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_verifying_a_folder_passes_nothing_over(models: Path, tmp_path: Path) -> None:
-    """Linked folders, artifacts by their first bytes, hidden ones; and what is left is counted."""
+    """Links to folders, artifacts told by their first bytes, and hidden ones are refused."""
     for name in ("altered.joblib", "altered.joblib.sig", "unsigned.joblib", "gone.joblib.sig"):
         (models / name).unlink()
     status, out, _ = run("verify", models, "--recursive", "--json")
@@ -271,7 +271,7 @@ def test_verifying_a_folder_passes_nothing_over(models: Path, tmp_path: Path) ->
 
 
 def test_verifying_nothing_is_not_in_order(ring: Path, tmp_path: Path) -> None:
-    """An emptied folder, or the wrong one."""
+    """The folder may have been emptied, or be the wrong one."""
     (tmp_path / "empty").mkdir()
     status, out, _ = run("verify", tmp_path / "empty", "--recursive")
     assert status == 1
@@ -279,7 +279,7 @@ def test_verifying_nothing_is_not_in_order(ring: Path, tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_read_is_refused(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And not passed over."""
+    """It is not skipped."""
     real = os.scandir
 
     def scandir(path: str) -> object:
@@ -310,7 +310,7 @@ def test_what_cannot_be_signed_along_is_wrong_usage(options: list[str], models: 
 
 
 def test_one_strange_file_does_not_keep_the_others_from_being_signed(models: Path) -> None:
-    """It is reported."""
+    """Its error is reported and the other file is signed."""
     from support import archives
 
     strange, good = models / "strange.skops", models / "unsigned.joblib"
@@ -321,7 +321,7 @@ def test_one_strange_file_does_not_keep_the_others_from_being_signed(models: Pat
 
 
 def test_a_folder_name_cannot_act_on_the_terminal_either(models: Path) -> None:
-    """Nor become a picture."""
+    """It is not shown as an emoji either."""
     folder = models / "\x1b]0;pwned\x07"
     folder.mkdir()
     _, out, err = run("verify", folder)
@@ -333,7 +333,7 @@ def test_a_folder_name_cannot_act_on_the_terminal_either(models: Path) -> None:
 
 @pytest.mark.parametrize("planted", ["blake3.py", "typer.py", "json.py"])
 def test_modules_beside_the_artifacts_are_not_run(planted: str, models: Path) -> None:
-    """`python -m safeload` in the folder of the models."""
+    """`python -m safeload` can run in the folder of the models."""
     (models / planted).write_text("open('marker', 'w')\n")
     ran = subprocess.run(
         [sys.executable, "-m", "safeload", "verify", "a.joblib", "--json"],
@@ -349,7 +349,7 @@ def test_modules_beside_the_artifacts_are_not_run(planted: str, models: Path) ->
 def test_many_files_are_verified_by_several_processes(
     tmp_path: Path, ring: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In order, each of them, and with the refusals shown among the many."""
+    """Every file is reported, in order; of many, only the refused ones are shown."""
     from safeload.cli import batch
 
     monkeypatch.setattr(batch, "_SHARED_FROM", 10)

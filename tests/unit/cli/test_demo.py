@@ -1,4 +1,4 @@
-"""The demo plays every attack for real, and would say so if one went through."""
+"""The demo runs every attack for real, and reports one that succeeds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from safeload.cli.demo import attacks
 
 
 def test_the_demo_refuses_every_attack(tmp_path: Path) -> None:
-    """Run as people run it: status 0, a line for each attack with what refused it, and a table."""
+    """For people: status 0, a line for each attack with the error that refused it, and a table."""
     ran = subprocess.run(
         [sys.executable, "-m", "safeload", "demo"], capture_output=True, text=True, check=False, cwd=tmp_path
     )
@@ -32,7 +32,7 @@ def test_the_demo_refuses_every_attack(tmp_path: Path) -> None:
 
 
 def test_the_demo_speaks_json() -> None:
-    """One document, with each step and no failure."""
+    """The document has every step and no failure."""
     status, answer = run_json("demo")
     assert status == 0
     assert answer["failed"] == 0
@@ -40,7 +40,7 @@ def test_the_demo_speaks_json() -> None:
 
 
 def test_an_attack_that_goes_through_fails_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a load that accepts everything the demo ends with status 1 and says what was not refused."""
+    """With a load that accepts everything, the demo ends with status 1 and names the attacks."""
     genuine = safeload.load
 
     def accepts_everything(path: Path, **arguments: object) -> object:
@@ -56,7 +56,7 @@ def test_an_attack_that_goes_through_fails_the_demo(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_planted_pickle_would_act_if_it_were_loaded(tmp_path: Path) -> None:
-    """The control for the demo's marker: plain unpickling, in a process of its own, creates it."""
+    """The control for the demo's marker: plain unpickling, in another process, creates it."""
     import pickle
 
     marker = tmp_path / "marker"

@@ -27,12 +27,12 @@ def models(tmp_path: Path, ring: Path) -> Path:
 
 
 def errors(answer: dict[str, list[dict[str, str]]], below: Path) -> dict[str, str | None]:
-    """Return the error of each path that a command has looked at."""
+    """Return the error of each path that a command has checked."""
     return {os.path.relpath(row["path"], below): row["error"] for row in answer["files"]}
 
 
 def test_sign_signs_a_folder_whole_and_verify_verifies_it(models: Path) -> None:
-    """By name or with a slash at the end; the sidecar lies beside it."""
+    """It can be named with a slash at the end; the sidecar lies beside it."""
     status, answer = run_json("sign", f"{models / 'churn'}/", "--metadata", '{"ticket": 42}')
     (row,) = answer["files"]
     assert (status, answer["signed"], row["format"], row["size"]) == (0, 1, "folder", 105)
@@ -48,7 +48,7 @@ def test_sign_signs_a_folder_whole_and_verify_verifies_it(models: Path) -> None:
 
 
 def test_sign_does_not_replace_the_sidecar_of_a_folder(models: Path) -> None:
-    """Unless it is told to; what is signed then is the folder as it is."""
+    """With --overwrite, the folder is signed as it is now."""
     assert run("sign", models / "churn")[0] == 0
     (models / "churn" / "new").write_bytes(b"")
     status, answer = run_json("sign", models / "churn")
@@ -59,7 +59,7 @@ def test_sign_does_not_replace_the_sidecar_of_a_folder(models: Path) -> None:
 
 
 def test_sign_refuses_a_folder_that_cannot_be_signed(models: Path) -> None:
-    """And says which file; the others are signed all the same."""
+    """The file is named, and the other paths are signed."""
     (models / "out").mkdir()
     (models / "out" / "weights").symlink_to("/etc/hostname")
     (models / "empty").mkdir()
@@ -71,7 +71,7 @@ def test_sign_refuses_a_folder_that_cannot_be_signed(models: Path) -> None:
 
 @pytest.mark.parametrize("recursive", [False, True])
 def test_verify_refuses_a_folder_in_which_anything_was_altered(recursive: bool, models: Path) -> None:
-    """An extra file, a missing one, other bytes; by its own name and found below another."""
+    """An extra file, a missing one, and changed bytes, for a folder named directly or found in another."""
     run("sign", models / "churn")
     command = ("verify", "-r", models) if recursive else ("verify", models / "churn")
     for alter in (
@@ -93,7 +93,7 @@ def test_verify_refuses_a_folder_in_which_anything_was_altered(recursive: bool, 
 
 
 def test_verify_of_a_tree_takes_a_signed_folder_as_one(models: Path) -> None:
-    """What lies in it is not looked at file by file, and its sidecar is none of a missing file."""
+    """Its files are not checked one by one, and its sidecar is not taken for that of a missing file."""
     run("sign", models / "churn")
     safeload.dump([1], models / "a.joblib")
     (models / "churn" / "inner.joblib").write_bytes(b"N.")
@@ -103,7 +103,7 @@ def test_verify_of_a_tree_takes_a_signed_folder_as_one(models: Path) -> None:
 
 
 def test_verify_of_a_tree_reports_what_becomes_of_a_folder_without_its_sidecar(models: Path) -> None:
-    """What makes it a model, and what looks like an artifact, is unsigned; whatever else is in order."""
+    """The files that make it a model, or look like artifacts, are unsigned; others are fine."""
     run("sign", models / "churn")
     sidecar_of(models / "churn").unlink()
     safeload.dump([1], models / "a.joblib")
@@ -113,13 +113,13 @@ def test_verify_of_a_tree_reports_what_becomes_of_a_folder_without_its_sidecar(m
     (models / "churn" / "saved_model.pb").rename(models / "churn" / "weights.parquet")
     status, answer = run_json("verify", "-r", models)
     assert errors(answer, models) == {"a.joblib": None, "churn/weights.parquet": "SignatureMissing"}
-    # Asked for by its name it is refused, and the others are looked at all the same.
+    # Named directly, it is refused, and the other path is still checked.
     status, answer = run_json("verify", models / "churn", models / "a.joblib")
     assert (status, errors(answer, models)) == (1, {"churn": "SignatureMissing", "a.joblib": None})
 
 
 def test_verify_of_a_tree_reports_a_sidecar_without_its_folder(models: Path) -> None:
-    """A signed folder that was deleted, or exchanged for a file, is missed."""
+    """A signed folder that was deleted, or replaced by a file, is reported."""
     run("sign", models / "churn")
     (models / "churn").rename(models / "hidden")
     status, answer = run_json("verify", "-r", models)
@@ -131,7 +131,7 @@ def test_verify_of_a_tree_reports_a_sidecar_without_its_folder(models: Path) -> 
 
 
 def test_a_folder_that_is_named_like_a_sidecar_hides_nothing(models: Path) -> None:
-    """The folder beside it is still one that was to be signed."""
+    """The folder beside it is still expected to be signed."""
     run("sign", models / "churn")
     sidecar_of(models / "churn").unlink()
     sidecar_of(models / "churn").mkdir()
@@ -141,7 +141,7 @@ def test_a_folder_that_is_named_like_a_sidecar_hides_nothing(models: Path) -> No
 
 
 def test_a_broken_sidecar_does_not_make_a_folder_one_of_files(models: Path) -> None:
-    """A link that leads nowhere, or rubbish: it is there, and must verify; so must a folder of its name."""
+    """A dangling link, rubbish, or a folder in its place is a sidecar that does not verify."""
     run("sign", models / "churn")
     sidecar = sidecar_of(models / "churn")
     sidecar.unlink()
@@ -160,7 +160,7 @@ def test_a_broken_sidecar_does_not_make_a_folder_one_of_files(models: Path) -> N
 
 
 def test_names_in_a_folder_do_not_reach_the_terminal_as_they_are(models: Path) -> None:
-    """Whoever can write the folder chooses them."""
+    """An attacker who can write to the folder chooses them."""
     run("sign", models / "churn")
     (models / "churn" / "a\u202egpj.exe").touch()
     _, out, err = run("verify", models / "churn")

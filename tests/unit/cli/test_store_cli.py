@@ -25,13 +25,13 @@ def store(tmp_path: Path, ring: Path) -> Store:
 
 
 def spoil(store: Store, name: str = "churn") -> None:
-    """Put other bytes in place of the artifacts of a name."""
+    """Overwrite the artifacts of a name."""
     for path in Path(store.location, name).glob("*.joblib"):
         path.write_bytes(b"x")
 
 
 def test_ls_shows_the_tags(store: Store) -> None:
-    """For people, and for machines."""
+    """As a table, and as JSON."""
     status, out, _ = run("ls", store.location)
     assert status == 0
     for text in ("churn", "plant-a/pump", "2026-11-24", "skops", "verified", "←"):
@@ -45,7 +45,7 @@ def test_ls_shows_the_tags(store: Store) -> None:
 
 
 def test_ls_of_a_name_or_a_namespace(store: Store) -> None:
-    """And of neither."""
+    """An unknown name gives an empty list."""
     assert [row["tag"] for row in run_json("ls", store.location, "churn")[1]["tags"]] == ["1", "2"]
     (row,) = run_json("ls", store.location, "--prefix", "plant-a/")[1]["tags"]
     assert row["name"] == "plant-a/pump"
@@ -53,13 +53,13 @@ def test_ls_of_a_name_or_a_namespace(store: Store) -> None:
 
 
 def test_the_store_is_that_of_the_environment(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``MODEL_REPO_PATH``, as for dump_obj."""
+    """``MODEL_REPO_PATH`` names it, as for dump_obj."""
     monkeypatch.setenv("MODEL_REPO_PATH", store.location)
     assert len(run_json("ls")[1]["tags"]) == 3
 
 
 def test_ls_reports_what_does_not_verify(store: Store) -> None:
-    """With exit status 1, and the others beside it."""
+    """The exit status is 1, and the other tags are listed too."""
     store.dump(1, "churn", "old", expires=datetime.now(UTC) - timedelta(days=1))
     Path(store.location, "churn", "1.sig").write_bytes(b"{}")
     status, answer = run_json("ls", store.location, "churn")
@@ -84,7 +84,7 @@ def test_verify_takes_a_store(store: Store, tmp_path: Path) -> None:
 
 
 def test_verify_reads_the_artifacts_of_a_store(store: Store) -> None:
-    """Other bytes are found."""
+    """Changed bytes are detected."""
     spoil(store)
     status, answer = run_json("verify", store.location, "-r")
     assert (status, answer["verified"], answer["refused"]) == (1, 1, 2)
@@ -92,7 +92,7 @@ def test_verify_reads_the_artifacts_of_a_store(store: Store) -> None:
 
 
 def test_verify_refuses_files_that_nothing_signed_accounts_for(store: Store, tmp_path: Path) -> None:
-    """So nothing is gained by making a folder look like a store."""
+    """Making a folder look like a store does not hide files in it."""
     for path in ("evil.joblib", "churn/evil.joblib", "churn/1.0123456789abcdef.joblib"):
         Path(store.location, path).write_bytes(b"x")
     status, answer = run_json("verify", store.location, "-r")
@@ -106,7 +106,7 @@ def test_verify_refuses_files_that_nothing_signed_accounts_for(store: Store, tmp
 
 
 def test_verify_notices_a_rollback(store: Store) -> None:
-    """By the memory of the user who runs it."""
+    """The state folder of the user who runs it shows that."""
     pointer = Path(store.location, "churn", "latest.sig")
     old = pointer.read_bytes()
     store.dump([3], "churn", "3")
@@ -118,7 +118,7 @@ def test_verify_notices_a_rollback(store: Store) -> None:
 
 
 def test_rm_deletes_a_tag(store: Store) -> None:
-    """And moves latest, or refuses to."""
+    """It moves latest, or refuses with --keep-latest."""
     status, answer = run_json("rm", store.location, "churn", "2", "--keep-latest")
     assert (status, answer["error"]) == (1, "StoreError")
     status, answer = run_json("rm", store.location, "churn", "2")
@@ -143,7 +143,7 @@ def test_rotate_signs_anew(store: Store, ring: Path) -> None:
 
 
 def test_rotate_reports_what_does_not_verify(store: Store, ring: Path) -> None:
-    """And signs the others."""
+    """The other tags are signed."""
     new = HmacKey.generate()
     loaded = Keyring.load(ring).with_entry(Entry(key=new, state="active"))
     loaded.save(ring, overwrite=True)
@@ -165,7 +165,7 @@ def old(tmp_path: Path) -> Path:
 
 
 def test_adopt_shows_first_and_does_when_told(old: Path, ring: Path, tmp_path: Path) -> None:
-    """A dry run, then the run, then nothing is left to do."""
+    """A dry run changes nothing, --apply adopts, and a second run skips everything."""
     target = tmp_path / "adopted"
     status, out, _ = run("adopt", old, "--into", target)
     assert status == 1
@@ -183,7 +183,7 @@ def test_adopt_shows_first_and_does_when_told(old: Path, ring: Path, tmp_path: P
 
 
 def test_adopt_reports_what_files_refer_to(old: Path, ring: Path, tmp_path: Path) -> None:
-    """In the table, and whole in the JSON document."""
+    """The table has an excerpt, and the JSON document has all of it."""
     (old / "evil_1").write_bytes(b"cos\nsystem\n(Vtrue\ntR.")
     status, answer = run_json("adopt", old, "--into", tmp_path / "adopted", "--split", "last")
     (row,) = [row for row in answer["files"] if row["name"] == "evil"]
@@ -194,7 +194,7 @@ def test_adopt_reports_what_files_refer_to(old: Path, ring: Path, tmp_path: Path
 
 
 def test_a_command_without_a_key_says_how_to_get_one(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Exit status 1 and the command."""
+    """The exit status is 1, and the error names the command."""
     monkeypatch.delenv("SAFELOAD_KEYRING")
     status, _, err = run("ls", store.location)
     assert status == 1
@@ -204,7 +204,7 @@ def test_a_command_without_a_key_says_how_to_get_one(store: Store, monkeypatch: 
 
 @pytest.mark.parametrize("command", ["ls", "rm", "rotate"])
 def test_a_folder_that_is_not_there_is_told(command: str, ring: Path, tmp_path: Path) -> None:
-    """And not listed as an empty store."""
+    """It is not listed as an empty store."""
     extra = {"ls": [], "rm": ["a", "1"], "rotate": ["--to", "x"]}[command]
     status, answer = run_json(command, tmp_path / "nothing", *extra)
     assert (status, answer["error"]) == (1, "NotFound")
@@ -212,14 +212,14 @@ def test_a_folder_that_is_not_there_is_told(command: str, ring: Path, tmp_path: 
 
 @pytest.mark.parametrize("command", ["ls", "rm", "rotate"])
 def test_a_location_that_is_no_store_is_told(command: str, ring: Path) -> None:
-    """As an error, not as a traceback."""
+    """It is an error, not a traceback."""
     extra = {"ls": [], "rm": ["a", "1"], "rotate": ["--to", "x"]}[command]
     status, answer = run_json(command, "ftp://host/x", *extra)
     assert (status, answer["error"]) == (1, "StoreError")
 
 
 def test_verify_takes_a_bucket(s3_endpoint: str, ring: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By its URL, with obstore's own variables for where and who."""
+    """It is named by its URL; obstore's own variables hold endpoint and credentials."""
     import uuid
 
     from support import places

@@ -95,7 +95,7 @@ def test_it_serves_on_loopback_and_not_from_the_working_folder(keys: Path, tmp_p
 
 
 def test_it_does_not_start_with_settings_that_cannot_be_used(keys: Path, tmp_path: Path) -> None:
-    """No folder, no key, a policy that is none or lies in the store, a wrong prefix: told at once."""
+    """A missing folder or key, an invalid policy or one in the store, and a wrong prefix stop it."""
     folder = tmp_path / "store"
     option = ("--keyring", keys)
     missing = run("--store", folder, *option, cwd=tmp_path)
@@ -118,7 +118,7 @@ def test_it_does_not_start_with_settings_that_cannot_be_used(keys: Path, tmp_pat
 
 
 def test_without_the_extra_it_says_what_to_install(keys: Path, tmp_path: Path) -> None:
-    """Not with a traceback."""
+    """It is an error, not a traceback."""
     code = (
         "import sys, runpy\nsys.modules['uvicorn'] = None\n"
         f"sys.argv = ['x', '--store', {str(tmp_path)!r}]\n"

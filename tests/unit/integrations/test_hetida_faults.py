@@ -1,4 +1,4 @@
-"""The faults of hetida's built-in ways to store objects, each shown to be gone.
+"""The faults of hetida's built-in ways to store objects, each shown to be fixed.
 
 Through the hardened components and through the adapter, in a stand-in for the runtime; races and hostile
 files in processes of their own.
@@ -62,7 +62,7 @@ def send(runtime: Runtime, node: ids.Node, obj: Any, **filters: str) -> Any:
 
 
 def outside(tmp_path: Path) -> dict[str, bytes]:
-    """Return every file that is in neither the repository nor the memory."""
+    """Return every file outside the repository and the state folder."""
     return {
         str(path.relative_to(tmp_path)): path.read_bytes()
         for path in tmp_path.rglob("*")
@@ -83,7 +83,7 @@ def outside(tmp_path: Path) -> dict[str, bytes]:
     ],
 )
 def test_no_name_or_tag_leaves_the_folder(name: str, tag: str, runtime: Runtime, tmp_path: Path) -> None:
-    """Neither to write nor to read nor to delete; they are names, and stored under as such."""
+    """Writing, reading and deleting take them as names, not as paths."""
     (tmp_path / "outside_1").write_bytes(b"precious")
     (tmp_path / "outside").write_bytes(b"precious")
     before = outside(tmp_path)
@@ -99,7 +99,7 @@ def test_no_name_or_tag_leaves_the_folder(name: str, tag: str, runtime: Runtime,
 def test_a_sibling_folder_with_a_longer_name_is_not_reached(
     runtime: Runtime, repo: Path, tmp_path: Path
 ) -> None:
-    """What is stored in ``repo2`` by the same key is no object of ``repo``, however it is spelled."""
+    """An object signed by the same key in ``repo2`` is not reachable from ``repo`` by any name."""
     Store(tmp_path / "repo2").dump("other", "churn", "1")
     for name in ("../repo2/churn", "2/churn", str(tmp_path / "repo2" / "churn")):
         assert load(runtime, name, "1")["error"]["error_code"] == 131
@@ -109,7 +109,7 @@ def test_a_sibling_folder_with_a_longer_name_is_not_reached(
 
 
 def test_names_and_tags_do_not_meet(runtime: Runtime) -> None:
-    """``a_b`` with ``c`` and ``a`` with ``b_c``; names in another case; a namespace and a name."""
+    """``a_b`` with ``c`` differs from ``a`` with ``b_c``; so do names in another case, and namespaces."""
     pairs = [
         ("a_b", "c"),
         ("a", "b_c"),
@@ -134,7 +134,7 @@ def test_a_tag_that_looks_like_the_link_is_a_tag(runtime: Runtime) -> None:
 
 
 def test_a_tag_is_written_once_through_the_adapter(runtime: Runtime, repo: Path) -> None:
-    """So an old tag does not move ``latest`` back; by the component it is the last one stored."""
+    """An old tag does not move ``latest`` back; for the component it is the last one stored."""
     for tag in ("1", "2"):
         assert send(runtime, ROOT, tag, name="churn", tag=tag) is None
     refused = send(runtime, Name("churn"), "other", tag="1")
@@ -147,7 +147,7 @@ def test_a_tag_is_written_once_through_the_adapter(runtime: Runtime, repo: Path)
 
 
 def test_an_object_that_cannot_be_stored_leaves_the_good_version(runtime: Runtime, repo: Path) -> None:
-    """The error has a number, and no file is left."""
+    """The error has a number, and no file is left behind."""
     store(runtime, "churn", "1", "good")
     files = sorted(repo.rglob("*"))
     error = store(runtime, "churn", "1", [list(range(100_000)), lambda: None])["error"]
@@ -160,7 +160,7 @@ def test_an_object_that_cannot_be_stored_leaves_the_good_version(runtime: Runtim
 def test_the_folder_may_be_relative_and_may_move(
     runtime: Runtime, repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """``latest`` is no link, and says nothing of where the folder lies."""
+    """``latest`` is not a link and does not contain the folder's path."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MODEL_REPO_PATH", "repo")
     store(runtime, "churn", "1", "x")
@@ -182,7 +182,7 @@ def test_a_tag_does_not_choose_the_compression(runtime: Runtime, repo: Path) -> 
 
 @pytest.mark.parametrize("name", ["", "x" * 201, "ü" * 101, "a\0b", "a\nb", "u\u0308", "\ud800"])
 def test_impossible_names_are_told_by_number(name: str, runtime: Runtime, repo: Path) -> None:
-    """No raw error of the operating system, and nothing is written."""
+    """They are not raw errors of the operating system, and nothing is written."""
     for given in ((name, "1"), ("churn", name)):
         for answer in (store(runtime, *given, 1), load(runtime, *given)):
             assert (answer["error"]["type"], answer["error"]["error_code"]) == ("InvalidName", 134)
@@ -191,7 +191,7 @@ def test_impossible_names_are_told_by_number(name: str, runtime: Runtime, repo: 
 
 
 def test_the_key_of_a_source_is_compared_whole(runtime: Runtime) -> None:
-    """Not by how it ends: ``1`` is not ``11``, nor what follows a slash in a tag."""
+    """It is not compared by its end: ``1`` is neither ``11`` nor ``a/1``."""
     for tag in ("11", "a/1"):
         store(runtime, "churn", tag, tag)
     assert load(runtime, "churn", "1")["error"]["error_code"] == 131
@@ -202,7 +202,7 @@ def test_the_key_of_a_source_is_compared_whole(runtime: Runtime) -> None:
 def test_neither_planted_nor_swapped_nor_flipped_files_run(
     runtime: Runtime, repo: Path, tmp_path: Path, key: HmacKey
 ) -> None:
-    """By component and source, in a process that would leave a marker; the good object still loads."""
+    """Component and source refuse them, in a process that would leave a marker; good objects still load."""
     marker = tmp_path / "marker"
     hostile = marker_pickle(marker)
     for name in ("planted", "swapped", "flipped", "moved", "good"):
@@ -234,7 +234,7 @@ def test_neither_planted_nor_swapped_nor_flipped_files_run(
     refused = [[message is not None for message in outcome] for outcome in outcomes]
     assert refused == [[True, True]] * 7 + [[False, False]] * 2
     assert not marker.exists()
-    # The file would have run: it does so for whoever does not ask for its signature.
+    # The control: unpickled without verification, the file does run.
     code = "import pickle, sys; pickle.load(open(sys.argv[1], 'rb'))"
     subprocess.run([sys.executable, "-c", code, repo / "planted_2"], check=True)
     assert marker.exists()
@@ -253,7 +253,7 @@ def race(repo: Path, key: HmacKey, tmp_path: Path, *roles: tuple[str, str]) -> l
 def test_a_writer_and_readers_for_two_seconds_give_no_error(
     runtime: Runtime, repo: Path, key: HmacKey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By tag and ``latest``, by component and source, while the tag is replaced all the time."""
+    """Both tag and ``latest`` load, by component and source, while the tag is replaced all the time."""
     store(runtime, "churn", "v1", value("first", 0))
     results = race(repo, key, tmp_path, ("write", "a"), ("read", "latest"), ("read", "v1"))
     assert [set(result) for result in results] == [{"ok"}] * 3
@@ -266,7 +266,7 @@ def test_a_writer_and_readers_for_two_seconds_give_no_error(
 def test_two_writers_for_two_seconds_give_no_error(
     runtime: Runtime, repo: Path, key: HmacKey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of one tag; what is there afterwards is whole, and no file is left over."""
+    """Both write one tag; the result is complete, and no file is left over."""
     results = race(repo, key, tmp_path, ("write", "a"), ("write", "b"))
     assert [set(result) for result in results] == [{"ok"}] * 2
     last = loaded(runtime, "churn", "latest")
@@ -277,7 +277,7 @@ def test_two_writers_for_two_seconds_give_no_error(
 
 
 def test_a_killed_writer_leaves_an_object_that_loads(runtime: Runtime, repo: Path, key: HmacKey) -> None:
-    """The old or the new one, whole; ``test_store_crash.py`` stops it at every instruction."""
+    """The old or the new one is complete; ``test_store_crash.py`` stops a writer at every instruction."""
     store(runtime, "churn", "v1", value("first", 0))
     for round in range(3):
         process = processes.start("hetida_process", "store_until_killed", f"round {round}", key=key)
@@ -292,7 +292,7 @@ def test_a_killed_writer_leaves_an_object_that_loads(runtime: Runtime, repo: Pat
 
 
 def test_of_two_sinks_of_one_tag_one_wins_and_the_other_is_told(runtime: Runtime) -> None:
-    """Not both, as where it is asked for first and written then."""
+    """Check and creation are one step, so that they cannot both win."""
     hetida_sink = Filtered(ids.encode(Namespace("a")), "THINGNODE", "new", filters={"name": "x", "tag": "1"})
 
     async def both() -> list[dict[str, Any]]:

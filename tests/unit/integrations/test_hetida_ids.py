@@ -1,4 +1,4 @@
-"""Ids: one for each entry, of few characters, and of no other spelling."""
+"""Ids: one canonical id for each entry, made of a few characters."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def entries(name: str, tag: str) -> list[ids.Entry]:
 
 @pytest.mark.parametrize("name", AWKWARD)
 def test_awkward_names_have_ids_that_need_no_encoding_and_come_back(name: str) -> None:
-    """Umlauts, slashes, spaces, 200 bytes, and what looks like an id itself."""
+    """Umlauts, slashes, spaces, 200 bytes, and names that look like ids."""
     for entry in entries(name, "v 1/ü"):
         text = ids.encode(entry)
         assert re.fullmatch(r"[A-Za-z0-9._~-]+", text)
@@ -62,7 +62,7 @@ def test_awkward_names_have_ids_that_need_no_encoding_and_come_back(name: str) -
 
 
 def test_no_two_entries_have_one_id() -> None:
-    """Of all awkward names and tags together; the pairs that were one file in hetida's folder too."""
+    """All awkward names and tags differ, also the pairs that share a file in hetida's folder."""
     tags = [tag for tag in AWKWARD if tag != "LATEST"]
     made = {entry for name in AWKWARD for tag in tags for entry in entries(name, tag)}
     assert len({ids.encode(entry) for entry in made}) == len(made)
@@ -71,7 +71,7 @@ def test_no_two_entries_have_one_id() -> None:
 
 @given(stored_names(60), stored_names(60))
 def test_any_name_comes_back(name: str, tag: str) -> None:
-    """Whatever a store takes as a name."""
+    """This holds for every valid name."""
     for entry in entries(name, tag if tag.casefold() != "latest" else "x"):
         assert ids.decode(ids.encode(entry)) == entry
 
@@ -121,13 +121,13 @@ def test_what_decodes_is_the_one_spelling(text: str) -> None:
         b"churn",
     ],
 )
-def test_all_else_is_nobodys(text: object) -> None:
-    """Other spellings, half bytes, other cases, control characters, not NFC, too long, no text at all."""
+def test_other_texts_are_not_ids(text: object) -> None:
+    """Non-canonical, incomplete, of another case, control characters, not NFC, too long, or not a str."""
     assert ids.decode(text) is None
 
 
 def test_the_parents_lead_to_the_root() -> None:
-    """A namespace for each slash, also for one at the beginning."""
+    """There is a namespace for each slash, also for one at the beginning."""
     assert ids.parent(Name("churn")) == ROOT
     assert ids.parent(Name("a/b/c")) == Namespace("a/b")
     assert ids.parent(Namespace("a/b")) == Namespace("a")

@@ -22,13 +22,13 @@ from safeload.integrations.hetida.errors import CODES, code_of
 
 @pytest.fixture
 def runtime(repo: Path, monkeypatch: pytest.MonkeyPatch) -> Runtime:
-    """Return a runtime as whose part this process acts."""
+    """Make this process act as a runtime."""
     return stand_in(monkeypatch, repo)
 
 
 @pytest.mark.parametrize("components", ["released", "safeload's"])
 def test_both_kinds_of_components_store_and_load(components: str, runtime: Runtime) -> None:
-    """The released ones through ``harden()``, safeload's own by themselves; and they read each other's."""
+    """The released ones need ``harden()``, safeload's own do not; each reads the other's objects."""
     hetida.harden()
     store, load = store_object, load_object
     if components != "released":
@@ -44,7 +44,7 @@ def test_both_kinds_of_components_store_and_load(components: str, runtime: Runti
 
 
 def test_the_reason_of_a_refusal_arrives_in_the_json(runtime: Runtime, repo: Path) -> None:
-    """With number and details; and the errors stay what hetida's functions raise."""
+    """It has number and details, and the errors keep the classes that hetida's functions raise."""
     hetida.harden()
     refused = runtime.run(store_object, values={"name": "churn", "tag": "LATEST", "obj": 1})["error"]
     assert (refused["type"], refused["error_code"]) == ("InvalidName", 134)
@@ -78,7 +78,7 @@ def test_without_a_key_nothing_is_stored(
 
 
 def test_every_error_has_a_number_of_its_own() -> None:
-    """None twice; and these are the numbers, which do not change."""
+    """The numbers are unique and never change."""
     classes = [
         value
         for value in vars(errors).values()
@@ -125,14 +125,14 @@ def test_every_error_has_a_number_of_its_own() -> None:
 
 
 def test_hardening_twice_changes_nothing(runtime: Runtime) -> None:
-    """As when a configuration is read again."""
+    """A configuration may be read again."""
     hetida.harden()
     hetida.harden()
     assert sys.modules["hetdesrun.serialization"].load_obj is hetida.load_obj
 
 
 def test_without_a_runtime_it_says_so() -> None:
-    """And register does."""
+    """The error names the file that should call it."""
     with pytest.raises(UnknownRuntime, match=r"hetdesrun_config\.py"):
         hetida.harden()
 
@@ -143,7 +143,7 @@ def _another_load(name: str, tag: str, version: int = 0) -> None:
 
 @pytest.mark.parametrize("what", [None, 7, _another_load, lambda tag, name: None])
 def test_an_unknown_version_of_the_runtime_is_left_alone(what: object, runtime: Runtime) -> None:
-    """Its function is missing, or takes other arguments; nothing is replaced then, not even the other."""
+    """Its function is missing or takes other arguments; then the other one is not replaced either."""
     module = sys.modules["hetdesrun.serialization"]
     before = module.dump_obj
     module.load_obj = what  # type: ignore[attr-defined]
@@ -155,7 +155,7 @@ def test_an_unknown_version_of_the_runtime_is_left_alone(what: object, runtime: 
 def test_who_holds_the_function_already_would_go_on_calling_it(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So this is refused, and says who it is."""
+    """This is refused, and the error names the module."""
     holder = types.ModuleType("hetdesrun.early")
     holder.load = sys.modules["hetdesrun.serialization"].load_obj  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "hetdesrun.early", holder)
@@ -184,7 +184,7 @@ def test_another_folder_in_the_runtimes_settings_is_refused(
 def test_the_components_are_in_hetidas_format(
     file: str, inputs: list[str], outputs: list[str], runtime: Runtime
 ) -> None:
-    """The lines that enclose what hetida writes itself, COMPONENT_INFO as a literal, main with keywords."""
+    """They have the marker lines, COMPONENT_INFO as a literal, and main with keywords."""
     text = (hetida.COMPONENTS / file).read_text(encoding="utf-8")
     main, info = component_of(hetida.COMPONENTS / file)
     assert text.startswith(f'"""Documentation for {info["name"]}\n\n')
@@ -200,7 +200,7 @@ def test_the_components_are_in_hetidas_format(
     }
     assert str(uuid.UUID(info["id"])) == info["id"] == info["revision_group_id"]
     assert info["state"] == "RELEASED"
-    # Not those of the released components, which they stand beside.
+    # The ids differ from those of the released components.
     assert info["id"] not in (
         "26d99461-38a9-5e92-df4f-d0fd2752879e",
         "eb8e8d6b-ba7d-dc88-14dc-6839a471d5e0",
@@ -208,7 +208,7 @@ def test_the_components_are_in_hetidas_format(
 
 
 def test_nothing_of_it_is_imported_before_it_is_used(tmp_path: Path) -> None:
-    """`import safeload` knows no integration; the runtime's half needs no web framework."""
+    """`import safeload` imports no integration, and the runtime's half no web framework."""
     script = (
         "import sys, safeload\n"
         "assert not [name for name in sys.modules if 'integrations' in name]\n"

@@ -1,4 +1,4 @@
-"""What the hetida adapter's web service lists: hostile stores, policies, no key."""
+"""What the hetida adapter's web service lists for hostile stores, under policies, and without a key."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from safeload.integrations.hetida import AdapterPolicy, NamespacePolicy
 
 @pytest.mark.parametrize("artifacts", [False, True])
 def test_only_what_verifies_is_listed(artifacts: bool, place: FolderPlace, tmp_path: Path) -> None:
-    """Planted files, statements under other names, by other keys, or cut: neither they nor their names."""
+    """Planted, renamed, foreign and truncated statements are not listed, and neither are their names."""
     marker = tmp_path / "marker"
     hostile = marker_pickle(marker)
     files = place.files()
@@ -43,7 +43,7 @@ def test_only_what_verifies_is_listed(artifacts: bool, place: FolderPlace, tmp_p
     nodes = {one["id"] for one in get("/structure?parentId=~r").json()["thingNodes"]}
     assert nodes == {"~n", "~nplant-a", "a_b", "churn", "x" * 200}
     tags = [one["metadataKey"] for one in get("/structure?parentId=churn").json()["sources"]]
-    # That this artifact is another one is seen when it is loaded, or here if it is read.
+    # The changed artifact is detected when it is loaded, and in the list only if artifacts are read.
     assert tags == (["latest", "v/2"] if artifacts else ["latest", "v/2", "v 1"])
     for path in ("/thingNodes/planted", "/thingNodes/other", "/thingNodes/strange", "/sources/strange~t1"):
         assert get(path).status_code == 404
@@ -57,7 +57,7 @@ def test_only_what_verifies_is_listed(artifacts: bool, place: FolderPlace, tmp_p
 
 
 def test_a_latest_that_was_put_back_is_not_listed(place: FolderPlace) -> None:
-    """By a service that has seen the newer one loaded; the tags remain."""
+    """The service has seen the newer one loaded; the tags are still listed."""
     old = place.files()["churn/latest.sig"]
     store = place.open()
     store.dump("3", "churn", "v3")
@@ -70,7 +70,7 @@ def test_a_latest_that_was_put_back_is_not_listed(place: FolderPlace) -> None:
 
 
 def test_the_policy_decides_what_is_offered(place: FolderPlace) -> None:
-    """Sources where it is loadable, sinks where it is storable, neither a node where it is neither."""
+    """Loadable names have sources, storable ones have sinks, and others are not listed."""
     policy = AdapterPolicy(
         namespaces={
             "plant-a": NamespacePolicy(loadable=True),
@@ -113,7 +113,7 @@ def test_the_policy_decides_what_is_offered(place: FolderPlace) -> None:
 
 
 def test_a_policy_that_cannot_be_read_closes(place: FolderPlace, tmp_path: Path) -> None:
-    """Every listing is an error until it is right again; the reason is for the log."""
+    """Every listing is an error until it is valid again; the reason is only logged."""
     path = tmp_path / "hetida.toml"
     get = client(place.open(), policy=path)
 
@@ -142,7 +142,7 @@ def test_a_policy_that_cannot_be_read_closes(place: FolderPlace, tmp_path: Path)
 
 
 def test_without_a_key_nothing_is_listed(place: FolderPlace) -> None:
-    """It cannot be told what verifies; where the files lie is not told to whoever asks."""
+    """Nothing can be verified then; the answer does not contain the path of the store."""
     get = client(Store(place.location, state=place.state))
     for path in ("/sources", "/structure?parentId=~r", f"/sources/{PUMP}~tlatest", f"/sources/{PUMP}~tv~2F2"):
         answer = get(path)

@@ -1,4 +1,4 @@
-"""The adapter in the runtime: wirings in, objects out, and each failure as one of hetida's."""
+"""The adapter in the runtime: wirings give objects, and each failure is one of hetida's errors."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def store(keyring: Keyring, tmp_path: Path) -> Store:
 
 @pytest.fixture
 def runtime(monkeypatch: pytest.MonkeyPatch) -> Runtime:
-    """Return a runtime as whose part this process acts."""
+    """Make this process act as a runtime."""
     return stand_in(monkeypatch)
 
 
@@ -53,7 +53,7 @@ def send(runtime: Runtime, value: Any, reference: Filtered, **given: Any) -> Any
 
 
 def at(node: ids.Node, key: str | None, **filters: str) -> Filtered:
-    """Return what a click in the tree gives."""
+    """Return the wiring that a click in the tree makes."""
     return Filtered(ref_id=ids.encode(node), ref_key=key, filters=filters)
 
 
@@ -61,7 +61,7 @@ PUMP = Name("plant-a/pump")
 
 
 def test_a_version_and_latest_are_loaded_by_node_and_key(store: Store, runtime: Runtime) -> None:
-    """By the id of a source too; several inputs at once."""
+    """A source's id works too, and so do several inputs at once."""
     hetida.register(store)
     assert load(runtime, at(PUMP, "1")) == {"version": "1"}
     assert load(runtime, at(PUMP, "latest"), at(PUMP, "1")) == [{"version": "2"}, {"version": "1"}]
@@ -70,7 +70,7 @@ def test_a_version_and_latest_are_loaded_by_node_and_key(store: Store, runtime: 
 
 
 def test_a_new_version_has_the_time_and_the_job_in_its_tag(store: Store, runtime: Runtime) -> None:
-    """An empty filter is none; job and adapter are signed with it."""
+    """An empty filter counts as missing; job and adapter are in the statement."""
     hetida.register(store)
     assert send(runtime, {"version": "3"}, at(PUMP, "new", tag=""), job_id=JOB) is None
     tag = store.latest(PUMP.text)
@@ -84,7 +84,7 @@ def test_a_new_version_has_the_time_and_the_job_in_its_tag(store: Store, runtime
 
 
 def test_new_names_go_into_a_namespace_or_to_the_root(store: Store, runtime: Runtime) -> None:
-    """By the filter ``name``, with a tag or without."""
+    """The filter ``name`` gives the name."""
     hetida.register(store, "models")
     given = {"adapter_key": "models"}
     assert send(runtime, 1, at(Namespace("plant-a"), "new", name="fan ü", tag="v1"), **given) is None
@@ -121,7 +121,7 @@ INVALID = [
 def test_what_is_no_source_is_an_invalid_wiring(
     reference: Filtered, code: int, name: str, store: Store, runtime: Runtime
 ) -> None:
-    """Missing, doubled, of another type, another spelling, or leading elsewhere; number and name are told."""
+    """Missing, of another type, not canonical, or pointing elsewhere: the error has number and name."""
     hetida.register(store)
     error = load(runtime, reference)
     assert error["type"] == "AdapterClientWiringInvalidError"
@@ -150,7 +150,7 @@ def test_what_is_no_source_is_an_invalid_wiring(
 def test_what_is_no_sink_is_an_invalid_wiring_and_stores_nothing(
     reference: Filtered, code: int, store: Store, runtime: Runtime
 ) -> None:
-    """Also when another output of the same execution has a sink that is fine."""
+    """Nothing is stored even if another output of the execution has a valid sink."""
     hetida.register(store)
     before = {found.tag for found in store.check()}
     good = at(PUMP, "new", tag="good")
@@ -165,7 +165,7 @@ def test_what_is_no_sink_is_an_invalid_wiring_and_stores_nothing(
 
 
 def test_an_object_that_does_not_verify_is_refused(store: Store, runtime: Runtime, tmp_path: Path) -> None:
-    """A flipped bit, a missing signature, an unknown key: with the number of each."""
+    """A changed byte and an unknown key each have their number."""
     hetida.register(store)
     folder = tmp_path / "store" / "plant-a%2Fpump"
     artifact = next(folder.glob("1.*.joblib"))
@@ -178,7 +178,7 @@ def test_an_object_that_does_not_verify_is_refused(store: Store, runtime: Runtim
 
 
 def test_what_cannot_be_stored_is_refused_and_harms_nothing(store: Store, runtime: Runtime) -> None:
-    """An object without a pickle, and one whose pickling fails in a way of its own."""
+    """An object that cannot be pickled, and one whose pickling raises another error."""
     hetida.register(store)
 
     class Stubborn:
@@ -206,10 +206,10 @@ def test_keys_and_folders_that_cannot_be_used_are_connection_errors(runtime: Run
         assert f"[safeload {code}]" in error["message"]
 
 
-def test_a_failure_that_nobody_foresaw_is_a_clean_failure_too(
+def test_an_unexpected_failure_is_a_clean_failure_too(
     store: Store, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its own message, which could hold anything, stays in the log."""
+    """Its message, which may contain anything, is only logged."""
 
     def breaks(*arguments: object, **options: object) -> None:
         raise ZeroDivisionError("what the payload says")
@@ -225,7 +225,7 @@ def test_a_failure_that_nobody_foresaw_is_a_clean_failure_too(
 def test_the_policy_of_a_namespace_holds_in_the_runtime_too(
     store: Store, runtime: Runtime, tmp_path: Path
 ) -> None:
-    """A wiring is written by whoever calls the API, and not by the web service."""
+    """A wiring comes from the caller of the API and not from the web service."""
     policy = AdapterPolicy(
         default=NamespacePolicy(loadable=True),
         namespaces={
@@ -239,7 +239,7 @@ def test_the_policy_of_a_namespace_holds_in_the_runtime_too(
     assert "[safeload 120 PolicyError]" in error["message"]
     assert send(runtime, 1, at(PUMP, "new", tag="3")) is None
     assert "[safeload 120 " in send(runtime, 1, at(ROOT, "new", name="churn"))["message"]
-    # The filter leads into another namespace, whose own rules hold.
+    # The filter points into another namespace, whose policy applies.
     assert send(runtime, 1, at(ROOT, "new", name="plant-a/fan")) is None
     assert send(runtime, "x", at(Namespace("plant-b"), "new", name="fan", tag="1")) is None
     assert store.statement("plant-b/fan", "1").format == "pickle"
@@ -249,7 +249,7 @@ def test_the_policy_of_a_namespace_holds_in_the_runtime_too(
 
 
 def test_a_policy_that_cannot_be_read_closes(store: Store, runtime: Runtime, tmp_path: Path) -> None:
-    """Each call reads it: as soon as it is wrong nothing is loaded or stored, until it is right again."""
+    """Each call reads it: while it is invalid, nothing is loaded or stored."""
     path = tmp_path / "hetida.toml"
     hetida.register(store, policy=path)
     right = "[default]\nloadable = true\nstorable = true\n"
@@ -266,7 +266,7 @@ def test_a_policy_that_cannot_be_read_closes(store: Store, runtime: Runtime, tmp
 def test_the_event_loop_goes_on_while_an_object_is_loaded(
     store: Store, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two executions at once are both in a load, and so is the loop free."""
+    """Two executions can be within a load at the same time."""
     meeting = threading.Barrier(2, timeout=20)
     original = Store.load
 
@@ -286,7 +286,7 @@ def test_the_event_loop_goes_on_while_an_object_is_loaded(
 
 
 def test_what_is_registered_is_what_the_runtime_awaits(store: Store, runtime: Runtime) -> None:
-    """Coroutine functions; nothing to send on; the three classes are none of each other."""
+    """Both are coroutine functions that accept no wirings, and the three classes are unrelated."""
     hetida.register(store)
     function, classes = runtime.sources["safeload"]
     assert asyncio.iscoroutinefunction(function)

@@ -1,4 +1,4 @@
-"""What is allowed in which namespace; and that whatever is wrong with it closes, and does not open."""
+"""What is allowed in which namespace; an invalid policy allows nothing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def written(folder: Path, text: str) -> Path:
 
 
 def test_the_longest_namespace_holds_as_a_whole(tmp_path: Path) -> None:
-    """And the default for names in none; what is left out is not allowed."""
+    """The default applies to names outside all of them; what is left out is not allowed."""
     policy = AdapterPolicy.load(written(tmp_path, TEXT))
     assert policy.of_name("churn") == NamespacePolicy(loadable=True)
     assert policy.of_name("plant-a") == NamespacePolicy(loadable=True)  # it lies beside the namespace
@@ -44,7 +44,7 @@ def test_the_longest_namespace_holds_as_a_whole(tmp_path: Path) -> None:
 
 
 def test_an_empty_file_allows_nothing(tmp_path: Path) -> None:
-    """Not even in the default."""
+    """The default allows nothing either."""
     policy = AdapterPolicy.load(written(tmp_path, ""))
     assert policy.of_name("churn") == policy.of_name("a/b") == NamespacePolicy()
 
@@ -71,7 +71,7 @@ def test_an_empty_file_allows_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_whatever_is_wrong_with_it_is_an_error(text: str, tmp_path: Path) -> None:
-    """A misspelled demand, another type, a table twice, and what is no TOML."""
+    """Misspelled restrictions, other types, duplicate tables, and invalid TOML."""
     path = tmp_path / "hetida.toml"
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(PolicyError):
@@ -79,7 +79,7 @@ def test_whatever_is_wrong_with_it_is_an_error(text: str, tmp_path: Path) -> Non
 
 
 def test_a_file_that_others_can_write_is_refused(tmp_path: Path) -> None:
-    """Whoever could open a namespace could have done so."""
+    """Others could have allowed a namespace in it."""
     path = written(tmp_path, TEXT)
     path.chmod(0o666)
     with pytest.raises(KeyringError):
@@ -87,7 +87,7 @@ def test_a_file_that_others_can_write_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_huge_file_and_a_missing_one_are_errors(tmp_path: Path) -> None:
-    """The size is looked at before memory is spent."""
+    """The size is checked before the file is read."""
     with pytest.raises(KeyringError, match="policy file does not exist"):
         _policy.resolve(tmp_path / "missing.toml", "/store")
     with pytest.raises(NotFound):
@@ -99,7 +99,7 @@ def test_a_huge_file_and_a_missing_one_are_errors(tmp_path: Path) -> None:
 def test_it_comes_from_the_argument_then_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without either all is allowed; a relative path and one in the store are refused."""
+    """Without either, everything is allowed; a relative path and one in the store are refused."""
     assert _policy.resolve(None, "/store").of_name("x") == NamespacePolicy(loadable=True, storable=True)
     monkeypatch.setenv("SAFELOAD_HETIDA_POLICY", str(written(tmp_path, TEXT)))
     assert _policy.resolve(None, "/store").of_name("x") == NamespacePolicy(loadable=True)
@@ -115,7 +115,7 @@ def test_it_comes_from_the_argument_then_the_environment(
 
 
 def test_it_does_not_change() -> None:
-    """Frozen, with the mapping inside."""
+    """It is frozen, and so is its mapping."""
     given = {"a": NamespacePolicy(loadable=True)}
     policy = AdapterPolicy(namespaces=given)
     given["a"] = NamespacePolicy(storable=True)

@@ -60,7 +60,7 @@ def wiring(node: ids.Node, key: str, **filters: str) -> dict[str, Any]:
 
 
 class Storm:
-    """The requests, and what came of them."""
+    """The requests and their outcomes."""
 
     def __init__(self, ports: list[int], planted: list[str]) -> None:
         self._ports = ports
@@ -132,7 +132,7 @@ class Storm:
 
 
 def plant(folder: Path, stranger: Store, marker: Path) -> list[str]:
-    """Put objects into the store that nobody may load; return their names."""
+    """Plant objects that must not be loaded in the store; return their names."""
     hostile = marker_pickle(marker)
     stranger.dump("x", "planted-by-another-key", "1")
     for name in ("planted-file", "planted-copy"):
@@ -181,7 +181,7 @@ def test_a_storm_on_a_rotating_key_fails_no_load_and_makes_no_unverified_object(
     assert sum(storm.outcomes.values()) == REQUESTS
     assert '"refused": []' in rotated
     assert not marker.exists()
-    # Every object is there afterwards, under the keys that are left.
+    # Every object is still there, signed by the remaining keys.
     checked = [found for found in store.check() if not found.name.startswith("planted")]
     assert [str(found.refusal) for found in checked if found.refusal is not None] == []
     assert len(checked) == NAMES * TAGS + storm.outcomes["stored"]

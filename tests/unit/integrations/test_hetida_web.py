@@ -1,4 +1,4 @@
-"""The web service: each endpoint's exact JSON, and the way of a click through it into the runtime."""
+"""The web service: each endpoint's exact JSON, and the path of a click from it to the runtime."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ EXACT = {
 
 @pytest.mark.parametrize("path", EXACT)
 def test_each_endpoint_answers_exactly_this(path: str, get: Get) -> None:
-    """With a slash at the end of the path and without, and no redirect between them."""
+    """It does so with and without a slash at the end of the path, without redirects."""
     before, question, after = path.partition("?")
     for spelling in (path, f"{before}/{question}{after}"):
         answer = get(spelling)
@@ -127,7 +127,7 @@ def test_each_endpoint_answers_exactly_this(path: str, get: Get) -> None:
 
 
 def test_a_search_without_a_text_finds_all(get: Get) -> None:
-    """Every source and every sink; the counts are those of the lists."""
+    """It finds every source and sink, and the counts match."""
     for path in ("/sources", "/sources?filter="):
         found = get(path).json()
         assert found["resultCount"] == len(found["sources"]) == 3 * len(NAMES)
@@ -172,12 +172,12 @@ def test_a_search_without_a_text_finds_all(get: Get) -> None:
     ],
 )
 def test_all_other_ids_are_not_found(path: str, get: Get) -> None:
-    """Nobody's, of another kind, of another spelling, asked for twice."""
+    """Unknown ids, ids of another kind, non-canonical ids, and parameters given twice."""
     assert get(path).status_code == 404
 
 
 def test_it_only_reads(get: Get, place: FolderPlace) -> None:
-    """No method but GET, and no file of the store is another one afterwards."""
+    """Only GET is allowed, and no file of the store changes."""
     before = place.files()
     for path in EXACT:
         get(path)
@@ -189,7 +189,7 @@ def test_it_only_reads(get: Get, place: FolderPlace) -> None:
 def test_the_round_trip_of_the_front_end(
     get: Get, place: FolderPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """List a level, take ``thingNodeId`` and ``metadataKey``, load; reopen the wiring, find it again."""
+    """List a level, load by ``thingNodeId`` and ``metadataKey``, and find the entry again by its id."""
     runtime = stand_in(monkeypatch)
     hetida.register(place.open())
     loaded, pending = [], ["/structure"]
@@ -211,7 +211,7 @@ def test_the_round_trip_of_the_front_end(
             wiring.filters = {key: f"new {key}" for key in one["filters"]}
             assert runtime.run(hand_on, values={"x": 1}, sinks={"x": wiring})["result"] == "ok"
             assert get(f"/sinks/{one['id']}").json() == one
-    # What the sinks stored while this went on is listed too.
+    # Objects that the sinks stored in the meantime are listed too.
     assert set(loaded) >= {(name, tag) for name in NAMES for tag in ("latest", "v 1", "v/2")} - {
         (name, "latest") for name in NAMES
     }
@@ -219,7 +219,7 @@ def test_the_round_trip_of_the_front_end(
 
 
 def test_an_empty_store_has_a_root_with_a_sink(keyring: Keyring, tmp_path: Path) -> None:
-    """So that the first object can be stored through the adapter."""
+    """The first object can be stored through the adapter."""
     get = client(Store(tmp_path / "nothing", keyring=keyring, state=tmp_path / "state"))
     assert get("/structure").json()["thingNodes"] == [ROOT]
     assert get("/structure?parentId=~r").json() == level(sinks=[ROOT_SINK])
@@ -238,7 +238,7 @@ def test_it_lies_under_any_prefix_and_serves_the_origins_that_are_named(place: F
 
 
 def test_it_answers_under_its_own_names_only(place: FolderPlace) -> None:
-    """A page whose own name leads here would be of the same origin otherwise."""
+    """A page whose name resolves to this address would otherwise have the same origin."""
     app = application(router(place.open()), allow_hosts=["adapter"])
 
     def status(host: str) -> int:
