@@ -161,6 +161,9 @@ def test_inspect_shows_a_statement_only_when_it_verifies(models: Path) -> None:
     status, out, _ = run("inspect", models / "altered.joblib", "--json")
     answer = json.loads(out)
     assert (status, answer["statement"], answer["error"]) == (1, None, "DigestMismatch")
+    out = run("inspect", models / "a.joblib")[1]
+    assert "created" in out
+    assert "remarks" not in out, "fields without a value are left out"
     status, out, _ = run("inspect", models / "altered.joblib")
     assert status == 1
     assert "DigestMismatch" in out
@@ -267,7 +270,10 @@ def test_verifying_a_folder_passes_nothing_over(models: Path, tmp_path: Path) ->
         ".hidden.joblib": "SignatureMissing",
     }
     assert json.loads(out)["not_looked_at"] == 3
-    assert "3 other files" in run("verify", models, "--recursive")[1]
+    assert "3 other files have" in run("verify", models, "--recursive")[1]
+    for name in (".x.joblib.0011223344556677.tmp", "x.txt"):
+        (models / name).unlink()
+    assert "1 other file has" in run("verify", models, "--recursive")[1]
 
 
 def test_verifying_nothing_is_not_in_order(ring: Path, tmp_path: Path) -> None:
