@@ -1,8 +1,9 @@
-"""Named lists of exact names, each of them recorded from real dumps and reviewed.
+"""Reviewed lists of exact names (``module.qualname``), each in a text file beside this module.
 
-An allowlist has no wildcards, and nobody types seven hundred names. So the names that dumps of a library need
-are kept here, one file a library, and a policy names the file: ``allow = ["preset:sklearn"]``. Each is the
-union over library versions, since today's versions no longer write what older ones wrote:
+An allowlist has no wildcards, and typing seven hundred names by hand is not practical. So the names that dumps
+of a library need are kept here, one file for each library, and a policy refers to the file:
+``allow = ["preset:sklearn"]``. Each preset is the union over library versions, because current versions no
+longer write what older ones wrote:
 
 ====================  =======  =======  =======  =======  =======  =======  =======
 numpy                 1.26.4   2.0.2    2.1.3    2.2.6    2.3.5    2.4.6   2.5.5
@@ -13,25 +14,35 @@ xgboost               2.0.3    2.1.4    3.2.0    3.2.0    3.2.0    3.2.0   3.4.1
 lightgbm              4.3.0    4.5.0    4.7.0    4.7.0    4.7.0    4.7.0   4.7.0
 ====================  =======  =======  =======  =======  =======  =======  =======
 
-(The last with Python 3.12 and 3.13, the others with 3.11; all with joblib 1.6. That with pandas 3.1.1 also
-beside pyarrow 26, in whose arrays pandas 3 keeps texts then.) ``tools/presets.py`` records and writes them.
-What a review looks for: nothing that reaches what was not named itself (by a name in a text, by an import, by
-running text), that opens files, or that runs its own state. What failed stands in two further files, with the
-reason:
+All with joblib 1.6; the last column with Python 3.12 and 3.13, the others with 3.11. The stacks with pandas
+3.1.1 were also recorded beside pyarrow 26, in whose arrays pandas 3 keeps text if it is installed.
+``tools/presets.py`` records and writes the presets. A review looks for names that reach something that is not
+named itself (by a name in a string, an import, or code in a string), that open files, or that run their own
+state. Names that fail the review are listed with a reason:
 
 ``never.txt``
     Names and whole modules that no policy may allow.
 ``runs_its_state.txt``
-    Types that run text of their own state when they are made. Nothing in such a file betrays it: the types
-    are those of a benign one. Signed, they load; an allowlist may not name them.
+    Types that run text of their own state when they are created. Such a file is not recognizable: it names
+    the same types as a benign one. A signed file loads; an allowlist may not name these types.
 
-and what passed, but not without a remark, in two more:
+Names that pass with a remark:
 
 ``native_parsers.txt``
-    Types whose state is read by native code that trusts it; a crafted one can crash the process.
+    Types whose state is read by native code that trusts it; a crafted state can crash the process.
 ``called.txt``
-    The names that real dumps call. All others are only referred to, or made without their constructor; a
-    pickle that calls one of them, or an object instead of a name, is not what the library wrote.
+    The names that real dumps call. All others are only referred to, or created without their constructor; a
+    pickle that calls one of them, or that calls the result of another call, was not written by the library.
+
+Two lists are not about allowlists:
+
+``dangerous.txt``
+    Names for which inspection says ``dangerous`` instead of ``unknown types``.
+``file_openers.txt``
+    What an unpickler refuses even in a signed pickle, because the signature covers one file.
+
+A list is read when it is first needed. A file that is not in its exact form is an error, never a shorter
+list.
 """
 
 from __future__ import annotations
@@ -45,8 +56,8 @@ from safeload.errors import PolicyError
 
 PREFIX = "preset:"
 
-# Of two functions that must not be named there is one call each that real dumps make. Whoever can see the
-# arguments, as inspection does, may admit exactly these; None stands for any text.
+# No list may name these two functions, but real dumps make one call of each. Code that sees the arguments may
+# admit exactly these calls; None stands for any text.
 EXACT_CALLS: frozenset[tuple[str, tuple[str | None, ...]]] = frozenset(
     {
         ("builtins.getattr", ("zoneinfo.ZoneInfo", "_unpickle")),
@@ -54,7 +65,7 @@ EXACT_CALLS: frozenset[tuple[str, tuple[str | None, ...]]] = frozenset(
     }
 )
 
-# A preset holds the presets of the libraries that its own is built on.
+# A preset includes the presets of the libraries below it.
 _BUILT_ON: dict[str, tuple[str, ...]] = {
     "python": (),
     "numpy": ("python",),
@@ -74,7 +85,16 @@ def names() -> tuple[str, ...]:
 
 @cache
 def preset(name: str) -> frozenset[str]:
-    """Return the exact names that the dumps of a library need, with those of the libraries below it.
+    """Return the names that the dumps of a library need, including those of the libraries below it.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`names`.
+
+    Returns
+    -------
+    frozenset of str
 
     Raises
     ------
@@ -88,7 +108,7 @@ def preset(name: str) -> frozenset[str]:
 
 @cache
 def own(name: str) -> frozenset[str]:
-    """Return the names of a preset alone, as they stand in its file."""
+    """Return the names in the file of one preset, without those of other presets."""
     (section,) = _sections(name, explained=False)
     for entry in section[1]:
         if "." not in entry or refusal(entry) is not None:
@@ -103,6 +123,13 @@ def known() -> frozenset[str]:
 
 
 @cache
+def called() -> frozenset[str]:
+    """Return the names of presets that real dumps call."""
+    (section,) = _sections("called", explained=False)
+    return frozenset(section[1])
+
+
+@cache
 def runs_its_state() -> dict[str, str]:
     """Return the types, and modules of such types, that run text of their own state; each with how."""
     return _explained("runs_its_state")
@@ -110,38 +137,53 @@ def runs_its_state() -> dict[str, str]:
 
 @cache
 def native_parsers() -> dict[str, str]:
-    """Return the types whose state native code trusts, each with what it does with it."""
+    """Return the types whose state native code trusts, each with what the code does with it."""
     return _explained("native_parsers")
 
 
 @cache
 def never() -> dict[str, str]:
-    """Return names, and modules all of whose names, no policy may allow; each with the reason."""
+    """Return the names and modules that no policy may allow, each with the reason."""
     return _explained("never")
 
 
 @cache
-def called() -> frozenset[str]:
-    """Return the names of presets that real dumps call."""
-    (section,) = _sections("called", explained=False)
-    return frozenset(section[1])
+def dangerous() -> dict[str, str]:
+    """Return the names and modules that no data needs, each with what inspection says about it."""
+    return _explained("dangerous")
+
+
+@cache
+def file_openers() -> dict[str, str]:
+    """Return the names and modules that open other files, each with the reason."""
+    return _explained("file_openers")
 
 
 def refusal(name: str) -> str | None:
     """Return why a name may not be on an allowlist for pickles, or None if it may.
 
-    A module that is refused is so with all that is in it, however deep.
+    A refused module is refused with everything below it.
     """
     return _reason(name, never()) or why_it_runs(name)
 
 
 def why_it_runs(name: str) -> str | None:
-    """Return how a type runs its own state, or None if nothing is known of it doing so."""
+    """Return how a type runs its own state, or None if it is not known to do so."""
     return _reason(name, runs_its_state())
 
 
+def why_dangerous(name: str) -> str | None:
+    """Return why inspection calls a name dangerous, or None if it is not listed."""
+    return _reason(name, dangerous())
+
+
+def opens_files(name: str) -> bool:
+    """Tell whether an object opens files, by the module and qualified name that the object itself reports."""
+    return _reason(name, file_openers()) is not None
+
+
 def expand(entries: Iterable[str]) -> frozenset[str]:
-    """Return names with every ``preset:…`` among them replaced by what it stands for.
+    """Return names, with every ``preset:...`` replaced by the names of that preset.
 
     Raises
     ------
@@ -171,19 +213,19 @@ def _explained(file: str) -> dict[str, str]:
     for reason, entries in _sections(file, explained=True):
         for entry in entries:
             if entry in found:
-                raise _damaged(file, f"{entry!r} stands in it twice")
+                raise _damaged(file, f"{entry!r} is listed twice")
             found[entry] = reason
     return found
 
 
 def _sections(file: str, *, explained: bool) -> list[tuple[str, list[str]]]:
-    """Return the names of a data file, by the explanation (``= …``) above them, each section sorted."""
+    """Return the sections of a data file: the explanation (``= ...``) and the sorted names below it."""
     try:
         text = resources.files(__name__).joinpath(f"{file}.txt").read_bytes().decode("ascii")
     except (OSError, ValueError):
         raise _damaged(file, "it cannot be read") from None
     if not text.endswith("\n"):
-        raise _damaged(file, "it was cut")
+        raise _damaged(file, "it is truncated")
     sections: list[tuple[str, list[str]]] = [] if explained else [("", [])]
     for line in text.removesuffix("\n").split("\n"):
         if line.startswith("# "):
@@ -191,7 +233,7 @@ def _sections(file: str, *, explained: bool) -> list[tuple[str, list[str]]]:
         if explained and line.startswith("= "):
             sections.append((line.removeprefix("= "), []))
         elif not sections or not _NAME.fullmatch(line):
-            raise _damaged(file, f"{line!r} is no exact name")
+            raise _damaged(file, f"{line!r} is not an exact name")
         elif sections[-1][1] and sections[-1][1][-1] >= line:
             raise _damaged(file, f"{line!r} is out of order")
         else:

@@ -11,7 +11,6 @@ import _compat_pickle
 import re
 
 from safeload import namelists
-from safeload.namelists import danger
 from safeload.scanning.report import Verdict
 
 # What a data file may name without anything being said of it, where the caller gives no list.
@@ -108,23 +107,22 @@ def _danger(module: str, name: str, full: str) -> str | None:
     """Return why a name is dangerous, or None."""
     if full == GETATTR:
         return None  # By what it is called with; see states.py.
-    if module in ("__builtin__", "builtins") and f"builtins.{name.partition('.')[0]}" in danger.NAMES:
-        return "which runs or reaches what it is given"
-    parts = module.split(".")
-    if any(".".join(parts[: count + 1]) in danger.MODULES for count in range(len(parts))):
-        return "of a module that no data needs"
-    path = name.split(".")
-    if any(f"{module}.{'.'.join(path[: count + 1])}" in danger.NAMES for count in range(len(path))):
-        return "which runs, opens or reaches what it is given"
+    # Protocols from 3 on look `__builtin__` up as it is; there is no such module, or it is not Python's.
+    listed = f"builtins.{name}" if module == "__builtin__" else full
+    reason = namelists.why_dangerous(listed)
+    if reason is not None:
+        return reason
+    parts, path = module.split("."), name.split(".")
     if _PANDAS_READERS.fullmatch(full):
         return "which opens what it is given"
     if len(path) > 1 and parts[0] == "pathlib":
         return "a path's method, which reaches files"
+    dangerous = namelists.dangerous()  # A part of a path is listed only if it is a module at the top.
     if len(path) > 1 or (_DUNDER.fullmatch(name) and module != "copyreg"):
         # `random` and `_os.system`: a name with a dot reaches whatever the module has imported.
         for part in path:
             if (
-                part.lstrip("_") in danger.MODULES
+                part.lstrip("_") in dangerous
                 or part in _LEADS_AWAY
                 or (_DUNDER.fullmatch(part) and part != "__new__")
             ):
@@ -142,8 +140,6 @@ def _danger(module: str, name: str, full: str) -> str | None:
             "check_output",
         ):
             return "a path that leads out of its module"
-    elif f"{module}.{name}" in danger.MODULES or (
-        name in danger.MODULES and name not in ("code", "select", "resource", "test")
-    ):
+    elif name in dangerous and name not in ("code", "select", "resource", "test"):
         return "a module and no type"
     return None

@@ -12,59 +12,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from safeload import namelists
 from safeload.errors import FormatNotAllowed
 
-# By module and qualified name of the object itself, with every name that numpy, joblib and the standard
-# library report for them.
-_OPENERS = frozenset(
-    {
-        ("_io", "open"),
-        ("_io", "FileIO"),
-        ("io", "open"),
-        ("_io", "open_code"),
-        ("posix", "open"),
-        ("nt", "open"),
-        ("codecs", "open"),
-        ("tokenize", "open"),
-        ("gzip", "open"),
-        ("gzip", "GzipFile"),
-        ("bz2", "open"),
-        ("bz2", "BZ2File"),
-        ("lzma", "open"),
-        ("lzma", "LZMAFile"),
-        ("zipfile", "ZipFile"),
-        ("tarfile", "TarFile"),
-        ("tarfile", "TarFile.open"),
-        ("shelve", "open"),
-        ("joblib.numpy_pickle", "load"),
-        ("joblib.numpy_pickle", "load_temporary_memmap"),
-        ("joblib.numpy_pickle_compat", "load_compatibility"),
-        ("joblib.backports", "make_memmap"),
-        ("numpy", "load"),
-        ("numpy", "fromfile"),
-        ("numpy", "fromregex"),
-        ("numpy", "genfromtxt"),
-        ("numpy", "loadtxt"),
-        ("numpy.lib.npyio", "load"),
-        ("numpy.lib._npyio_impl", "load"),
-        ("numpy.lib.format", "open_memmap"),
-        ("numpy.lib._format_impl", "open_memmap"),
-        ("numpy.memmap", "__new__"),
-    }
-)
-# Packages and modules that are about files, with all that is in them.
-_OPENING_MODULES = (
-    "pandas.io.",
-    "linecache.",
-    "fileinput.",
-    "runpy.",
-    "shelve.",
-    "dbm.",
-    "sqlite3.",
-    "_sqlite3.",
-    "tempfile.",
-    "shutil.",
-)
 _LEGACY = frozenset(
     {
         ("joblib.numpy_pickle_compat", "NDArrayWrapper"),
@@ -103,8 +53,7 @@ def without_companions(resolved: Any) -> Any:
     # A path is data; what its methods do is not.
     path_method = module.partition(".")[0] == "pathlib" and "." in name
     pandas_reader = module.partition(".")[0] == "pandas" and name.startswith("read_")
-    file_module = f"{module}.".startswith(_OPENING_MODULES)
-    if identity in _OPENERS or path_method or pandas_reader or file_module:
+    if path_method or pandas_reader or namelists.opens_files(f"{module}.{name}"):
         raise FormatNotAllowed(
             f"it opens another file while it is read ({module}.{name}), which the signature does not cover",
             hint="Store the object anew in a form that holds all its data.",

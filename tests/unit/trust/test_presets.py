@@ -17,6 +17,7 @@ import pytest
 from support.paths import ROOT
 
 from safeload import Policy, PolicyError, namelists
+from safeload.scanning import STANDARD
 from safeload.trust.policy import allowlist
 
 # What the tools need of xgboost and lightgbm is not installed for the tests.
@@ -320,15 +321,76 @@ def test_a_damaged_preset_is_an_error(case: str, tmp_path: Path, monkeypatch: py
         namelists.own.__wrapped__("pandas")
 
 
-@pytest.mark.parametrize("text", [b"a.B\n", b"= why\n", b"= one\na.B\n= two\na.B\n", b"= why\nb\na\n"])
+DAMAGED_REASONS = {
+    "without a reason": b"a.B\n",
+    "without names": b"= why\n",
+    "a section without names": b"= why\n= another\na.B\n",
+    "a name twice": b"= one\na.B\n= two\na.B\n",
+    "out of order": b"= why\nb\na\n",
+    "cut": b"= why\na.B\nc.",
+    "empty": b"",
+    "a wildcard": b"= why\na.*\n",
+    "an empty line": b"= why\na.B\n\nc.D\n",
+    "not ASCII": b"= why\na.\xc3\xa4\n",
+    "other line ends": b"= why\r\na.B\r\n",
+}
+WITH_REASONS = ("never", "runs_its_state", "native_parsers", "dangerous", "file_openers")
+
+
+@pytest.mark.parametrize("case", DAMAGED_REASONS)
+@pytest.mark.parametrize("name", WITH_REASONS)
 def test_a_damaged_list_of_reasons_is_an_error(
-    text: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a reason, without names, with a name twice or out of order."""
-    (tmp_path / "never.txt").write_bytes(text)
+    """Never a shorter list; a missing file is an error too."""
     monkeypatch.setattr(namelists.resources, "files", lambda _: tmp_path)
+    read = getattr(namelists, name).__wrapped__
+    with pytest.raises(PolicyError, match="cannot be read"):
+        read()
+    (tmp_path / f"{name}.txt").write_bytes(DAMAGED_REASONS[case])
     with pytest.raises(PolicyError, match="damaged"):
-        namelists.never.__wrapped__()
+        read()
+    (tmp_path / f"{name}.txt").write_bytes(b"# fine\n= one\na.B\nc\n= two\nb\n")
+    assert read() == {"a.B": "one", "c": "one", "b": "two"}
+
+
+def test_the_dangerous_names_are_none_that_data_need() -> None:
+    """No name of a preset and none of the standard names is listed or lies below a listed one."""
+    assert len(namelists.dangerous()) > 300
+    assert [name for name in namelists.known() | STANDARD if namelists.why_dangerous(name)] == []
+    for name in ("os.system", "os.path.join", "builtins.eval", "builtins.eval.__self__", "torch.load"):
+        assert namelists.why_dangerous(name) is not None
+    assert namelists.why_dangerous("osmium.Model") is None
+
+
+def test_what_opens_files_is_listed_by_the_name_that_it_reports() -> None:
+    """With everything below it; a module that only begins like one is not."""
+    for name in (
+        "_io.open",
+        "gzip.GzipFile",
+        "tarfile.TarFile.open",
+        "shelve.open",
+        "pandas.io.json._json.x",
+    ):
+        assert namelists.opens_files(name)
+    for name in ("builtins.len", "dbmodels.Model", "numpy.ndarray", "pandas.core.frame.DataFrame", "open"):
+        assert not namelists.opens_files(name)
+    assert not set(namelists.file_openers()) & namelists.known()
+
+
+def test_importing_reads_no_list_of_dangerous_names(tmp_path: Path) -> None:
+    """Nor does loading plain data; each list is read when a name is first looked up."""
+    script = (
+        "import os, base64, safeload\n"
+        "os.environ['SAFELOAD_KEY'] = base64.b64encode(bytes(range(32))).decode()\n"
+        "safeload.dump([1, 2], 'x.joblib')\n"
+        "assert safeload.load('x.joblib') == [1, 2]\n"
+        "import safeload.scanning.contents\n"
+        "from safeload import namelists\n"
+        "assert not namelists.dangerous.cache_info().currsize\n"
+        "assert not namelists.file_openers.cache_info().currsize\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path)
 
 
 def test_the_calls_that_may_be_admitted_are_those_that_real_dumps_make() -> None:
