@@ -1,7 +1,7 @@
 """Reviewed lists of exact names (``module.qualname``), each in a text file beside this module.
 
-An allowlist has no wildcards, and typing seven hundred names by hand is not practical. So the names that dumps
-of a library need are kept here, one file for each library, and a policy refers to the file:
+An allowlist has no wildcards, and typing seven hundred names by hand is not practical. So the names that
+dumps of a library need are kept here, one file for each library, and a policy refers to the file:
 ``allow = ["preset:sklearn"]``. Each preset is the union over library versions, because current versions no
 longer write what older ones wrote:
 
@@ -47,6 +47,7 @@ list.
 
 from __future__ import annotations
 
+import _compat_pickle
 import re
 from collections.abc import Iterable
 from functools import cache
@@ -197,6 +198,19 @@ def expand(entries: Iterable[str]) -> frozenset[str]:
         else:
             found.add(entry)
     return frozenset(found)
+
+
+def python3_name(module: str, name: str, protocol: int) -> tuple[str, str]:
+    """Return the module and name that an unpickler looks up for the names in a pickle.
+
+    Below protocol 3 unpicklers translate names of Python 2 (``fix_imports``). From protocol 3 on they do not,
+    and ``Queue.Item`` is then a class of a module ``Queue``, not of ``queue``.
+    """
+    if protocol >= 3:
+        return module, name
+    if (module, name) in _compat_pickle.NAME_MAPPING:
+        return _compat_pickle.NAME_MAPPING[(module, name)]
+    return _compat_pickle.IMPORT_MAPPING.get(module, module), name
 
 
 def _reason(name: str, reasons: dict[str, str]) -> str | None:

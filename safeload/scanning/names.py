@@ -7,7 +7,6 @@ dump of data needs belong here.
 
 from __future__ import annotations
 
-import _compat_pickle
 import re
 
 from safeload import namelists
@@ -64,18 +63,6 @@ _BOOSTERS = frozenset(
 _PARSER = "hands bytes of the file to a parser in C, which nobody can look into from here"
 
 GETATTR = "builtins.getattr"
-
-
-def looked_up(module: str, name: str, protocol: int) -> tuple[str, str]:
-    """Return under which name an unpickler looks a global up.
-
-    Below protocol 3, names of Python 2 are translated.
-    """
-    if protocol < 3:
-        if (module, name) in _compat_pickle.NAME_MAPPING:
-            return _compat_pickle.NAME_MAPPING[(module, name)]
-        return _compat_pickle.IMPORT_MAPPING.get(module, module), name
-    return module, name
 
 
 def judge(module: str, name: str, known: frozenset[str], own_state: frozenset[str]) -> tuple[Verdict, str]:

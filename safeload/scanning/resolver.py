@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from safeload.namelists import python3_name
 from safeload.scanning import names
 from safeload.scanning.ledger import MAX_GLOBALS, Halt, Ledger
 from safeload.scanning.values import Reference
@@ -46,7 +47,7 @@ class Resolver:
         if len(self._references) >= MAX_GLOBALS:
             raise Halt(f"it names more than {MAX_GLOBALS} classes and functions", "unknown types", limit=True)
         shown = f"{module}.{name}"
-        owner, qualified = names.looked_up(module, name, protocol)
+        owner, qualified = python3_name(module, name, protocol)
         verdict, reason = names.judge(owner, qualified, self._known, self._own_state)
         if verdict == "unknown types" and shown in self._known and shown not in self._own_state:
             verdict = "known types"  # Under its name of Python 2.

@@ -6,7 +6,6 @@ be. A file that was signed as it was found has no list.
 
 from __future__ import annotations
 
-import _compat_pickle
 import copyreg
 import sys
 from types import ModuleType
@@ -26,7 +25,7 @@ def require(admitted: frozenset[str] | None, full: str) -> None:
     admitted
         Exact names; None for no list.
     full
-        Its name, normalized.
+        Its full name.
 
     Raises
     ------
@@ -41,7 +40,7 @@ def require(admitted: frozenset[str] | None, full: str) -> None:
 
 
 def require_allowed(allowed: frozenset[str] | None, full: str) -> None:
-    """Raise unless a global, by its normalized name, is on an allowlist; None is no list.
+    """Raise unless a global, by its full name, is on an allowlist; None is no list.
 
     Raises
     ------
@@ -54,12 +53,6 @@ def require_allowed(allowed: frozenset[str] | None, full: str) -> None:
             hint="If you know it and what it does, name it in allow=.",
             types=(full,),
         )
-
-
-def normalized(module: str, name: str) -> str:
-    """Return the name under which an unpickler looks a global up; those of Python 2 are translated."""
-    module, name = _compat_pickle.NAME_MAPPING.get((module, name), (module, name))
-    return f"{_compat_pickle.IMPORT_MAPPING.get(module, module)}.{name}"
 
 
 def forget_extensions() -> None:

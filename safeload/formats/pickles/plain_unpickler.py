@@ -11,6 +11,7 @@ import pickle
 from collections.abc import Callable
 from typing import IO, Any
 
+from safeload import namelists
 from safeload.errors import MalformedError
 from safeload.formats.pickles import global_names
 from safeload.formats.pickles.companions import without_companions
@@ -37,14 +38,21 @@ class PlainUnpickler(pickle.Unpickler):
         admitted: frozenset[str] | None,
         allowed: frozenset[str] | None = None,
     ) -> None:
-        super().__init__(file)
+        # The C unpickler does not show its protocol. So find_class translates names of Python 2 itself, and
+        # what it checks is exactly what it looks up.
+        super().__init__(file, fix_imports=False)
+        start = file.tell()
+        first = file.read(2)
+        file.seek(start)
+        self.protocol = first[1] if first[:1] == pickle.PROTO and len(first) == 2 else 0
         global_names.forget_extensions()
         self._admitted = admitted
         self._allowed = allowed
 
     def find_class(self, module: str, name: str) -> Any:
         """Look a global up, if it may be."""
-        full = global_names.normalized(module, name)
+        module, name = namelists.python3_name(module, name, self.protocol)
+        full = f"{module}.{name}"
         global_names.require(self._admitted, full)
         global_names.require_allowed(self._allowed, full)
         found = super().find_class(module, name)

@@ -56,9 +56,9 @@ class _Cast:
         self._allowed = allowed
         self._given: dict[str, Any] = {}
 
-    def find_class(self, module: str, name: str) -> Any:
+    def find_class(self, module: str, name: str, protocol: int) -> Any:
         """Return the stand-in for a name."""
-        full = global_names.normalized(module, name)
+        full = ".".join(namelists.python3_name(module, name, protocol))
         global_names.require(self._admitted, full)
         global_names.refuse_extension(module, name)
         found = self._given.get(full)
@@ -141,7 +141,7 @@ class _PlainRehearsal(PlainUnpickler):
     cast: _Cast
 
     def find_class(self, module: str, name: str) -> Any:
-        return self.cast.find_class(module, name)
+        return self.cast.find_class(module, name, self.protocol)
 
 
 class _ArrayRehearsal(ArrayUnpickler):
@@ -150,7 +150,7 @@ class _ArrayRehearsal(ArrayUnpickler):
     cast: _Cast
 
     def find_class(self, module: str, name: str) -> Any:
-        return self.cast.find_class(module, name)
+        return self.cast.find_class(module, name, self.proto)
 
     def _nested(self) -> PlainUnpickler:
         nested = _PlainRehearsal(self._source, None)

@@ -11,6 +11,7 @@ import pickle
 import sys
 from typing import Any, ClassVar
 
+from safeload import namelists
 from safeload.errors import MalformedError
 from safeload.formats.pickles import array_wrapper, global_names
 from safeload.formats.pickles.array_wrapper import ArrayWrapper
@@ -54,12 +55,13 @@ class ArrayUnpickler(_Unpickler):  # type: ignore[misc]
         self._admitted = admitted
         self._allowed = allowed
         self._source = MemoryFile(memory)
-        super().__init__(self._source)
+        super().__init__(self._source, fix_imports=False)
         global_names.forget_extensions()
 
     def find_class(self, module: str, name: str) -> Any:
         """Look a global up, if it may be."""
-        full = global_names.normalized(module, name)
+        module, name = namelists.python3_name(module, name, self.proto)
+        full = f"{module}.{name}"
         global_names.require(self._admitted, full)
         global_names.require_allowed(self._allowed, full)
         if (module, name) == (_MODULE, _CLASS):

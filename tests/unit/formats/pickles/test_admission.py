@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import importlib
 import io
 import pickle
 import sys
@@ -58,6 +59,40 @@ def test_a_dotted_name_does_not_lead_through_another_module(key: HmacKey) -> Non
         with pytest.raises(UntrustedType):
             load(signed(data, key, names), key)
     assert hasattr(sys.modules["random"], "_os")
+
+
+@pytest.mark.parametrize("format", ["joblib", "pickle"])
+def test_names_of_python_2_are_translated_below_protocol_3_only(format: str, key: HmacKey) -> None:
+    """As the unpicklers of the standard library do; what is checked is what is looked up."""
+    old = b"c__builtin__\nxrange\n(K\x01tR."
+    for header in (b"", b"\x80\x01", b"\x80\x02"):
+        pair = signed(header + old, key, ("builtins.range",), format)
+        assert load(pair, key) == range(1)
+        assert load(pair, key, allow=["builtins.range"]) == range(1)
+        with pytest.raises(UntrustedType):
+            load(signed(header + old, key, ("__builtin__.xrange",), format), key)
+    # A later instruction does not change it back: the name that was checked is looked up.
+    for header in (b"\x80\x03", b"\x80\x04", b"\x80\x05", b"\x80\x04\x80\x02"):
+        with pytest.raises(UntrustedType):
+            load(signed(header + old, key, ("builtins.range",), format), key)
+
+
+@pytest.mark.parametrize("format", ["joblib", "pickle"])
+def test_a_module_with_a_name_that_python_2_had_is_loaded(
+    format: str, key: HmacKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``Queue`` became ``queue``; the old name may be that of a module of the user."""
+    (tmp_path / "Queue.py").write_text("class Model:\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("Queue")
+    try:
+        pair = safeload.dumps([module.Model(), np.arange(3)], name="x", signer=key, format=format)
+        assert type(load(pair, key)[0]) is module.Model
+        assert type(load(pair, key, allow=["preset:numpy", "Queue.Model"])[0]) is module.Model
+        with pytest.raises(UntrustedType, match=r"Queue\.Model"):
+            load(pair, key, allow=["preset:numpy", "reprlib.Repr"])
+    finally:
+        del sys.modules["Queue"]
 
 
 def test_a_file_that_was_signed_as_it_was_found_has_no_list(key: HmacKey, tmp_path: Path) -> None:
