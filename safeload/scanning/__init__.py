@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from safeload.limits import Limits
 from safeload.parsers import magic
 from safeload.parsers.compression import decompress
-from safeload.scanning.ledger import Halt, Ledger
+from safeload.scanning.ledger import Ledger, ScanStopped
 from safeload.scanning.machine import Machine
 from safeload.scanning.names import STANDARD
 from safeload.scanning.report import Report
@@ -132,13 +132,15 @@ def _follow(data: bytes, ledger: Ledger, resolver: Resolver, *, arrays: bool) ->
         ledger.rest()
         try:
             position = machine.run(position)
-        except Halt as halt:
+        except ScanStopped as halt:
             ledger.halted(halt, min(machine.at, len(data)))
             return
         if position == len(data):
             return
-        ledger.halted(Halt("bytes follow the end of the pickle"), position)
-    ledger.halted(Halt(f"more than {_MAX_FOLLOWING} pickles stand one after the other", limit=True), position)
+        ledger.halted(ScanStopped("bytes follow the end of the pickle"), position)
+    ledger.halted(
+        ScanStopped(f"more than {_MAX_FOLLOWING} pickles stand one after the other", limit=True), position
+    )
 
 
 def _is_archive(data: bytes) -> bool:

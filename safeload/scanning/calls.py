@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from safeload import namelists
 from safeload.scanning import arrays, spelling, states
 from safeload.scanning.dtypes import Corrupting, Unknown
-from safeload.scanning.ledger import Halt
+from safeload.scanning.ledger import ScanStopped
 from safeload.scanning.names import GETATTR
 from safeload.scanning.rendering import short
 from safeload.scanning.values import Array, Collection, Frozen, Made, Mapping, Reference, class_of, items_of
@@ -59,7 +59,7 @@ def _names(machine: Machine, pos: int, encoding: str) -> tuple[str, str, int]:
     middle = data.find(b"\n", pos, limit)
     end = data.find(b"\n", middle + 1, limit) if middle >= 0 else -1
     if end < 0:
-        raise Halt("the pickle ends early")
+        raise ScanStopped("the pickle ends early")
     module, name = spelling.name(data[pos:middle], encoding), spelling.name(data[middle + 1 : end], encoding)
     return module, name, end + 1
 
@@ -79,7 +79,7 @@ def _stack_global(machine: Machine, pos: int) -> int:
         machine.ledger.untold("dangerous", "a name is made while loading", machine.at)
         machine.stack.append(Made(None, None))
         return pos
-    raise Halt("a name is made while loading, of what is no text")
+    raise ScanStopped("a name is made while loading, of what is no text")
 
 
 def _is_no_text(part: Made | Reference) -> bool:
@@ -98,7 +98,7 @@ def _extension(width: int) -> Step:
     def step(machine: Machine, pos: int) -> int:
         number = int.from_bytes(machine.data[pos : pos + width], "little", signed=width == 4)
         if number <= 0:
-            raise Halt("a number of the extension registry is not positive")
+            raise ScanStopped("a number of the extension registry is not positive")
         machine.ledger.untold(
             "dangerous", f"names something by the number {number} of the extension registry", machine.at
         )
@@ -116,7 +116,7 @@ def _persistent(machine: Machine, pos: int) -> int:
 def _persistent_line(machine: Machine, pos: int) -> int:
     end = machine.data.find(b"\n", pos, machine.limit)
     if end < 0 or not machine.data[pos:end].isascii():
-        raise Halt("a persistent id is no ASCII, or does not end")
+        raise ScanStopped("a persistent id is no ASCII, or does not end")
     return _elsewhere(machine, end + 1)
 
 
@@ -133,11 +133,11 @@ def _call(machine: Machine, how: str, what: Any, arguments: Any, shown: str | No
     """Push what a call gives, and write it down."""
     kind = type(what)
     if kind in _DATA or kind not in (Reference, Made):
-        raise Halt("something is called that is no function")
+        raise ScanStopped("something is called that is no function")
     items = items_of(arguments)
     if items is None and type(arguments) is not Made:
         # The Python unpickler would take a list, the C one would not.
-        raise Halt("the arguments of a call are no tuple")
+        raise ScanStopped("the arguments of a call are no tuple")
     ledger = machine.ledger
     height = machine.height + len(machine.stack)
     if not ledger.full:
@@ -178,7 +178,7 @@ def _new(machine: Machine, pos: int) -> int:
 def _new_with_names(machine: Machine, pos: int) -> int:
     named, arguments, what = machine.stack.pop(), machine.stack.pop(), machine.stack.pop()
     if type(named) not in (Mapping, Made):
-        raise Halt("the named arguments of a call are no dict")
+        raise ScanStopped("the named arguments of a call are no dict")
     shown = None if machine.ledger.full else f"{short(arguments)} {short(named)}"
     _call(machine, "NEWOBJ_EX", what, arguments, shown)
     return pos
@@ -215,7 +215,7 @@ def _build(machine: Machine, pos: int) -> int:
         if type(target) in (Array, Collection, Frozen):
             ledger.find("unknown types", "sets the state of an array anew", machine.at)
             return pos
-        raise Halt("a state is set in what has none")
+        raise ScanStopped("a state is set in what has none")
     if not ledger.full:
         # The state of a call's result belongs to the call.
         what = short(target.called) if target.called is not None else "<object>"
@@ -238,20 +238,20 @@ def _build(machine: Machine, pos: int) -> int:
 def _wrapped(machine: Machine, pos: int, name: str, state: Any) -> int:
     """Put the array in the place of its wrapper, as joblib does."""
     if name in arrays.LEGACY:
-        raise Halt(
+        raise ScanStopped(
             "it was written by joblib before 0.10, with each array in a file of its own", "unknown types"
         )
     if name != arrays.WRAPPER:
         # It may be the wrapper of arrays under another name.
-        raise Halt(f"what follows the state of {name} depends on joblib", "unknown types")
+        raise ScanStopped(f"what follows the state of {name} depends on joblib", "unknown types")
     try:
         payload = arrays.payload(state)
     except Unknown as unknown:
-        raise Halt(f"the length of an array cannot be told: {unknown}", "unknown types") from None
+        raise ScanStopped(f"the length of an array cannot be told: {unknown}", "unknown types") from None
     except Corrupting as corrupting:
-        raise Halt(str(corrupting), "dangerous") from None
+        raise ScanStopped(str(corrupting), "dangerous") from None
     if machine.limit not in (pos, len(machine.data)):
-        raise Halt("an array starts within a frame")
+        raise ScanStopped("an array starts within a frame")
     machine.limit = len(machine.data)
     machine.stack.pop()
     if payload.dtype.objects:
@@ -259,7 +259,7 @@ def _wrapped(machine: Machine, pos: int, name: str, state: Any) -> int:
     if payload.padded:
         pos += 1 + machine.data[pos]
     if payload.size > len(machine.data) - pos:
-        raise Halt("the file ends within an array")
+        raise ScanStopped("the file ends within an array")
     array = Array(payload.dtype, payload.shape, pos, payload.size, payload.fortran)
     machine.ledger.array(array)
     machine.stack.append(array)
@@ -273,7 +273,7 @@ def _nested(machine: Machine, pos: int) -> int:
     outer_at = machine.at
     try:
         end = inner.run(pos)
-    except Halt:
+    except ScanStopped:
         machine.at = inner.at
         raise
     machine.at = outer_at

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from safeload.scanning import spelling
-from safeload.scanning.ledger import Halt
+from safeload.scanning.ledger import ScanStopped
 from safeload.scanning.values import Array, Bytes, Made, Plain, Text
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def line_at(machine: Machine, pos: int) -> tuple[bytes, int]:
     """Return the line that starts at a place, and where the next one does."""
     end = machine.data.find(b"\n", pos, machine.limit)
     if end < 0:
-        raise Halt("the pickle ends early")
+        raise ScanStopped("the pickle ends early")
     return machine.data[pos:end], end + 1
 
 
@@ -59,7 +59,7 @@ def length_at(machine: Machine, pos: int, width: int) -> int:
     """Return the length that stands at a place, if so many bytes are left of the frame after it."""
     length = int.from_bytes(machine.data[pos : pos + width], "little")
     if length > machine.limit - pos - width:
-        raise Halt("what it announces does not fit into the rest")
+        raise ScanStopped("what it announces does not fit into the rest")
     return length
 
 
@@ -87,10 +87,10 @@ def _old_bytes(width: int) -> Step:
         length = length_at(machine, pos, width)
         start, end = pos + width, pos + width + length
         if width == 4 and length >= 1 << 31:
-            raise Halt("a length is negative")
+            raise ScanStopped("a length is negative")
         content = machine.data[start:end]
         if not content.isascii():
-            raise Halt("a text of Python 2 is not ASCII")
+            raise ScanStopped("a text of Python 2 is not ASCII")
         machine.stack.append(content.decode("ascii") if length <= spelling.SHORT else Text(start, length))
         return end
 
@@ -100,7 +100,7 @@ def _old_bytes(width: int) -> Step:
 def _long(width: int) -> Step:
     def step(machine: Machine, pos: int) -> int:
         if width == 4 and machine.data[pos + 3] >= 0x80:
-            raise Halt("a length is negative")
+            raise ScanStopped("a length is negative")
         length = length_at(machine, pos, width)
         start = pos + width
         value = (
@@ -122,7 +122,7 @@ def _next_buffer(machine: Machine, pos: int) -> int:
 
 def _readonly_buffer(machine: Machine, pos: int) -> int:
     if type(machine.stack[-1]) not in (Made, Bytes, Array):
-        raise Halt("something other than a buffer is made read-only")
+        raise ScanStopped("something other than a buffer is made read-only")
     return pos
 
 

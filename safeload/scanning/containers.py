@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from safeload.scanning.ledger import Halt
+from safeload.scanning.ledger import ScanStopped
 from safeload.scanning.names import GETATTR
 from safeload.scanning.values import (
     Bytes,
@@ -57,7 +57,7 @@ def swept(data: bytes, pos: int, limit: int, top: Any) -> int:
 
 def _mark(machine: Machine, pos: int) -> int:
     if len(machine.below) >= MAX_MARKS:
-        raise Halt("it is nested deeper than picklers nest", "unknown types", limit=True)
+        raise ScanStopped("it is nested deeper than picklers nest", "unknown types", limit=True)
     machine.below.append(machine.stack)
     machine.height += len(machine.stack) + 1
     machine.stack = []
@@ -90,7 +90,7 @@ def sequence(items: tuple[Any, ...]) -> tuple[Any, ...] | Sequence:
 
     Raises
     ------
-    Halt
+    ScanStopped
         It is nested too deep; comparing it would overflow the stack of native code.
     """
     depth = 0
@@ -102,7 +102,7 @@ def sequence(items: tuple[Any, ...]) -> tuple[Any, ...] | Sequence:
     if not depth:
         return items
     if depth > _MAX_DEPTH:
-        raise Halt("it is nested deeper than picklers nest", "unknown types", limit=True)
+        raise ScanStopped("it is nested deeper than picklers nest", "unknown types", limit=True)
     return Sequence(items, depth)
 
 
@@ -155,11 +155,11 @@ def require_hashable(keys: list[Any]) -> None:
 
     Raises
     ------
-    Halt
+    ScanStopped
         One cannot; no unpickler reads the file.
     """
     if not _KEYS.issuperset(map(type, keys)) and not all(map(is_hashable, keys)):
-        raise Halt("a key is something that has no hash")
+        raise ScanStopped("a key is something that has no hash")
 
 
 def _dict(machine: Machine, pos: int) -> int:
@@ -191,7 +191,7 @@ def _extend(machine: Machine, target: Any, items: list[Any]) -> None:
         machine.ledger.find("dangerous", f"changes {target.name}, which it only names", machine.at)
     elif type(target) in _NO_CONTAINER:
         # To a bytearray both unpicklers append; no pickler writes that.
-        raise Halt("elements are added to what takes none")
+        raise ScanStopped("elements are added to what takes none")
 
 
 def _set_item(machine: Machine, pos: int) -> int:
@@ -210,14 +210,14 @@ def _set(machine: Machine, target: Any, items: list[Any]) -> None:
     if machine.ledger.open_calls:
         machine.lowered()
     if len(items) % 2:
-        raise Halt("a key has no value")
+        raise ScanStopped("a key has no value")
     if type(target) is Mapping:
         require_hashable(items[::2])
         target.add(items)
     elif type(target) is Reference:
         machine.ledger.find("dangerous", f"changes {target.name}, which it only names", machine.at)
     elif type(target) in _NO_MAPPING:
-        raise Halt("items are set in what has none")
+        raise ScanStopped("items are set in what has none")
     elif type(target) is not Made:
         machine.ledger.find("unknown types", "replaces elements, which no pickler does", machine.at)
 
@@ -230,7 +230,7 @@ def _add_items(machine: Machine, pos: int) -> int:
     if type(target) is Reference:
         machine.ledger.find("dangerous", f"changes {target.name}, which it only names", machine.at)
     elif type(target) not in (Collection, Made):
-        raise Halt("elements are added to what is no set")
+        raise ScanStopped("elements are added to what is no set")
     return pos
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from safeload.scanning import calls, constants, containers, memo
 from safeload.scanning.constants import length_at
-from safeload.scanning.ledger import Halt
+from safeload.scanning.ledger import ScanStopped
 
 if TYPE_CHECKING:
     from safeload.scanning.machine import Machine
@@ -20,14 +20,14 @@ _MAX_PROTOCOL = 5
 def _protocol(machine: Machine, pos: int) -> int:
     protocol = machine.data[pos]
     if protocol > _MAX_PROTOCOL:
-        raise Halt(f"there is no protocol {protocol}")
+        raise ScanStopped(f"there is no protocol {protocol}")
     machine.protocol = protocol
     return pos + 1
 
 
 def _frame(machine: Machine, pos: int) -> int:
     if machine.limit != len(machine.data):
-        raise Halt("a frame starts within a frame")
+        raise ScanStopped("a frame starts within a frame")
     length = length_at(machine, pos, 8)
     machine.limit = min(pos + 8 + length, len(machine.data))
     return pos + 8
@@ -36,15 +36,15 @@ def _frame(machine: Machine, pos: int) -> int:
 def _stop(machine: Machine, pos: int) -> int:
     machine.result = machine.stack.pop()
     if pos > machine.limit:
-        raise Halt("an instruction crosses the end of its frame")
+        raise ScanStopped("an instruction crosses the end of its frame")
     if machine.limit not in (pos, len(machine.data)):
-        raise Halt("the pickle ends before its frame")
+        raise ScanStopped("the pickle ends before its frame")
     machine.stopped = True
     return pos
 
 
 def _unassigned(machine: Machine, pos: int) -> int:
-    raise Halt("there is no such instruction")
+    raise ScanStopped("there is no such instruction")
 
 
 _TABLE: dict[bytes, Step] = {

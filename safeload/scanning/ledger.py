@@ -12,7 +12,7 @@ _MAX_PICKLES = 5_000
 MAX_GLOBALS = 5_000
 
 
-class Halt(Exception):
+class ScanStopped(Exception):
     """The interpreter cannot go on.
 
     Parameters
@@ -81,7 +81,7 @@ class Ledger:
         if self.stopped is None:
             self.stopped = Finding(verdict=verdict, reason=reason, offset=offset)
 
-    def halted(self, halt: Halt, offset: int) -> None:
+    def halted(self, halt: ScanStopped, offset: int) -> None:
         """Write down that the interpreter stopped."""
         self.find(halt.verdict, str(halt), offset, limit=halt.limit)
         if self.stopped is None:

@@ -21,7 +21,7 @@ from typing import Any
 from safeload.scanning.constants import FLOAT, characters
 from safeload.scanning.containers import MAX_MARKS, STARTS, require_hashable, sequence, swept
 from safeload.scanning.instructions import STEPS
-from safeload.scanning.ledger import Halt, Ledger
+from safeload.scanning.ledger import Ledger, ScanStopped
 from safeload.scanning.names import GETATTR
 from safeload.scanning.report import PickleFound
 from safeload.scanning.resolver import Resolver
@@ -86,13 +86,13 @@ class Machine:
 
         Raises
         ------
-        Halt
+        ScanStopped
             It cannot be followed further than to `self.at`.
         """
         try:
             end = self._loop(start)
         except (IndexError, struct.error):
-            raise Halt(self._shortage()) from None
+            raise ScanStopped(self._shortage()) from None
         if self.attributes:
             # Held by something other than the one call that is admitted.
             self.ledger.find("dangerous", f"names {GETATTR}, which reaches what it is given", start)
@@ -123,7 +123,7 @@ class Machine:
             while True:
                 if pos >= stop:
                     if pos > limit:
-                        raise Halt(
+                        raise ScanStopped(
                             "an instruction crosses the end of its frame"
                             if limit < size
                             else "the pickle ends early"
@@ -131,10 +131,10 @@ class Machine:
                     if pos == limit:
                         if limit == size:
                             at = pos
-                            raise Halt("the pickle ends early")
+                            raise ScanStopped("the pickle ends early")
                         limit = self.limit = size
                     if len(stack) + height > _MAX_STACK or len(objects) > most:
-                        raise Halt(
+                        raise ScanStopped(
                             "it holds more objects at once than are followed", "unknown types", limit=True
                         )
                     stop = min(limit, pos + _WINDOW)
@@ -145,7 +145,7 @@ class Machine:
                     if op == 0x8C:  # SHORT_BINUNICODE
                         end = pos + 1 + data[pos]
                         if end > limit:
-                            raise Halt("a text does not fit into the rest")
+                            raise ScanStopped("a text does not fit into the rest")
                         stack.append(data[pos + 1 : end].decode("utf-8", "surrogatepass"))
                         pos = text_end = end
                         text_at = at
@@ -271,7 +271,7 @@ class Machine:
                     limit = self.limit
                     stop = min(limit, pos + _WINDOW)
         except UnicodeDecodeError:
-            raise Halt("a text is not UTF-8") from None
+            raise ScanStopped("a text is not UTF-8") from None
         finally:
             self.at, self.stack, self.height = at, stack, height
 
@@ -307,7 +307,7 @@ class Machine:
     def group(self) -> list[Any]:
         """Take what was pushed since the last mark."""
         if not self.below:
-            raise Halt("an instruction asks for a mark, and there is none")
+            raise ScanStopped("an instruction asks for a mark, and there is none")
         group = self.stack
         self.stack = self.below.pop()
         self.height -= len(self.stack) + 1
@@ -321,7 +321,7 @@ class Machine:
         """Push text of the file; return where it ends."""
         end = start + length
         if end > limit:
-            raise Halt("a text does not fit into the rest")
+            raise ScanStopped("a text does not fit into the rest")
         if length <= SHORT:
             self.stack.append(self.data[start:end].decode("utf-8", "surrogatepass"))
             self.text_at, self.text_end = self.at, end

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from safeload.scanning import spelling
 from safeload.scanning.constants import line_at
-from safeload.scanning.ledger import Halt
+from safeload.scanning.ledger import ScanStopped
 
 if TYPE_CHECKING:
     from safeload.scanning.machine import Machine
@@ -32,7 +32,7 @@ def _put(machine: Machine, index: int) -> None:
         memo.append(entry)
         return
     if index > 2 * len(memo) + _MEMO_ROOM:
-        raise Halt("a number of the memo is far from those in use", limit=True)
+        raise ScanStopped("a number of the memo is far from those in use", limit=True)
     if index > len(memo):
         machine.gaps += index - len(memo)
         memo.extend([MISSING] * (index - len(memo)))
@@ -44,10 +44,10 @@ def _put(machine: Machine, index: int) -> None:
 
 def _get(machine: Machine, index: int) -> None:
     if index >= len(machine.memo):
-        raise Halt("the memo has no such entry")
+        raise ScanStopped("the memo has no such entry")
     entry = machine.memo[index]
     if entry == MISSING:
-        raise Halt("the memo has no such entry")
+        raise ScanStopped("the memo has no such entry")
     machine.stack.append(machine.text(entry) if entry >= 0 else machine.recall(~entry))
 
 

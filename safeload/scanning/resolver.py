@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from safeload.namelists import python3_name
 from safeload.scanning import names
-from safeload.scanning.ledger import MAX_GLOBALS, Halt, Ledger
+from safeload.scanning.ledger import MAX_GLOBALS, Ledger, ScanStopped
 from safeload.scanning.values import Reference
 
 # Of a module or a name, in characters.
@@ -35,7 +35,7 @@ class Resolver:
 
         Raises
         ------
-        Halt
+        ScanStopped
             A name too long, or too many of them.
         """
         key = (module, name, protocol < 3)
@@ -43,9 +43,11 @@ class Resolver:
         if found is not None:
             return found
         if len(module) > _MAX_LENGTH or len(name) > _MAX_LENGTH:
-            raise Halt("a name is longer than any name is", "unknown types", limit=True)
+            raise ScanStopped("a name is longer than any name is", "unknown types", limit=True)
         if len(self._references) >= MAX_GLOBALS:
-            raise Halt(f"it names more than {MAX_GLOBALS} classes and functions", "unknown types", limit=True)
+            raise ScanStopped(
+                f"it names more than {MAX_GLOBALS} classes and functions", "unknown types", limit=True
+            )
         shown = f"{module}.{name}"
         owner, qualified = python3_name(module, name, protocol)
         verdict, reason = names.judge(owner, qualified, self._known, self._own_state)

@@ -10,7 +10,7 @@ import codecs
 import re
 from typing import Any
 
-from safeload.scanning.ledger import Halt
+from safeload.scanning.ledger import ScanStopped
 from safeload.scanning.values import Plain, Text
 
 _NUMBER = re.compile(rb"0|-?[1-9][0-9]{0,4299}")
@@ -24,21 +24,21 @@ def integer(line: bytes) -> Any:
     if line in (b"00", b"01"):
         return line == b"01"
     if _NUMBER.fullmatch(line) is None or len(line) > 20 or not -(1 << 63) <= int(line) < 1 << 63:
-        raise Halt("a number is not spelled as a pickler spells it")
+        raise ScanStopped("a number is not spelled as a pickler spells it")
     return int(line)
 
 
 def long(line: bytes) -> Any:
     """Read the argument of LONG."""
     if line[-1:] != b"L" or _NUMBER.fullmatch(line, 0, len(line) - 1) is None:
-        raise Halt("a number is not spelled as a pickler spells it")
+        raise ScanStopped("a number is not spelled as a pickler spells it")
     return int(line[:-1]) if len(line) < 20 else Plain("int")
 
 
 def index(line: bytes) -> int:
     """Read the argument of PUT and GET."""
     if _INDEX.fullmatch(line) is None:
-        raise Halt("a number of the memo is not spelled as a pickler spells it")
+        raise ScanStopped("a number of the memo is not spelled as a pickler spells it")
     return int(line)
 
 
@@ -48,7 +48,7 @@ def number(line: bytes) -> Plain:
         if len(line) > 32 or repr(float(line)).encode() != line:
             raise ValueError
     except ValueError:
-        raise Halt("a number is not spelled as a pickler spells it") from None
+        raise ScanStopped("a number is not spelled as a pickler spells it") from None
     return Plain("float")
 
 
@@ -57,9 +57,9 @@ def old_text(line: bytes) -> Any:
     try:
         meant, _ = codecs.escape_decode(line[1:-1])
     except ValueError:
-        raise Halt("a text is not spelled as a pickler spells it") from None
+        raise ScanStopped("a text is not spelled as a pickler spells it") from None
     if len(line) < 2 or repr(meant)[1:].encode() != line or not meant.isascii():
-        raise Halt("a text is not spelled as a pickler spells it")
+        raise ScanStopped("a text is not spelled as a pickler spells it")
     return meant.decode("ascii") if len(meant) <= SHORT else Text(-1, len(meant))
 
 
@@ -68,7 +68,7 @@ def text(line: bytes) -> Any:
     try:
         meant = line.decode("raw-unicode-escape")
     except UnicodeDecodeError:
-        raise Halt("a text is not spelled as a pickler spells it") from None
+        raise ScanStopped("a text is not spelled as a pickler spells it") from None
     again = meant.replace("\\", "\\u005c").replace("\0", "\\u0000").replace("\n", "\\u000a")
     again = again.replace("\r", "\\u000d").replace("\x1a", "\\u001a")
     # Python 2 left three of them as they are.
@@ -78,15 +78,15 @@ def text(line: bytes) -> Any:
     except UnicodeEncodeError:
         spellings = set()
     if line not in spellings:
-        raise Halt("a text is not spelled as a pickler spells it")
+        raise ScanStopped("a text is not spelled as a pickler spells it")
     return meant if len(meant) <= SHORT else Text(-1, len(meant))
 
 
 def name(line: bytes, encoding: str) -> str:
     """Read a module's or a class's name."""
     if len(line) > SHORT:
-        raise Halt("a name is longer than any name is", "unknown types", limit=True)
+        raise ScanStopped("a name is longer than any name is", "unknown types", limit=True)
     try:
         return line.decode(encoding)
     except UnicodeDecodeError:
-        raise Halt("a name is no text") from None
+        raise ScanStopped("a name is no text") from None
