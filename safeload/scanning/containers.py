@@ -40,7 +40,7 @@ _NO_CONTAINER = (int, str, bool, type(None), Text, Bytes, Plain, tuple, Sequence
 _NO_MAPPING = (int, str, bool, type(None), Text, Bytes, Plain, tuple, Sequence, Collection, Frozen)
 
 
-def swept(data: bytes, pos: int, limit: int, top: Any) -> int:
+def skip_number_run(data: bytes, pos: int, limit: int, top: Any) -> int:
     """Step over a run of numbers for a list or dict; return where it ends, or -1 if it is none."""
     # Most plain data are long runs of numbers, and which ones does not matter.
     if type(top) is Listing:

@@ -19,7 +19,7 @@ from array import array
 from typing import Any
 
 from safeload.scanning.constants import FLOAT, characters
-from safeload.scanning.containers import MAX_MARKS, STARTS, require_hashable, sequence, swept
+from safeload.scanning.containers import MAX_MARKS, STARTS, require_hashable, sequence, skip_number_run
 from safeload.scanning.instructions import STEPS
 from safeload.scanning.ledger import Ledger, ScanStopped
 from safeload.scanning.names import GETATTR
@@ -187,7 +187,7 @@ class Machine:
                         continue
                     if op == 0x28:  # MARK
                         if data[pos] in STARTS and stack:
-                            end = swept(data, pos, limit, stack[-1])
+                            end = skip_number_run(data, pos, limit, stack[-1])
                             if end > 0:
                                 pos = end
                                 continue
