@@ -129,7 +129,7 @@ def _follow(data: bytes, ledger: Ledger, resolver: Resolver, *, arrays: bool) ->
     position = 0
     for _ in range(_MAX_FOLLOWING):
         machine = Machine(data, ledger, resolver, with_arrays=arrays)
-        ledger.rest()
+        ledger.reset_calls()
         try:
             position = machine.run(position)
         except ScanStopped as halt:

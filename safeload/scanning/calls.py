@@ -76,7 +76,7 @@ def _stack_global(machine: Machine, pos: int) -> int:
         _refer(machine, module, name)
         return pos
     if any(type(part) in (Made, Reference) and not _is_no_text(part) for part in (name, module)):
-        machine.ledger.untold("dangerous", "a name is made while loading", machine.at)
+        machine.ledger.add_unresolved("dangerous", "a name is made while loading", machine.at)
         machine.stack.append(Made(None, None))
         return pos
     raise ScanStopped("a name is made while loading, of what is no text")
@@ -99,7 +99,7 @@ def _extension(width: int) -> Step:
         number = int.from_bytes(machine.data[pos : pos + width], "little", signed=width == 4)
         if number <= 0:
             raise ScanStopped("a number of the extension registry is not positive")
-        machine.ledger.untold(
+        machine.ledger.add_unresolved(
             "dangerous", f"names something by the number {number} of the extension registry", machine.at
         )
         machine.stack.append(Made(None, None))
@@ -121,7 +121,7 @@ def _persistent_line(machine: Machine, pos: int) -> int:
 
 
 def _elsewhere(machine: Machine, pos: int) -> int:
-    machine.ledger.untold("unknown types", "refers to an object outside the file", machine.at)
+    machine.ledger.add_unresolved("unknown types", "refers to an object outside the file", machine.at)
     machine.stack.append(Made(None, None))
     return pos
 
@@ -269,7 +269,7 @@ def _wrapped(machine: Machine, pos: int, name: str, state: Any) -> int:
 def _nested(machine: Machine, pos: int) -> int:
     """Follow the pickle that stands for an array of objects; it is no joblib file itself."""
     inner = type(machine)(machine.data, machine.ledger, machine.resolver, with_arrays=False)
-    machine.ledger.rest()
+    machine.ledger.reset_calls()
     outer_at = machine.at
     try:
         end = inner.run(pos)
@@ -277,7 +277,7 @@ def _nested(machine: Machine, pos: int) -> int:
         machine.at = inner.at
         raise
     machine.at = outer_at
-    machine.ledger.rest()
+    machine.ledger.reset_calls()
     result = inner.result
     if type(states.array_of(result)) is not Array:
         machine.ledger.find("unknown types", "holds something else in the place of an array of objects", pos)

@@ -115,7 +115,7 @@ def _long(width: int) -> Step:
 
 
 def _next_buffer(machine: Machine, pos: int) -> int:
-    machine.ledger.untold("unknown types", "takes bytes from outside the file", machine.at)
+    machine.ledger.add_unresolved("unknown types", "takes bytes from outside the file", machine.at)
     machine.stack.append(Made(None, None))
     return pos
 

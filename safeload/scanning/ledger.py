@@ -75,7 +75,7 @@ class Ledger:
         if self.verdict == "data":
             self.verdict = "known types"
 
-    def untold(self, verdict: Verdict, reason: str, offset: int) -> None:
+    def add_unresolved(self, verdict: Verdict, reason: str, offset: int) -> None:
         """Write down that something is named in a way that does not tell what."""
         self.find(verdict, reason, offset)
         if self.stopped is None:
@@ -114,7 +114,7 @@ class Ledger:
         self._calls.append((first, how, what, arguments, offset))
         self.open_calls.append((height, first))
 
-    def lower(self, height: int) -> None:
+    def close_calls(self, height: int) -> None:
         """Note that the stack was reduced to a height."""
         if not self.open_calls or self.open_calls[-1][0] <= height:
             return
@@ -123,7 +123,7 @@ class Ledger:
             first = self.open_calls.pop()[1]
         self.open_calls.append((height, first))
 
-    def rest(self) -> None:
+    def reset_calls(self) -> None:
         """Note that a pickle starts or ends: no call of another is part of one in it."""
         self.open_calls.clear()
 

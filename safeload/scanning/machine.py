@@ -315,7 +315,7 @@ class Machine:
 
     def lowered(self) -> None:
         """Note that the last instruction took several values and left one."""
-        self.ledger.lower(self.height + len(self.stack) - 1)
+        self.ledger.close_calls(self.height + len(self.stack) - 1)
 
     def push_text(self, start: int, length: int, limit: int) -> int:
         """Push text of the file; return where it ends."""
