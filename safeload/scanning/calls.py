@@ -11,7 +11,16 @@ from safeload.scanning.dtypes import Corrupting, Unknown
 from safeload.scanning.ledger import ScanStopped
 from safeload.scanning.names import GETATTR
 from safeload.scanning.rendering import short
-from safeload.scanning.values import Array, Collection, Frozen, Made, Mapping, Reference, class_of, items_of
+from safeload.scanning.values import (
+    Array,
+    CallResult,
+    Collection,
+    Frozen,
+    Mapping,
+    Reference,
+    class_of,
+    items_of,
+)
 
 if TYPE_CHECKING:
     from safeload.scanning.machine import Machine
@@ -75,16 +84,16 @@ def _stack_global(machine: Machine, pos: int) -> int:
     if type(name) is str and type(module) is str:
         _refer(machine, module, name)
         return pos
-    if any(type(part) in (Made, Reference) and not _is_no_text(part) for part in (name, module)):
+    if any(type(part) in (CallResult, Reference) and not _is_no_text(part) for part in (name, module)):
         machine.ledger.add_unresolved("dangerous", "a name is made while loading", machine.at)
-        machine.stack.append(Made(None, None))
+        machine.stack.append(CallResult(None, None))
         return pos
     raise ScanStopped("a name is made while loading, of what is no text")
 
 
-def _is_no_text(part: Made | Reference) -> bool:
+def _is_no_text(part: CallResult | Reference) -> bool:
     """Tell whether something is surely no text, so that an unpickler refuses it as a name."""
-    named = part if type(part) is Reference else part.called if type(part) is Made else None
+    named = part if type(part) is Reference else part.called if type(part) is CallResult else None
     if type(named) is not Reference:
         return False
     # Presets name classes and functions; a name such as os.sep, which is text, is not among them. What they
@@ -102,7 +111,7 @@ def _extension(width: int) -> Step:
         machine.ledger.add_unresolved(
             "dangerous", f"names something by the number {number} of the extension registry", machine.at
         )
-        machine.stack.append(Made(None, None))
+        machine.stack.append(CallResult(None, None))
         return pos + width
 
     return step
@@ -122,7 +131,7 @@ def _persistent_line(machine: Machine, pos: int) -> int:
 
 def _elsewhere(machine: Machine, pos: int) -> int:
     machine.ledger.add_unresolved("unknown types", "refers to an object outside the file", machine.at)
-    machine.stack.append(Made(None, None))
+    machine.stack.append(CallResult(None, None))
     return pos
 
 
@@ -132,10 +141,10 @@ def _elsewhere(machine: Machine, pos: int) -> int:
 def _call(machine: Machine, how: str, what: Any, arguments: Any, shown: str | None = None) -> None:
     """Push what a call gives, and write it down."""
     kind = type(what)
-    if kind in _DATA or kind not in (Reference, Made):
+    if kind in _DATA or kind not in (Reference, CallResult):
         raise ScanStopped("something is called that is no function")
     items = items_of(arguments)
-    if items is None and type(arguments) is not Made:
+    if items is None and type(arguments) is not CallResult:
         # The Python unpickler would take a list, the C one would not.
         raise ScanStopped("the arguments of a call are no tuple")
     ledger = machine.ledger
@@ -148,7 +157,7 @@ def _call(machine: Machine, how: str, what: Any, arguments: Any, shown: str | No
     if kind is Reference and how in _CALLS and what.name in namelists.known() - namelists.called():
         # Libraries refer to it, or make it without its constructor; none of them calls it.
         ledger.find("unknown types", f"calls {what.name}, which no library's dump does", machine.at)
-    if kind is Made and class_of(what) != GETATTR:
+    if kind is CallResult and class_of(what) != GETATTR:
         ledger.find("unknown types", "calls what another call returned", machine.at)
     elif how == "REDUCE" and kind is Reference and what.name == GETATTR:
         machine.attributes -= 1  # Judged by its arguments.
@@ -160,7 +169,7 @@ def _call(machine: Machine, how: str, what: Any, arguments: Any, shown: str | No
         ledger.find("unknown types", f"holds {unknown}", machine.at)
     except Corrupting as corrupting:
         ledger.find("dangerous", str(corrupting), machine.at)
-    machine.stack.append(Made(what, items) if result is None else result)
+    machine.stack.append(CallResult(what, items) if result is None else result)
 
 
 def _reduce(machine: Machine, pos: int) -> int:
@@ -177,7 +186,7 @@ def _new(machine: Machine, pos: int) -> int:
 
 def _new_with_names(machine: Machine, pos: int) -> int:
     named, arguments, what = machine.stack.pop(), machine.stack.pop(), machine.stack.pop()
-    if type(named) not in (Mapping, Made):
+    if type(named) not in (Mapping, CallResult):
         raise ScanStopped("the named arguments of a call are no dict")
     shown = None if machine.ledger.full else f"{short(arguments)} {short(named)}"
     _call(machine, "NEWOBJ_EX", what, arguments, shown)
@@ -211,7 +220,7 @@ def _build(machine: Machine, pos: int) -> int:
     if type(target) is Reference:
         ledger.find("dangerous", f"sets attributes of {target.name}, which it only names", machine.at)
         return pos
-    if type(target) is not Made:
+    if type(target) is not CallResult:
         if type(target) in (Array, Collection, Frozen):
             ledger.find("unknown types", "sets the state of an array anew", machine.at)
             return pos

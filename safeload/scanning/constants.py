@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from safeload.scanning import spelling
 from safeload.scanning.ledger import ScanStopped
-from safeload.scanning.values import Array, Bytes, Made, Plain, Text
+from safeload.scanning.values import Array, Bytes, CallResult, Opaque, Text
 
 if TYPE_CHECKING:
     from safeload.scanning.machine import Machine
 
 Step = Callable[["Machine", int], int]
 
-FLOAT = Plain("float")
-_INT = Plain("int")
+FLOAT = Opaque("float")
+_INT = Opaque("int")
 _PIECE = 1 << 20
 
 
@@ -116,12 +116,12 @@ def _long(width: int) -> Step:
 
 def _next_buffer(machine: Machine, pos: int) -> int:
     machine.ledger.add_unresolved("unknown types", "takes bytes from outside the file", machine.at)
-    machine.stack.append(Made(None, None))
+    machine.stack.append(CallResult(None, None))
     return pos
 
 
 def _readonly_buffer(machine: Machine, pos: int) -> int:
-    if type(machine.stack[-1]) not in (Made, Bytes, Array):
+    if type(machine.stack[-1]) not in (CallResult, Bytes, Array):
         raise ScanStopped("something other than a buffer is made read-only")
     return pos
 

@@ -10,12 +10,12 @@ from safeload.scanning.ledger import ScanStopped
 from safeload.scanning.names import GETATTR
 from safeload.scanning.values import (
     Bytes,
+    CallResult,
     Collection,
     Frozen,
-    Listing,
-    Made,
+    ListValue,
     Mapping,
-    Plain,
+    Opaque,
     Reference,
     Sequence,
     Text,
@@ -35,15 +35,28 @@ _SCALARS_OF_LIST = re.compile(_SCALAR + rb"++e", re.DOTALL)
 _SCALARS_OF_DICT = re.compile(rb"(?:" + _SCALAR * 2 + rb")++u", re.DOTALL)
 STARTS = frozenset(b"KMJGN\x88\x89")
 # What nearly all keys are.
-_KEYS = frozenset({str, int, bool, type(None), Text, Plain})
-_NO_CONTAINER = (int, str, bool, type(None), Text, Bytes, Plain, tuple, Sequence, Collection, Frozen, Mapping)
-_NO_MAPPING = (int, str, bool, type(None), Text, Bytes, Plain, tuple, Sequence, Collection, Frozen)
+_KEYS = frozenset({str, int, bool, type(None), Text, Opaque})
+_NO_CONTAINER = (
+    int,
+    str,
+    bool,
+    type(None),
+    Text,
+    Bytes,
+    Opaque,
+    tuple,
+    Sequence,
+    Collection,
+    Frozen,
+    Mapping,
+)
+_NO_MAPPING = (int, str, bool, type(None), Text, Bytes, Opaque, tuple, Sequence, Collection, Frozen)
 
 
 def skip_number_run(data: bytes, pos: int, limit: int, top: Any) -> int:
     """Step over a run of numbers for a list or dict; return where it ends, or -1 if it is none."""
     # Most plain data are long runs of numbers, and which ones does not matter.
-    if type(top) is Listing:
+    if type(top) is ListValue:
         run = _SCALARS_OF_LIST.match(data, pos, limit)
     elif type(top) is Mapping:
         run = _SCALARS_OF_DICT.match(data, pos, limit)
@@ -136,7 +149,7 @@ def _empty(kind: Callable[[], Any]) -> Step:
 
 
 def _list(machine: Machine, pos: int) -> int:
-    made = Listing()
+    made = ListValue()
     made.add(machine.group())
     machine.stack.append(made)
     machine.lowered()
@@ -185,7 +198,7 @@ def _appends(machine: Machine, pos: int) -> int:
 def _extend(machine: Machine, target: Any, items: list[Any]) -> None:
     if machine.ledger.open_calls:
         machine.lowered()
-    if type(target) is Listing:
+    if type(target) is ListValue:
         target.add(items)
     elif type(target) is Reference:
         machine.ledger.find("dangerous", f"changes {target.name}, which it only names", machine.at)
@@ -218,7 +231,7 @@ def _set(machine: Machine, target: Any, items: list[Any]) -> None:
         machine.ledger.find("dangerous", f"changes {target.name}, which it only names", machine.at)
     elif type(target) in _NO_MAPPING:
         raise ScanStopped("items are set in what has none")
-    elif type(target) is not Made:
+    elif type(target) is not CallResult:
         machine.ledger.find("unknown types", "replaces elements, which no pickler does", machine.at)
 
 
@@ -229,7 +242,7 @@ def _add_items(machine: Machine, pos: int) -> int:
         machine.lowered()
     if type(target) is Reference:
         machine.ledger.find("dangerous", f"changes {target.name}, which it only names", machine.at)
-    elif type(target) not in (Collection, Made):
+    elif type(target) not in (Collection, CallResult):
         raise ScanStopped("elements are added to what is no set")
     return pos
 
@@ -240,7 +253,7 @@ def _empty_tuple(machine: Machine, pos: int) -> int:
 
 
 TABLE: dict[bytes, Step] = {
-    b"]": _empty(Listing),
+    b"]": _empty(ListValue),
     b"a": _append,
     b"e": _appends,
     b"l": _list,

@@ -26,7 +26,7 @@ from safeload.scanning.names import GETATTR
 from safeload.scanning.report import PickleFound
 from safeload.scanning.resolver import Resolver
 from safeload.scanning.spelling import SHORT
-from safeload.scanning.values import NESTED, Listing, Mapping, Reference, Text
+from safeload.scanning.values import NESTED, ListValue, Mapping, Reference, Text
 
 # So often, in bytes, the sizes of stack and memo are looked at; a byte adds at most one entry.
 _WINDOW = 1 << 17
@@ -220,7 +220,7 @@ class Machine:
                         pos += 2
                         continue
                     elif op == 0x5D:  # EMPTY_LIST
-                        stack.append(Listing())
+                        stack.append(ListValue())
                         continue
                 elif op == 0x68:  # BINGET
                     value = memo[data[pos]]
@@ -247,7 +247,7 @@ class Machine:
                     # APPENDS, SETITEMS
                     target = below[-1][-1]
                     if (
-                        type(target) is (Listing if op == 0x65 else Mapping)
+                        type(target) is (ListValue if op == 0x65 else Mapping)
                         and not len(stack) & (op & 0x10) >> 4
                     ):
                         if op == 0x75:

@@ -7,12 +7,12 @@ from typing import Any
 from safeload.scanning.values import (
     Array,
     Bytes,
+    CallResult,
     Collection,
     Frozen,
-    Listing,
-    Made,
+    ListValue,
     Mapping,
-    Plain,
+    Opaque,
     Reference,
     Text,
     items_of,
@@ -46,7 +46,7 @@ def _show(value: Any, level: int) -> str:
         return f"<array {value.dtype.shown if value.dtype else '?'} {value.shape}>"
     if kind in (Collection, Frozen):
         return "{…}"
-    if kind is Plain:
+    if kind is Opaque:
         return f"<{value.kind}>"
     if level == _LEVELS:
         return "…"
@@ -54,12 +54,12 @@ def _show(value: Any, level: int) -> str:
 
 
 def _show_parts(value: Any, level: int) -> str:
-    if type(value) is Made:
+    if type(value) is CallResult:
         return f"{_show(value.called, level)}(…)"
     items = items_of(value)
     if items is not None:
         return f"({_several(items, level)}{',' if len(items) == 1 else ''})"
-    if type(value) is Listing:
+    if type(value) is ListValue:
         return f"[{_several(value, level)}]"
     if type(value) is Mapping:
         pairs = list(zip(value[: 2 * _ITEMS : 2], value[1 : 2 * _ITEMS : 2], strict=False))

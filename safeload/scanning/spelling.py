@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from safeload.scanning.ledger import ScanStopped
-from safeload.scanning.values import Plain, Text
+from safeload.scanning.values import Opaque, Text
 
 _NUMBER = re.compile(rb"0|-?[1-9][0-9]{0,4299}")
 _INDEX = re.compile(rb"0|[1-9][0-9]{0,18}")
@@ -32,7 +32,7 @@ def long(line: bytes) -> Any:
     """Read the argument of LONG."""
     if line[-1:] != b"L" or _NUMBER.fullmatch(line, 0, len(line) - 1) is None:
         raise ScanStopped("a number is not spelled as a pickler spells it")
-    return int(line[:-1]) if len(line) < 20 else Plain("int")
+    return int(line[:-1]) if len(line) < 20 else Opaque("int")
 
 
 def index(line: bytes) -> int:
@@ -42,14 +42,14 @@ def index(line: bytes) -> int:
     return int(line)
 
 
-def number(line: bytes) -> Plain:
+def number(line: bytes) -> Opaque:
     """Read the argument of FLOAT."""
     try:
         if len(line) > 32 or repr(float(line)).encode() != line:
             raise ValueError
     except ValueError:
         raise ScanStopped("a number is not spelled as a pickler spells it") from None
-    return Plain("float")
+    return Opaque("float")
 
 
 def old_text(line: bytes) -> Any:

@@ -17,10 +17,10 @@ from safeload.scanning.names import GETATTR
 from safeload.scanning.values import (
     Array,
     Bytes,
+    CallResult,
     Collection,
     Frozen,
-    Listing,
-    Made,
+    ListValue,
     Mapping,
     Reference,
     Sequence,
@@ -46,7 +46,7 @@ _FILLED = {"builtins.bytes", "builtins.bytearray", "builtins.set", "builtins.fro
     "builtins.tuple",
     "collections.deque",
 }
-_WRITTEN = (str, Text, Bytes, Listing, Mapping, Collection, Frozen, tuple, Sequence)
+_WRITTEN = (str, Text, Bytes, ListValue, Mapping, Collection, Frozen, tuple, Sequence)
 
 Found = Callable[[Array], None]
 
@@ -73,9 +73,9 @@ def called(how: str, what: Any, arguments: tuple[Any, ...] | None, found: Found)
     Raises
     ------
     Unknown, Corrupting
-        What the libraries would not write; the result is then a :class:`Made`.
+        What the libraries would not write; the result is then a :class:`CallResult`.
     """
-    made = Made(what, arguments)
+    made = CallResult(what, arguments)
     if type(what) is not Reference:
         return made
     name = what.name
@@ -113,7 +113,7 @@ def called(how: str, what: Any, arguments: tuple[Any, ...] | None, found: Found)
     return made
 
 
-def built(target: Made, state: Any, data: bytes, found: Found) -> None:
+def built(target: CallResult, state: Any, data: bytes, found: Found) -> None:
     """Look at a state that is set.
 
     Raises
@@ -181,7 +181,7 @@ def _array(state: Any) -> Array:
     shape, dtype, content = dtypes.lengths(items[1]), dtypes.of(items[2]), items[4]
     size = math.prod(shape) * dtype.itemsize
     if dtype.objects:
-        if type(content) is not Listing:
+        if type(content) is not ListValue:
             raise Corrupting("makes an array of objects out of something other than a list")
         return Array(dtype, shape, -1, size, bool(items[3]))
     if type(content) is not Bytes:
@@ -193,7 +193,7 @@ def _array(state: Any) -> Array:
 
 def array_of(value: Any) -> Any:
     """Return the array that a stand-in is, however it was written, or the stand-in."""
-    return value.known if type(value) is Made and type(value.known) is Array else value
+    return value.known if type(value) is CallResult and type(value.known) is Array else value
 
 
 def _encoded(arguments: tuple[Any, ...] | None) -> Bytes:
@@ -205,7 +205,7 @@ def _encoded(arguments: tuple[Any, ...] | None) -> Bytes:
     return Bytes(-1, len(text) if type(text) is str else text.length)
 
 
-def _reconstructed(arguments: tuple[Any, ...] | None) -> Made:
+def _reconstructed(arguments: tuple[Any, ...] | None) -> CallResult:
     """Return the object that protocols 0 and 1 make: of a class, by ``object``'s own means."""
     if arguments is None or len(arguments) != 3 or type(arguments[0]) is not Reference:
         raise Unknown("an object in a form that pickle does not write")
@@ -214,7 +214,7 @@ def _reconstructed(arguments: tuple[Any, ...] | None) -> Made:
         raise Unknown("an object in a form that pickle does not write")
     if base.name == "builtins.object" and state is not None:
         raise Unknown("an object in a form that pickle does not write")
-    return Made(owner, ())
+    return CallResult(owner, ())
 
 
 def _check_getattr(how: str, arguments: tuple[Any, ...] | None) -> None:

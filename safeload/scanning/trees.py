@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from safeload.scanning.dtypes import Corrupting, Unknown
-from safeload.scanning.values import Array, Made, Mapping
+from safeload.scanning.values import Array, CallResult, Mapping
 
 _LEAF = -1
 _WORD = 8
@@ -51,7 +51,7 @@ def check(arguments: tuple[Any, ...] | None, state: Any, data: bytes) -> None:
 
 
 def _array(value: Any) -> Array | None:
-    value = value.known if type(value) is Made else value
+    value = value.known if type(value) is CallResult else value
     return value if type(value) is Array else None
 
 

@@ -13,7 +13,7 @@ KEPT_ITEMS = 4
 KEPT_ENTRIES = 4096
 
 
-class Plain:
+class Opaque:
     """A value of which only the kind matters."""
 
     __slots__ = ("kind",)
@@ -22,7 +22,7 @@ class Plain:
         self.kind = kind
 
 
-FORGOTTEN = Plain("forgotten")
+FORGOTTEN = Opaque("forgotten")
 
 
 class Text:
@@ -69,7 +69,7 @@ def items_of(value: Any) -> tuple[Any, ...] | None:
     return value.items if type(value) is Sequence else None
 
 
-class Listing(list[Any]):
+class ListValue(list[Any]):
     """A list: its first elements, and one more if there are more."""
 
     __slots__ = ()
@@ -150,7 +150,7 @@ class Reference:
         self.name = name
 
 
-class Made:
+class CallResult:
     """What a call returns; for a dtype or array, `known` tells of it."""
 
     __slots__ = ("arguments", "called", "known", "state")
@@ -187,9 +187,9 @@ class Array:
         self.fortran = fortran
 
 
-_UNHASHABLE = frozenset({Listing, Mapping, Collection, Array})
+_UNHASHABLE = frozenset({ListValue, Mapping, Collection, Array})
 
 
 def class_of(value: Any) -> str | None:
     """Return the name of what an object was made by, or None."""
-    return value.called.name if type(value) is Made and type(value.called) is Reference else None
+    return value.called.name if type(value) is CallResult and type(value.called) is Reference else None
