@@ -11,7 +11,7 @@ from safeload import formats
 from safeload.errors import LimitExceeded, SafeloadError
 from safeload.limits import Limits
 from safeload.parsers import magic
-from safeload.scanning import STANDARD, Report, onnx_header, safetensors_header, scan
+from safeload.scanning import STANDARD, Report, headers, safetensors_header, scan
 from safeload.scanning.report import VERDICTS, Finding, Verdict
 
 _SCHEMA = b"schema.json"
@@ -47,7 +47,7 @@ def examine(
             case "safetensors":
                 return _safetensors(data, limits, known, own_state)
             case "onnx":
-                return onnx_header.read(data)
+                return headers.read(data)
             case kind:
                 return _not_looked_into(f"in the format {kind}", data)
     except SafeloadError as error:

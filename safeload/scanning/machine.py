@@ -9,7 +9,7 @@ Rules:
 4. One pass: the work for each byte is bounded. Only a pickle within an object array is a machine of its own,
    and there is none within that.
 
-The loop below does the commonest instructions itself; :mod:`.instructions` has all.
+The loop below does the commonest instructions itself; :mod:`.interpreter` has all.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import struct
 from array import array
 from typing import Any
 
-from safeload.scanning.constants import FLOAT, characters
 from safeload.scanning.containers import MAX_MARKS, STARTS, require_hashable, sequence, skip_number_run
-from safeload.scanning.instructions import STEPS
+from safeload.scanning.interpreter import STEPS
 from safeload.scanning.ledger import Ledger, ScanStopped
 from safeload.scanning.names import GETATTR
+from safeload.scanning.opcodes import FLOAT, characters
 from safeload.scanning.report import PickleFound
 from safeload.scanning.resolver import Resolver
 from safeload.scanning.spelling import SHORT

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from safeload.scanning import spelling
-from safeload.scanning.constants import line_at
 from safeload.scanning.ledger import ScanStopped
+from safeload.scanning.opcodes import line_at
 
 if TYPE_CHECKING:
     from safeload.scanning.machine import Machine

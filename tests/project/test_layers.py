@@ -38,7 +38,7 @@ UPWARD = {
 CIRCLES = {
     frozenset(
         f"safeload.scanning.{name}"
-        for name in ("calls", "constants", "containers", "instructions", "machine", "memo")
+        for name in ("calls", "containers", "interpreter", "machine", "memo", "opcodes")
     ),
 }
 CROWDED: set[str] = {"formats/pickles", "scanning"}

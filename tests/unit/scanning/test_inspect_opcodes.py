@@ -14,7 +14,7 @@ import pytest
 from support.paths import TESTS
 
 from safeload import Limits
-from safeload.scanning import instructions, scan
+from safeload.scanning import interpreter, scan
 
 LIMITS = Limits()
 REFERENCE = b"\x80\x04cm\nC\n"
@@ -112,7 +112,7 @@ def test_every_opcode_is_handled(opcode: Any) -> None:
 def test_no_other_byte_is_an_opcode() -> None:
     """The table has the standard library's opcodes and no more."""
     known = {ord(opcode.code) for opcode in pickletools.opcodes}
-    handled = {code for code, step in enumerate(instructions.STEPS) if step is not instructions._unassigned}
+    handled = {code for code, step in enumerate(interpreter.STEPS) if step is not interpreter._unassigned}
     assert handled == known
     for code in set(range(256)) - known:
         assert scan(bytes([code]) + b".", LIMITS, arrays=False).verdict == "malformed"

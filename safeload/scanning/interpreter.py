@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from safeload.scanning import calls, constants, containers, memo
-from safeload.scanning.constants import length_at
+from safeload.scanning import calls, containers, memo, opcodes
 from safeload.scanning.ledger import ScanStopped
+from safeload.scanning.opcodes import length_at
 
 if TYPE_CHECKING:
     from safeload.scanning.machine import Machine
@@ -48,7 +48,7 @@ def _unassigned(machine: Machine, pos: int) -> int:
 
 
 _TABLE: dict[bytes, Step] = {
-    **constants.TABLE,
+    **opcodes.TABLE,
     **containers.TABLE,
     **memo.TABLE,
     **calls.TABLE,
