@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from safeload import namelists
+from safeload import formats, namelists
 from safeload.api.artifacts import PathLike
 from safeload.attestation import sidecar
 from safeload.attestation.statement import Statement
@@ -121,8 +121,14 @@ def _of(
         key_ids=key_ids,
         statement=statement,
         refusal=refusal,
-        report=None if limits is None else contents.examine(blob.data, limits, namelists.known() | STANDARD),
+        report=None
+        if limits is None
+        else contents.examine(blob.data, limits, namelists.known() | STANDARD, skops_types=_skops_types),
     )
+
+
+def _skops_types(data: bytes, limits: Limits) -> tuple[str, ...]:
+    return formats.globals_of("skops", data, limits, where="") or ()
 
 
 def _claimed_keys(location: str, limit: int) -> tuple[str, ...]:

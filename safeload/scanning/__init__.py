@@ -13,16 +13,15 @@ from dataclasses import dataclass
 from safeload.limits import Limits
 from safeload.parsers import magic
 from safeload.parsers.compression import decompress
+from safeload.scanning.interpreter import follow
 from safeload.scanning.ledger import Ledger, ScanStopped
-from safeload.scanning.machine import Machine
-from safeload.scanning.names import STANDARD
+from safeload.scanning.names import STANDARD, Resolver
 from safeload.scanning.report import Report
-from safeload.scanning.resolver import Resolver
 
 __all__ = ["STANDARD", "Report", "Scan", "globals_of", "scan"]
 
 # More pickles than these, one after the other, are not followed.
-_MAX_FOLLOWING = 100
+_MAX_PICKLES = 100
 # The end record of a ZIP archive stands this close to the file's end.
 _ZIP_TAIL = 65_557
 _ZIP_END = b"PK\x05\x06"
@@ -86,7 +85,7 @@ def scan(
     compressor = magic.compressor(data) if arrays else None
     plain = bytes(decompress(data, compressor, limits)) if compressor else data
     ledger = Ledger(with_calls=detail, with_arrays=detail)
-    _follow(plain, ledger, Resolver(ledger, known, own_state), arrays=arrays)
+    _follow_all(plain, ledger, Resolver(ledger, known, own_state), arrays=arrays)
     if _is_archive(data) or (compressor and _is_archive(plain)):
         ledger.find("malformed", "is a ZIP archive at the same time", 0)
     names = sorted(ledger.globals)
@@ -117,30 +116,22 @@ def globals_of(data: bytes, limits: Limits) -> Scan:
     compressor = magic.compressor(data)
     ledger = Ledger(with_calls=False, with_arrays=False)
     plain = bytes(decompress(data, compressor, limits)) if compressor else data
-    _follow(plain, ledger, Resolver(ledger, STANDARD, frozenset()), arrays=True)
+    _follow_all(plain, ledger, Resolver(ledger, STANDARD, frozenset()), arrays=True)
     names, stopped = tuple(sorted(ledger.globals)), ledger.stopped
     if stopped is None:
         return Scan(globals=names, complete=True)
     return Scan(globals=names, complete=False, stopped_at=stopped.offset, reason=stopped.reason)
 
 
-def _follow(data: bytes, ledger: Ledger, resolver: Resolver, *, arrays: bool) -> None:
-    """Follow all pickles of a file, the first to its end and those after it as far as they go."""
+def _follow_all(data: bytes, ledger: Ledger, resolver: Resolver, *, arrays: bool) -> None:
+    """Follow the pickles of a file one after the other, as far as they go."""
     position = 0
-    for _ in range(_MAX_FOLLOWING):
-        machine = Machine(data, ledger, resolver, with_arrays=arrays)
-        ledger.reset_calls()
-        try:
-            position = machine.run(position)
-        except ScanStopped as halt:
-            ledger.halted(halt, min(machine.at, len(data)))
-            return
-        if position == len(data):
+    for _ in range(_MAX_PICKLES):
+        position = follow(data, position, ledger, resolver, with_arrays=arrays)
+        if position < 0 or position == len(data):
             return
         ledger.halted(ScanStopped("bytes follow the end of the pickle"), position)
-    ledger.halted(
-        ScanStopped(f"more than {_MAX_FOLLOWING} pickles stand one after the other", limit=True), position
-    )
+    ledger.halted(ScanStopped(f"more than {_MAX_PICKLES} pickles follow one another", limit=True), position)
 
 
 def _is_archive(data: bytes) -> bool:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from safeload import namelists
-from safeload.scanning import arrays, spelling, states
+from safeload.scanning import arrays, states
 from safeload.scanning.dtypes import Corrupting, Unknown
 from safeload.scanning.ledger import ScanStopped
+from safeload.scanning.machine import Machine, Step
 from safeload.scanning.names import GETATTR
-from safeload.scanning.rendering import short
+from safeload.scanning.opcodes import line_at, name_of
 from safeload.scanning.values import (
     Array,
     CallResult,
@@ -20,12 +20,8 @@ from safeload.scanning.values import (
     Reference,
     class_of,
     items_of,
+    short,
 )
-
-if TYPE_CHECKING:
-    from safeload.scanning.machine import Machine
-
-Step = Callable[["Machine", int], int]
 
 _DATA = (int, str, bool, type(None))
 # Classes, and what only ever makes arrays and their types.
@@ -64,13 +60,9 @@ def _refer(machine: Machine, module: str, name: str) -> None:
 
 
 def _names(machine: Machine, pos: int, encoding: str) -> tuple[str, str, int]:
-    data, limit = machine.data, machine.limit
-    middle = data.find(b"\n", pos, limit)
-    end = data.find(b"\n", middle + 1, limit) if middle >= 0 else -1
-    if end < 0:
-        raise ScanStopped("the pickle ends early")
-    module, name = spelling.name(data[pos:middle], encoding), spelling.name(data[middle + 1 : end], encoding)
-    return module, name, end + 1
+    module, pos = line_at(machine, pos)
+    name, pos = line_at(machine, pos)
+    return name_of(module, encoding), name_of(name, encoding), pos
 
 
 def _global(machine: Machine, pos: int) -> int:
@@ -123,10 +115,10 @@ def _persistent(machine: Machine, pos: int) -> int:
 
 
 def _persistent_line(machine: Machine, pos: int) -> int:
-    end = machine.data.find(b"\n", pos, machine.limit)
-    if end < 0 or not machine.data[pos:end].isascii():
-        raise ScanStopped("a persistent id is no ASCII, or does not end")
-    return _elsewhere(machine, end + 1)
+    line, pos = line_at(machine, pos)
+    if not line.isascii():
+        raise ScanStopped("a persistent id is not ASCII")
+    return _elsewhere(machine, pos)
 
 
 def _elsewhere(machine: Machine, pos: int) -> int:
@@ -261,7 +253,7 @@ def _wrapped(machine: Machine, pos: int, name: str, state: Any) -> int:
         raise ScanStopped(str(corrupting), "dangerous") from None
     if machine.limit not in (pos, len(machine.data)):
         raise ScanStopped("an array starts within a frame")
-    machine.limit = len(machine.data)
+    machine.set_limit(len(machine.data))
     machine.stack.pop()
     if payload.dtype.objects:
         return _nested(machine, pos)
@@ -277,11 +269,11 @@ def _wrapped(machine: Machine, pos: int, name: str, state: Any) -> int:
 
 def _nested(machine: Machine, pos: int) -> int:
     """Follow the pickle that stands for an array of objects; it is no joblib file itself."""
-    inner = type(machine)(machine.data, machine.ledger, machine.resolver, with_arrays=False)
+    inner = Machine(machine.data, machine.ledger, machine.resolver, with_arrays=False, run=machine.run)
     machine.ledger.reset_calls()
     outer_at = machine.at
     try:
-        end = inner.run(pos)
+        end = machine.run(inner, pos)
     except ScanStopped:
         machine.at = inner.at
         raise

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from safeload.scanning.ledger import ScanStopped
+from safeload.scanning.machine import Machine, Step
 from safeload.scanning.names import GETATTR
 from safeload.scanning.values import (
     Bytes,
@@ -22,18 +23,13 @@ from safeload.scanning.values import (
     is_hashable,
 )
 
-if TYPE_CHECKING:
-    from safeload.scanning.machine import Machine
-
-Step = Callable[["Machine", int], int]
-
-MAX_MARKS = 10_000
+_MAX_MARKS = 10_000
 _MAX_DEPTH = 1_000
 # Numbers and constants, in one sweep of the expression engine; possessive, so that it never goes back.
 _SCALAR = rb"(?:K.|M..|J.{4}|G.{8}|[N\x88\x89])"
 _SCALARS_OF_LIST = re.compile(_SCALAR + rb"++e", re.DOTALL)
 _SCALARS_OF_DICT = re.compile(rb"(?:" + _SCALAR * 2 + rb")++u", re.DOTALL)
-STARTS = frozenset(b"KMJGN\x88\x89")
+_STARTS = frozenset(b"KMJGN\x88\x89")
 # What nearly all keys are.
 _KEYS = frozenset({str, int, bool, type(None), Text, Opaque})
 _NO_CONTAINER = (
@@ -53,28 +49,35 @@ _NO_CONTAINER = (
 _NO_MAPPING = (int, str, bool, type(None), Text, Bytes, Opaque, tuple, Sequence, Collection, Frozen)
 
 
-def skip_number_run(data: bytes, pos: int, limit: int, top: Any) -> int:
-    """Step over a run of numbers for a list or dict; return where it ends, or -1 if it is none."""
-    # Most plain data are long runs of numbers, and which ones does not matter.
-    if type(top) is ListValue:
-        run = _SCALARS_OF_LIST.match(data, pos, limit)
-    elif type(top) is Mapping:
-        run = _SCALARS_OF_DICT.match(data, pos, limit)
-    else:
-        return -1
-    if run is None:
-        return -1
-    top.forget()
-    return run.end()
-
-
 def _mark(machine: Machine, pos: int) -> int:
-    if len(machine.below) >= MAX_MARKS:
+    stack = machine.stack
+    if machine.data[pos] in _STARTS and stack:
+        end = _skip_number_run(machine, pos, stack[-1])
+        if end:
+            return end
+    if len(machine.below) >= _MAX_MARKS:
         raise ScanStopped("it is nested deeper than picklers nest", "unknown types", limit=True)
-    machine.below.append(machine.stack)
-    machine.height += len(machine.stack) + 1
+    machine.below.append(stack)
+    machine.height += len(stack) + 1
     machine.stack = []
     return pos
+
+
+def _skip_number_run(machine: Machine, pos: int, top: Any) -> int:
+    """Return where a run of numbers ends that is added to a list or dict, or 0 if there is none.
+
+    Most plain data are long runs of numbers, and their values do not matter.
+    """
+    if type(top) is ListValue:
+        run = _SCALARS_OF_LIST.match(machine.data, pos, machine.limit)
+    elif type(top) is Mapping:
+        run = _SCALARS_OF_DICT.match(machine.data, pos, machine.limit)
+    else:
+        return 0
+    if run is None:
+        return 0
+    top.forget()
+    return run.end()
 
 
 def _pop(machine: Machine, pos: int) -> int:
@@ -98,7 +101,7 @@ def _dup(machine: Machine, pos: int) -> int:
     return pos
 
 
-def sequence(items: tuple[Any, ...]) -> tuple[Any, ...] | Sequence:
+def _sequence(items: tuple[Any, ...]) -> tuple[Any, ...] | Sequence:
     """Return a tuple.
 
     Raises
@@ -121,8 +124,8 @@ def sequence(items: tuple[Any, ...]) -> tuple[Any, ...] | Sequence:
 
 def _tuple(machine: Machine, pos: int) -> int:
     items = tuple(machine.group())
-    machine.stack.append(sequence(items))
-    machine.lowered()
+    machine.stack.append(_sequence(items))
+    machine.close_calls()
     return pos
 
 
@@ -132,9 +135,9 @@ def _tuple_of(count: int) -> Step:
         if len(stack) < count:
             raise IndexError
         items = tuple(stack[-count:])
-        stack[-count:] = [sequence(items)]
+        stack[-count:] = [_sequence(items)]
         if machine.ledger.open_calls:
-            machine.lowered()
+            machine.close_calls()
         return pos
 
     return step
@@ -152,18 +155,18 @@ def _list(machine: Machine, pos: int) -> int:
     made = ListValue()
     made.add(machine.group())
     machine.stack.append(made)
-    machine.lowered()
+    machine.close_calls()
     return pos
 
 
 def _frozenset(machine: Machine, pos: int) -> int:
-    require_hashable(machine.group())
+    _require_hashable(machine.group())
     machine.stack.append(Frozen())
-    machine.lowered()
+    machine.close_calls()
     return pos
 
 
-def require_hashable(keys: list[Any]) -> None:
+def _require_hashable(keys: list[Any]) -> None:
     """See that values can be keys of a dict, or elements of a set.
 
     Raises
@@ -179,7 +182,7 @@ def _dict(machine: Machine, pos: int) -> int:
     made = Mapping()
     _set(machine, made, machine.group())
     machine.stack.append(made)
-    machine.lowered()
+    machine.close_calls()
     return pos
 
 
@@ -197,7 +200,7 @@ def _appends(machine: Machine, pos: int) -> int:
 
 def _extend(machine: Machine, target: Any, items: list[Any]) -> None:
     if machine.ledger.open_calls:
-        machine.lowered()
+        machine.close_calls()
     if type(target) is ListValue:
         target.add(items)
     elif type(target) is Reference:
@@ -221,11 +224,11 @@ def _set_items(machine: Machine, pos: int) -> int:
 
 def _set(machine: Machine, target: Any, items: list[Any]) -> None:
     if machine.ledger.open_calls:
-        machine.lowered()
+        machine.close_calls()
     if len(items) % 2:
         raise ScanStopped("a key has no value")
     if type(target) is Mapping:
-        require_hashable(items[::2])
+        _require_hashable(items[::2])
         target.add(items)
     elif type(target) is Reference:
         machine.ledger.find("dangerous", f"changes {target.name}, which it only names", machine.at)
@@ -236,10 +239,10 @@ def _set(machine: Machine, target: Any, items: list[Any]) -> None:
 
 
 def _add_items(machine: Machine, pos: int) -> int:
-    require_hashable(machine.group())
+    _require_hashable(machine.group())
     target = machine.stack[-1]
     if machine.ledger.open_calls:
-        machine.lowered()
+        machine.close_calls()
     if type(target) is Reference:
         machine.ledger.find("dangerous", f"changes {target.name}, which it only names", machine.at)
     elif type(target) not in (Collection, CallResult):

@@ -5,49 +5,74 @@ The kind is told by the bytes. Where they can be read as two kinds, the worse re
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from safeload import formats
 from safeload.errors import LimitExceeded, SafeloadError
 from safeload.limits import Limits
 from safeload.parsers import magic
-from safeload.scanning import STANDARD, Report, headers, safetensors_header, scan
+from safeload.scanning import STANDARD, Report, headers, scan
 from safeload.scanning.report import VERDICTS, Finding, Verdict
+
+TypesOf = Callable[[bytes, Limits], Iterable[str]]
 
 _SCHEMA = b"schema.json"
 
 
 def examine(
-    data: bytes, limits: Limits, known: frozenset[str] = STANDARD, own_state: frozenset[str] = frozenset()
+    data: bytes,
+    limits: Limits,
+    known: frozenset[str] = STANDARD,
+    own_state: frozenset[str] = frozenset(),
+    *,
+    skops_types: TypesOf | None = None,
 ) -> Report:
-    """Return what a file holds, running none of it.
+    r"""Return what a file holds, without running any of it.
 
     Parameters
     ----------
-    data
+    data : bytes
         The file.
-    limits
-        Caps on what it unfolds to.
-    known
+    limits : Limits
+        Caps on what it decompresses to.
+    known : frozenset of str
         ``module.qualname`` of what may be ``known types``.
-    own_state
-        Types that run what stands in their state; they are never known.
+    own_state : frozenset of str
+        Types that run code from their state; they are never known.
+    skops_types : callable, optional
+        Takes a skops archive and the limits, and returns the names of the types that skops does not trust by
+        itself. Without it, an archive is not looked into and its types are unknown.
 
     Returns
     -------
     Report
-        Any bytes have one: what cannot be read is ``malformed``, what would cost too much ``unknown types``.
+        There is one for any bytes: a file that cannot be read is ``malformed``, one that would cost too much
+        is ``unknown types``.
+
+    Examples
+    --------
+    >>> import pickle
+    >>> from safeload import Limits
+    >>> from safeload.scanning import contents
+    >>> contents.examine(pickle.dumps([1, "a"]), Limits()).verdict
+    'data'
+    >>> contents.examine(b"cos\nsystem\n.", Limits()).findings[0].reason
+    'names os.system, of a module that no data needs'
     """
     try:
         match magic.identify(data):
             case "joblib" | None:
                 return _pickle(data, limits, known, own_state)
+            case "skops" if _SCHEMA not in data:
+                return _not_looked_into("an archive of another kind than skops'", data)
             case "skops":
-                return _archive(data, limits, known, own_state)
+                if skops_types is None:
+                    return _not_looked_into("a skops archive", data)
+                return _archive(data, tuple(skops_types(data, limits)), known, own_state)
             case "safetensors":
                 return _safetensors(data, limits, known, own_state)
             case "onnx":
-                return headers.read(data)
+                return headers.read_onnx(data)
             case kind:
                 return _not_looked_into(f"in the format {kind}", data)
     except SafeloadError as error:
@@ -86,9 +111,9 @@ def _safetensors(data: bytes, limits: Limits, known: frozenset[str], own_state: 
     """Read the header, and what an unpickler would make of the same bytes: of a genuine file, nothing."""
     other = scan(data, limits, known, own_state=own_state)
     if other.verdict == "malformed":
-        return safetensors_header.read(data)
+        return headers.read_safetensors(data)
     try:
-        report = safetensors_header.read(data)
+        report = headers.read_safetensors(data)
     except SafeloadError:
         return other  # A pickle that only starts like the other.
     also = Finding(verdict="malformed", reason="can be read as a pickle at the same time", offset=0)
@@ -103,11 +128,7 @@ def _safetensors(data: bytes, limits: Limits, known: frozenset[str], own_state: 
     )
 
 
-def _archive(data: bytes, limits: Limits, known: frozenset[str], own_state: frozenset[str]) -> Report:
-    """Ask skops which types in an archive it does not trust by itself."""
-    if _SCHEMA not in data:
-        return _not_looked_into("an archive of another kind than skops'", data)
-    types = formats.globals_of("skops", data, limits, where="") or ()
+def _archive(data: bytes, types: tuple[str, ...], known: frozenset[str], own_state: frozenset[str]) -> Report:
     findings = tuple(
         Finding(
             verdict="unknown types",

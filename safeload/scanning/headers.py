@@ -13,7 +13,8 @@ import re
 
 from safeload.errors import LimitExceeded, MalformedError
 from safeload.parsers.protobuf import fields
-from safeload.scanning.report import Finding, Report, Verdict
+from safeload.parsers.safetensors import parse
+from safeload.scanning.report import ArrayFound, Finding, Report, Verdict
 
 _MAX_DEPTH = 64
 _MAX_FIELDS = 2_000_000
@@ -38,7 +39,7 @@ _BELOW = {
 _ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:")
 
 
-def read(data: bytes) -> Report:
+def read_onnx(data: bytes) -> Report:
     """Return what the fields say.
 
     Raises
@@ -108,3 +109,36 @@ def _judged(location: str) -> tuple[Verdict, str]:
     if _ABSOLUTE.match(location) or ".." in re.split(r"[/\\]", location):
         return "dangerous", f"reads a file outside of its folder: {location}"
     return "data", f"reads another file: {location}"
+
+
+_MAX_HEADER_BYTES = 8 << 20
+_MAX_TENSORS = 1 << 20
+_SHOWN_TENSORS = 5_000
+
+
+def read_safetensors(data: bytes) -> Report:
+    """Return what the header says.
+
+    Raises
+    ------
+    LimitExceeded
+        It has more than 8 MiB.
+    MalformedError
+        It is not in the form of the format's specification.
+    """
+    header = parse(data, limit=_MAX_HEADER_BYTES, tensors=_MAX_TENSORS)
+    shown = header.tensors[:_SHOWN_TENSORS]
+    return Report(
+        verdict="data",
+        findings=(),
+        arrays=tuple(
+            ArrayFound(
+                dtype=tensor.dtype, shape=tensor.shape, offset=tensor.start, size=tensor.stop - tensor.start
+            )
+            for tensor in shown
+        ),
+        arrays_left_out=len(header.tensors) - len(shown),
+        facts=(*header.metadata.items(), *(("tensor", tensor.name) for tensor in shown)),
+        size=len(data),
+        unfolded_size=len(data),
+    )

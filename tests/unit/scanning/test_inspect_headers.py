@@ -10,15 +10,19 @@ import skops.io
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
-from safeload import Limits
+from safeload import Limits, formats
 from safeload.parsers import magic
 from safeload.scanning import Report, contents
 
 LIMITS = Limits()
 
 
-def look(data: bytes) -> Report:
-    return contents.examine(data, LIMITS)
+def look(data: bytes, *known: frozenset[str]) -> Report:
+    return contents.examine(data, LIMITS, *known, skops_types=skops_types)
+
+
+def skops_types(data: bytes, limits: Limits) -> tuple[str, ...]:
+    return formats.globals_of("skops", data, limits, where="") or ()
 
 
 def safetensors(header: object, body: bytes = b"") -> bytes:
@@ -151,10 +155,16 @@ def test_skops_types_are_those_of_its_own_audit() -> None:
     report = look(data)
     assert (report.verdict, report.globals) == ("unknown types", ("sklearn.tree._tree.Tree",))
     known = frozenset({"sklearn.tree._tree.Tree"})
-    assert contents.examine(data, LIMITS, known).verdict == "known types"
-    assert contents.examine(data, LIMITS, known, known).verdict == "unknown types"
+    assert look(data, known).verdict == "known types"
+    assert look(data, known, known).verdict == "unknown types"
     assert look(data[:-30]).verdict == "malformed"
     assert look(b"PK\x03\x04").verdict == "unknown types"  # Of another kind, or none.
+    # Without an answer about its types, an archive is not called harmless.
+    unasked = contents.examine(data, LIMITS, known)
+    assert (unasked.verdict, unasked.findings[0].reason) == (
+        "unknown types",
+        "is a skops archive, which is not looked into",
+    )
 
 
 @pytest.mark.parametrize("start", [b"PAR1", b"ARROW1\0\0"])
