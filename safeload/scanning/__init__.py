@@ -1,7 +1,7 @@
-"""What a pickle or joblib file holds and would do, told from its bytes alone; nothing of it is run.
+"""What a pickle or joblib file would do if it were loaded, told from its bytes alone.
 
-The verdict ``known types`` says that the file names only what the caller lists, in forms that the libraries
-write. What cannot be decided is unknown, never safe.
+Nothing of the file is imported or run. The verdict ``known types`` means that the file names only what the
+caller lists, in forms that the libraries write. What cannot be decided is unknown, never safe.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from safeload.scanning.report import Report
 
 __all__ = ["STANDARD", "Report", "Scan", "globals_of", "scan"]
 
-# More pickles than these, one after the other, are not followed.
+# Further pickles that follow one another are not read.
 _MAX_PICKLES = 100
-# The end record of a ZIP archive stands this close to the file's end.
+# The end record of a ZIP archive starts within so many bytes of the end of the file.
 _ZIP_TAIL = 65_557
 _ZIP_END = b"PK\x05\x06"
 
@@ -33,14 +33,14 @@ class Scan:
 
     Parameters
     ----------
-    globals
+    globals : tuple of str
         ``module.qualname`` of each class and function that it names, sorted.
-    complete
+    complete : bool
         Whether the whole file could be followed.
-    stopped_at
-        The byte of the (unfolded) file at which it could not; None if it could.
-    reason
-        Why not, or None.
+    stopped_at : int or None
+        The offset, in bytes of the decompressed file, at which it could not be followed.
+    reason : str or None
+        Why it could not be followed.
     """
 
     globals: tuple[str, ...]
@@ -62,25 +62,37 @@ def scan(
 
     Parameters
     ----------
-    data
+    data : bytes
         The file.
-    limits
-        For unfolding it.
-    known
+    limits : Limits
+        Caps on what it decompresses to.
+    known : frozenset of str
         ``module.qualname`` of what may be ``known types``.
-    own_state
-        Types that run what stands in their state; they are never known.
-    arrays
-        Whether joblib reads it, which takes the bytes after an array's wrapper for the array; False says what
-        ``pickle.load`` would do.
-    detail
-        Whether calls and arrays are reported; without, it takes half the time and judges the same.
+    own_state : frozenset of str
+        Types that run code from their state; they are never known.
+    arrays : bool
+        Whether joblib reads the file, which takes the bytes after the wrapper of an array for the array.
+        False tells what ``pickle.load`` would do.
+    detail : bool
+        Whether calls and arrays are reported. Without them it takes half the time; the verdict is the same.
+
+    Returns
+    -------
+    Report
 
     Raises
     ------
     LimitExceeded, MalformedError, FormatNotAllowed
-        The compressed stream is damaged, unfolds to more than is allowed, or is of a kind that cannot be
+        The compressed stream is damaged, decompresses to more than is allowed, or is of a kind that cannot be
         read here.
+
+    Examples
+    --------
+    >>> import pickle, datetime
+    >>> from safeload import Limits
+    >>> report = scan(pickle.dumps(datetime.date(2026, 1, 1)), Limits())
+    >>> report.verdict, report.globals
+    ('known types', ('datetime.date',))
     """
     compressor = magic.compressor(data) if arrays else None
     plain = bytes(decompress(data, compressor, limits)) if compressor else data
@@ -107,6 +119,17 @@ def scan(
 
 def globals_of(data: bytes, limits: Limits) -> Scan:
     """Return what a joblib file or plain pickle refers to.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    limits : Limits
+        Caps on what it decompresses to.
+
+    Returns
+    -------
+    Scan
 
     Raises
     ------
@@ -135,7 +158,7 @@ def _follow_all(data: bytes, ledger: Ledger, resolver: Resolver, *, arrays: bool
 
 
 def _is_archive(data: bytes) -> bool:
-    """Tell whether it can be read as a ZIP archive too; its bytes are looked at, no member is."""
+    """Tell whether the file can be read as a ZIP archive too. No member is read."""
     if data.find(_ZIP_END, max(0, len(data) - _ZIP_TAIL)) < 0:
         return False
     return zipfile.is_zipfile(io.BytesIO(data))

@@ -1,4 +1,4 @@
-"""What the opcodes that look up names, call and set states do to the machine."""
+"""The opcodes that look up names, call functions and set states."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from safeload.scanning.values import (
 )
 
 _DATA = (int, str, bool, type(None))
-# Classes, and what only ever makes arrays and their types.
+# Classes, and functions that return only arrays and their types.
 _NO_TEXT = frozenset(
     {
         "joblib.numpy_pickle.NumpyArrayWrapper",
@@ -80,16 +80,16 @@ def _stack_global(machine: Machine, pos: int) -> int:
         machine.ledger.add_unresolved("dangerous", "a name is made while loading", machine.at)
         machine.stack.append(CallResult(None, None))
         return pos
-    raise ScanStopped("a name is made while loading, of what is no text")
+    raise ScanStopped("a name is made while loading, and not of text")
 
 
 def _is_no_text(part: CallResult | Reference) -> bool:
-    """Tell whether something is surely no text, so that an unpickler refuses it as a name."""
+    """Tell whether a value is certainly not text, so that an unpickler refuses it as a name."""
     named = part if type(part) is Reference else part.called if type(part) is CallResult else None
     if type(named) is not Reference:
         return False
-    # Presets name classes and functions; a name such as os.sep, which is text, is not among them. What they
-    # make is no text either, but for those that make whatever they are asked for.
+    # Presets name classes and functions; a name such as os.sep, which is text, is not among them. Their
+    # results are no text either, except those of functions that return whatever they are asked for.
     return (named.name in namelists.known() or named.name in _NO_TEXT) and (
         named is part or named.name not in _ANYTHING
     )
@@ -131,14 +131,14 @@ def _elsewhere(machine: Machine, pos: int) -> int:
 
 
 def _call(machine: Machine, how: str, what: Any, arguments: Any, shown: str | None = None) -> None:
-    """Push what a call gives, and write it down."""
+    """Record a call and push its result."""
     kind = type(what)
     if kind in _DATA or kind not in (Reference, CallResult):
-        raise ScanStopped("something is called that is no function")
+        raise ScanStopped("something that is not a function is called")
     items = items_of(arguments)
     if items is None and type(arguments) is not CallResult:
         # The Python unpickler would take a list, the C one would not.
-        raise ScanStopped("the arguments of a call are no tuple")
+        raise ScanStopped("the arguments of a call are not a tuple")
     ledger = machine.ledger
     height = machine.height + len(machine.stack)
     if not ledger.full:
@@ -147,7 +147,7 @@ def _call(machine: Machine, how: str, what: Any, arguments: Any, shown: str | No
         ledger.left_out += 1
     result: Any = None
     if kind is Reference and how in _CALLS and what.name in namelists.known() - namelists.called():
-        # Libraries refer to it, or make it without its constructor; none of them calls it.
+        # Libraries refer to it, or create it without its constructor. None of them calls it.
         ledger.find("unknown types", f"calls {what.name}, which no library's dump does", machine.at)
     if kind is CallResult and class_of(what) != GETATTR:
         ledger.find("unknown types", "calls what another call returned", machine.at)
@@ -179,7 +179,7 @@ def _new(machine: Machine, pos: int) -> int:
 def _new_with_names(machine: Machine, pos: int) -> int:
     named, arguments, what = machine.stack.pop(), machine.stack.pop(), machine.stack.pop()
     if type(named) not in (Mapping, CallResult):
-        raise ScanStopped("the named arguments of a call are no dict")
+        raise ScanStopped("the named arguments of a call are not a dict")
     shown = None if machine.ledger.full else f"{short(arguments)} {short(named)}"
     _call(machine, "NEWOBJ_EX", what, arguments, shown)
     return pos
@@ -218,7 +218,7 @@ def _build(machine: Machine, pos: int) -> int:
             return pos
         raise ScanStopped("a state is set in what has none")
     if not ledger.full:
-        # The state of a call's result belongs to the call.
+        # The state of the result of a call is shown with the call.
         what = short(target.called) if target.called is not None else "<object>"
         ledger.call("BUILD", what, short(state), machine.at, machine.height + len(machine.stack) - 1)
     else:
@@ -237,7 +237,7 @@ def _build(machine: Machine, pos: int) -> int:
 
 
 def _wrapped(machine: Machine, pos: int, name: str, state: Any) -> int:
-    """Put the array in the place of its wrapper, as joblib does."""
+    """Replace the wrapper of an array by the array, as joblib does."""
     if name in arrays.LEGACY:
         raise ScanStopped(
             "it was written by joblib before 0.10, with each array in a file of its own", "unknown types"
@@ -268,7 +268,7 @@ def _wrapped(machine: Machine, pos: int, name: str, state: Any) -> int:
 
 
 def _nested(machine: Machine, pos: int) -> int:
-    """Follow the pickle that stands for an array of objects; it is no joblib file itself."""
+    """Follow the pickle of an array of objects, which joblib reads as a plain pickle."""
     inner = Machine(machine.data, machine.ledger, machine.resolver, with_arrays=False, run=machine.run)
     machine.ledger.reset_calls()
     outer_at = machine.at
@@ -281,7 +281,9 @@ def _nested(machine: Machine, pos: int) -> int:
     machine.ledger.reset_calls()
     result = inner.result
     if type(states.array_of(result)) is not Array:
-        machine.ledger.find("unknown types", "holds something else in the place of an array of objects", pos)
+        machine.ledger.find(
+            "unknown types", "holds something other than an array of objects in its place", pos
+        )
     machine.stack.append(result)
     return end
 

@@ -1,4 +1,4 @@
-"""What the opcodes that make and fill containers, and those of marks, do to the machine."""
+"""The opcodes that create and fill containers, and those of marks."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from safeload.scanning.values import (
 
 _MAX_MARKS = 10_000
 _MAX_DEPTH = 1_000
-# Numbers and constants, in one sweep of the expression engine; possessive, so that it never goes back.
+# Numbers and constants, matched at once; possessive, so that the match never backtracks.
 _SCALAR = rb"(?:K.|M..|J.{4}|G.{8}|[N\x88\x89])"
 _SCALARS_OF_LIST = re.compile(_SCALAR + rb"++e", re.DOTALL)
 _SCALARS_OF_DICT = re.compile(rb"(?:" + _SCALAR * 2 + rb")++u", re.DOTALL)
 _STARTS = frozenset(b"KMJGN\x88\x89")
-# What nearly all keys are.
+# Nearly all keys are of these types.
 _KEYS = frozenset({str, int, bool, type(None), Text, Opaque})
 _NO_CONTAINER = (
     int,
@@ -102,12 +102,12 @@ def _dup(machine: Machine, pos: int) -> int:
 
 
 def _sequence(items: tuple[Any, ...]) -> tuple[Any, ...] | Sequence:
-    """Return a tuple.
+    """Return what stands for a tuple.
 
     Raises
     ------
     ScanStopped
-        It is nested too deep; comparing it would overflow the stack of native code.
+        It is nested too deep: comparing it would overflow the stack of native code.
     """
     depth = 0
     for item in items:
@@ -167,15 +167,15 @@ def _frozenset(machine: Machine, pos: int) -> int:
 
 
 def _require_hashable(keys: list[Any]) -> None:
-    """See that values can be keys of a dict, or elements of a set.
+    """Check that values can be keys of a dict or elements of a set.
 
     Raises
     ------
     ScanStopped
-        One cannot; no unpickler reads the file.
+        One of them cannot. No unpickler reads such a file.
     """
     if not _KEYS.issuperset(map(type, keys)) and not all(map(is_hashable, keys)):
-        raise ScanStopped("a key is something that has no hash")
+        raise ScanStopped("a key is not hashable")
 
 
 def _dict(machine: Machine, pos: int) -> int:
@@ -206,8 +206,8 @@ def _extend(machine: Machine, target: Any, items: list[Any]) -> None:
     elif type(target) is Reference:
         machine.ledger.find("dangerous", f"changes {target.name}, which it only names", machine.at)
     elif type(target) in _NO_CONTAINER:
-        # To a bytearray both unpicklers append; no pickler writes that.
-        raise ScanStopped("elements are added to what takes none")
+        # Both unpicklers append to a bytearray, but no pickler writes that.
+        raise ScanStopped("elements are added to something that is not a list")
 
 
 def _set_item(machine: Machine, pos: int) -> int:
@@ -233,7 +233,7 @@ def _set(machine: Machine, target: Any, items: list[Any]) -> None:
     elif type(target) is Reference:
         machine.ledger.find("dangerous", f"changes {target.name}, which it only names", machine.at)
     elif type(target) in _NO_MAPPING:
-        raise ScanStopped("items are set in what has none")
+        raise ScanStopped("items are set in something that is not a dict")
     elif type(target) is not CallResult:
         machine.ledger.find("unknown types", "replaces elements, which no pickler does", machine.at)
 
@@ -246,7 +246,7 @@ def _add_items(machine: Machine, pos: int) -> int:
     if type(target) is Reference:
         machine.ledger.find("dangerous", f"changes {target.name}, which it only names", machine.at)
     elif type(target) not in (Collection, CallResult):
-        raise ScanStopped("elements are added to what is no set")
+        raise ScanStopped("elements are added to something that is not a set")
     return pos
 
 

@@ -1,6 +1,6 @@
-"""What a file holds, by whichever kind it is: a pickle, an archive of skops', safetensors or ONNX.
+"""What a file of any kind holds: a pickle, a skops archive, safetensors or ONNX.
 
-The kind is told by the bytes. Where they can be read as two kinds, the worse reading counts.
+The bytes tell the kind. If they can be read as two kinds, the worse verdict counts.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def _not_looked_into(what: str, data: bytes) -> Report:
 
 
 def _pickle(data: bytes, limits: Limits, known: frozenset[str], own_state: frozenset[str]) -> Report:
-    """Read it as joblib does; where that steps over arrays, also as ``pickle.load`` does."""
+    """Read the file as joblib does, and also as ``pickle.load`` does if joblib skips the bytes of arrays."""
     report = scan(data, limits, known, own_state=own_state)
     if report.compressor or not report.arrays:
         return report
@@ -108,14 +108,14 @@ def _pickle(data: bytes, limits: Limits, known: frozenset[str], own_state: froze
 
 
 def _safetensors(data: bytes, limits: Limits, known: frozenset[str], own_state: frozenset[str]) -> Report:
-    """Read the header, and what an unpickler would make of the same bytes: of a genuine file, nothing."""
+    """Read the header, and the same bytes as a pickle; no genuine file is one."""
     other = scan(data, limits, known, own_state=own_state)
     if other.verdict == "malformed":
         return headers.read_safetensors(data)
     try:
         report = headers.read_safetensors(data)
     except SafeloadError:
-        return other  # A pickle that only starts like the other.
+        return other  # A pickle that only starts like a safetensors file.
     also = Finding(verdict="malformed", reason="can be read as a pickle at the same time", offset=0)
     verdict: Verdict = max((other.verdict, also.verdict), key=VERDICTS.index)
     return replace(

@@ -1,10 +1,9 @@
-"""What an ONNX file says of itself: a walk over its protobuf fields that reads names and skips weights.
+"""What the headers of ONNX and safetensors files say.
 
-It makes nothing of the graph. It looks for what reaches out of the file: weights in other files
-(CVE-2022-25882 and CVE-2024-27318 are paths that lead out of the model's folder) and operators of other
-domains than ONNX's.
-
-The field numbers are those of ``onnx.proto``, version 1.17.
+An ONNX file is walked over its protobuf fields (their numbers are those of ``onnx.proto`` 1.17): names are
+read, weights are skipped, and the graph is not built. The walk looks for weights in other files
+(CVE-2022-25882 and CVE-2024-27318 are paths that lead out of the folder of the model) and for operators of
+other domains.
 """
 
 from __future__ import annotations
@@ -20,9 +19,12 @@ _MAX_DEPTH = 64
 _MAX_FIELDS = 2_000_000
 _SHOWN = 1_000
 _TEXT = 256
+_MAX_HEADER_BYTES = 8 << 20
+_MAX_TENSORS = 1 << 20
+_SHOWN_TENSORS = 5_000
 # ModelProto
 _IR_VERSION, _PRODUCER, _PRODUCER_VERSION, _GRAPH, _OPSETS, _FUNCTIONS = 1, 2, 3, 7, 8, 25
-# By kind of message, the fields that are messages which are walked too, and their kinds.
+# For each kind of message, the fields that hold further messages, and the kinds of those.
 _BELOW = {
     "model": {_GRAPH: "graph", _OPSETS: "opset", _FUNCTIONS: "function"},
     "graph": {1: "node", 5: "tensor", 11: "input", 12: "output", 15: "sparse"},
@@ -40,25 +42,25 @@ _ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:")
 
 
 def read_onnx(data: bytes) -> Report:
-    """Return what the fields say.
+    """Return what the fields of an ONNX file say.
 
     Raises
     ------
     LimitExceeded
-        It has more fields, or deeper ones, than are walked.
+        The file has too many fields, or fields that are nested too deep.
     MalformedError
-        It is not a protobuf message with a graph in it.
+        The file is not a protobuf message with one graph.
     """
     facts: list[tuple[str, str]] = []
     findings: dict[str, Finding] = {}
     budget = _MAX_FIELDS
     graphs = 0
-    # Messages still to be walked: kind, start, end, depth. No message lies on the interpreter's own stack.
+    # Messages still to be walked, as kind, start, end and depth. There is no recursion.
     waiting = [("model", 0, len(data), 0)]
     while waiting:
         kind, start, end, depth = waiting.pop()
         if depth > _MAX_DEPTH:
-            raise LimitExceeded("its graphs are nested deeper than is followed")
+            raise LimitExceeded("its graphs are nested too deep")
         texts: dict[int, str] = {}
         below = []
         for number, value, at, stop in fields(data, start, end):
@@ -81,7 +83,7 @@ def read_onnx(data: bytes) -> Report:
         if len(findings) > _SHOWN:
             raise LimitExceeded("it names more files than are followed")
     if graphs != 1:
-        raise MalformedError("it is no ONNX model: it does not hold one graph")
+        raise MalformedError("it is not an ONNX model: it does not hold exactly one graph")
     dangerous = any(finding.verdict == "dangerous" for finding in findings.values())
     return Report(
         verdict="dangerous" if dangerous else "data",
@@ -111,20 +113,15 @@ def _judged(location: str) -> tuple[Verdict, str]:
     return "data", f"reads another file: {location}"
 
 
-_MAX_HEADER_BYTES = 8 << 20
-_MAX_TENSORS = 1 << 20
-_SHOWN_TENSORS = 5_000
-
-
 def read_safetensors(data: bytes) -> Report:
-    """Return what the header says.
+    """Return what the header of a safetensors file says.
 
     Raises
     ------
     LimitExceeded
-        It has more than 8 MiB.
+        The header is larger than 8 MiB or has too many tensors.
     MalformedError
-        It is not in the form of the format's specification.
+        The header does not follow the specification of the format.
     """
     header = parse(data, limit=_MAX_HEADER_BYTES, tensors=_MAX_TENSORS)
     shown = header.tensors[:_SHOWN_TENSORS]

@@ -1,4 +1,4 @@
-"""The book in which the interpreter writes down what it meets, with a cap on each kind of entry."""
+"""What the interpreter has met so far, with a cap on each kind of entry."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class ScanStopped(Exception):
 
     Parameters
     ----------
-    reason
+    reason : str
         Why.
-    verdict
+    verdict : Verdict
         What that makes of the file.
-    limit
+    limit : bool
         Whether a cap was reached.
     """
 
@@ -32,12 +32,12 @@ class ScanStopped(Exception):
 
 
 class Ledger:
-    """What was met so far.
+    """What one file has shown so far.
 
     Parameters
     ----------
-    with_calls, with_arrays
-        Whether calls and arrays are written down; they are judged in any case.
+    with_calls, with_arrays : bool
+        Whether calls and arrays are recorded; they are judged in any case.
     """
 
     def __init__(self, *, with_calls: bool = True, with_arrays: bool = True) -> None:
@@ -53,42 +53,40 @@ class Ledger:
         self.arrays_left_out = 0
         self._findings: list[Finding] = []
         self._said: set[tuple[Verdict, str]] = set()
-        # Post-order; each with the number of the first call that belongs below it.
+        # In post-order; each with the number of the first call among its parts.
         self._calls: list[tuple[int, str, str, str, int]] = []
-        # Calls not yet below another, as runs: their place on the stack, and the number of the first.
+        # Calls that are not part of another yet, as runs: stack height, and the number of the first call.
         self.open_calls: list[tuple[int, int]] = []
 
     def find(self, verdict: Verdict, reason: str, offset: int, *, limit: bool = False) -> None:
-        """Write a finding down; the worst verdict counts, however many there are."""
+        """Record a finding. The verdict is the worst of all findings, including those beyond the cap."""
         if (verdict, reason) in self._said:
             return
         worse = VERDICTS.index(verdict) > VERDICTS.index(self.verdict)
         if worse:
             self.verdict = verdict
-        # One that makes it worse is always kept, so that the verdict has its reason.
+        # A finding that makes the verdict worse is always kept: it is the reason for the verdict.
         if worse or len(self._findings) < _MAX_FINDINGS:
             self._said.add((verdict, reason))
             self._findings.append(Finding(verdict=verdict, reason=reason, offset=offset, limit=limit))
 
     def met_known(self) -> None:
-        """Note that a known name was met, which is no finding."""
+        """Note that a known name was met. This is not a finding."""
         if self.verdict == "data":
             self.verdict = "known types"
 
-    def add_unresolved(self, verdict: Verdict, reason: str, offset: int) -> None:
-        """Write down that something is named in a way that does not tell what."""
-        self.find(verdict, reason, offset)
+    def add_unresolved(self, verdict: Verdict, reason: str, offset: int, *, limit: bool = False) -> None:
+        """Record a finding after which the names in the file are not complete."""
+        self.find(verdict, reason, offset, limit=limit)
         if self.stopped is None:
-            self.stopped = Finding(verdict=verdict, reason=reason, offset=offset)
+            self.stopped = Finding(verdict=verdict, reason=reason, offset=offset, limit=limit)
 
-    def halted(self, halt: ScanStopped, offset: int) -> None:
-        """Write down that the interpreter stopped."""
-        self.find(halt.verdict, str(halt), offset, limit=halt.limit)
-        if self.stopped is None:
-            self.stopped = Finding(verdict=halt.verdict, reason=str(halt), offset=offset, limit=halt.limit)
+    def halted(self, reason: ScanStopped, offset: int) -> None:
+        """Record that the interpreter stopped."""
+        self.add_unresolved(reason.verdict, str(reason), offset, limit=reason.limit)
 
     def array(self, found: Array) -> None:
-        """Write an array down."""
+        """Record an array."""
         if len(self.arrays) < self._max_arrays:
             self.arrays.append(
                 ArrayFound(dtype=found.dtype.shown, shape=found.shape, offset=found.offset, size=found.length)
@@ -97,34 +95,33 @@ class Ledger:
             self.arrays_left_out += 1
 
     def went_through(self, found: PickleFound) -> None:
-        """Write down that a pickle ended."""
+        """Record a pickle that was followed to its end."""
         if len(self.pickles) < _MAX_PICKLES:
             self.pickles.append(found)
 
     @property
     def full(self) -> bool:
-        """Whether no more calls are written down."""
+        """Whether no more calls are recorded."""
         return len(self._calls) >= self._max_calls
 
     def call(self, how: str, what: str, arguments: str, offset: int, height: int) -> None:
-        """Write a call down, by the place of its result; what stands there or above is part of it."""
-        first = len(self._calls)
-        while self.open_calls and self.open_calls[-1][0] >= height:
-            first = self.open_calls.pop()[1]
+        """Record a call by the height of its result; open calls at that height or above are its parts."""
+        first = self._pop_calls(height, len(self._calls))
         self._calls.append((first, how, what, arguments, offset))
         self.open_calls.append((height, first))
 
     def close_calls(self, height: int) -> None:
-        """Note that the stack was reduced to a height."""
-        if not self.open_calls or self.open_calls[-1][0] <= height:
-            return
-        first = 0
+        """Join the open calls above a height, to which the stack was reduced, into one run."""
+        if self.open_calls and self.open_calls[-1][0] > height:
+            self.open_calls.append((height, self._pop_calls(height, 0)))
+
+    def _pop_calls(self, height: int, first: int) -> int:
         while self.open_calls and self.open_calls[-1][0] >= height:
             first = self.open_calls.pop()[1]
-        self.open_calls.append((height, first))
+        return first
 
     def reset_calls(self) -> None:
-        """Note that a pickle starts or ends: no call of another is part of one in it."""
+        """Forget open calls where a pickle starts or ends: its calls have no parts in another pickle."""
         self.open_calls.clear()
 
     def findings(self) -> tuple[Finding, ...]:

@@ -1,8 +1,8 @@
-"""What a name says about the file that asks for it.
+"""What the names in a file say about it; each name is judged once.
 
-The list of dangerous names only makes the wording better: a name that is not among the known ones makes the
-verdict ``unknown types`` whatever it is. So a name missing here lets nothing through, and only names that no
-dump of data needs belong here.
+The list of dangerous names only makes the verdict plainer: any name that is not known makes a file
+``unknown types``. So a name that is missing from the list lets nothing through, and the list holds only names
+that no dump of data needs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from safeload.scanning.ledger import MAX_GLOBALS, Ledger, ScanStopped
 from safeload.scanning.report import Verdict
 from safeload.scanning.values import Reference
 
-# What a data file may name without anything being said of it, where the caller gives no list.
+# What a file of data may name if the caller gives no list.
 STANDARD = frozenset(
     {
         "_codecs.encode",
@@ -54,16 +54,16 @@ STANDARD = frozenset(
 )
 
 _DUNDER = re.compile(r"__\w+__")
-# Attributes that lead from any object to others.
+# Attributes that lead from one object to others.
 _LEADS_AWAY = frozenset(
     {"modules", "func_globals", "gi_frame", "f_globals", "f_builtins", "tb_frame", "co_code"}
 )
 _PANDAS_READERS = re.compile(r"pandas\.(?:[\w.]+\.)?(?:read_\w+|to_pickle)")
-# Their state is handed to a parser in C.
+# A parser in C reads their state.
 _BOOSTERS = frozenset(
     {"xgboost.core.Booster", "xgboost.Booster", "lightgbm.basic.Booster", "lightgbm.Booster"}
 )
-_PARSER = "hands bytes of the file to a parser in C, which nobody can look into from here"
+_PARSER = "hands bytes of the file to a parser in C, where they cannot be checked"
 
 GETATTR = "builtins.getattr"
 # Of a module or a name, in characters.
@@ -71,16 +71,21 @@ _MAX_LENGTH = 256
 
 
 def judge(module: str, name: str, known: frozenset[str], own_state: frozenset[str]) -> tuple[Verdict, str]:
-    """Say what a name makes of a file.
+    """Return the verdict that a name gives a file, and the reason.
 
     Parameters
     ----------
-    module, name
-        As they are looked up.
-    known
+    module, name : str
+        As an unpickler looks them up.
+    known : frozenset of str
         Names that may be ``known types``.
-    own_state
-        Names of types that run what stands in their state; never known.
+    own_state : frozenset of str
+        Names of types that run code from their state; they are never known.
+
+    Returns
+    -------
+    verdict : Verdict
+    reason : str
     """
     full = f"{module}.{name}"
     reason = _danger(module, name, full)
@@ -98,8 +103,8 @@ def judge(module: str, name: str, known: frozenset[str], own_state: frozenset[st
 def _danger(module: str, name: str, full: str) -> str | None:
     """Return why a name is dangerous, or None."""
     if full == GETATTR:
-        return None  # By what it is called with; see states.py.
-    # Protocols from 3 on look `__builtin__` up as it is; there is no such module, or it is not Python's.
+        return None  # Judged by the arguments of its call; see states.py.
+    # From protocol 3 on `__builtin__` is not translated; it is meant all the same.
     listed = f"builtins.{name}" if module == "__builtin__" else full
     reason = namelists.why_dangerous(listed)
     if reason is not None:
@@ -111,7 +116,7 @@ def _danger(module: str, name: str, full: str) -> str | None:
         return "a path's method, which reaches files"
     dangerous = namelists.dangerous()  # A part of a path is listed only if it is a module at the top.
     if len(path) > 1 or (_DUNDER.fullmatch(name) and module != "copyreg"):
-        # `random` and `_os.system`: a name with a dot reaches whatever the module has imported.
+        # A dotted name reaches whatever the module has imported, as `_os.system` of `random` does.
         for part in path:
             if (
                 part.lstrip("_") in dangerous
@@ -133,7 +138,7 @@ def _danger(module: str, name: str, full: str) -> str | None:
         ):
             return "a path that leads out of its module"
     elif name in dangerous and name not in ("code", "select", "resource", "test"):
-        return "a module and no type"
+        return "a module, not a type"
     return None
 
 
@@ -142,12 +147,10 @@ class Resolver:
 
     Parameters
     ----------
-    ledger
-        Where they are written down.
-    known
-        Names that may be ``known types``.
-    own_state
-        Names of types that run what stands in their state.
+    ledger : Ledger
+        Takes the findings.
+    known, own_state : frozenset of str
+        As for :func:`judge`.
     """
 
     def __init__(self, ledger: Ledger, known: frozenset[str], own_state: frozenset[str]) -> None:
@@ -157,12 +160,12 @@ class Resolver:
         self._references: dict[tuple[str, str, bool], Reference] = {}
 
     def refer(self, module: str, name: str, protocol: int, offset: int) -> Reference:
-        """Return the reference that a name gives.
+        """Return the reference for a name, which is judged when it is first met.
 
         Raises
         ------
         ScanStopped
-            A name too long, or too many of them.
+            The name is too long, or there are too many names.
         """
         key = (module, name, protocol < 3)
         found = self._references.get(key)
@@ -178,10 +181,10 @@ class Resolver:
         owner, qualified = python3_name(module, name, protocol)
         verdict, reason = judge(owner, qualified, self._known, self._own_state)
         if verdict == "unknown types" and shown in self._known and shown not in self._own_state:
-            verdict = "known types"  # Under its name of Python 2.
+            verdict = "known types"  # By its name of Python 2.
         self._ledger.globals.setdefault(shown, offset)
         if verdict == "known types":
-            # Said by the verdict; a finding for each would drown those that matter.
+            # The verdict says it. A finding for each known name would hide those that matter.
             self._ledger.met_known()
         else:
             self._ledger.find(verdict, reason, offset)

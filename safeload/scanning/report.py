@@ -1,4 +1,4 @@
-"""What was found in a file, as values that cannot change: a verdict, and what it rests on."""
+"""The result of inspecting a file: a verdict and the findings that it rests on, as immutable values."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Literal
 
 Verdict = Literal["data", "known types", "unknown types", "malformed", "dangerous"]
 
-# From harmless to not; the worst one counts.
+# From harmless to dangerous; the worst finding decides.
 VERDICTS: tuple[Verdict, ...] = ("data", "known types", "unknown types", "malformed", "dangerous")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that a file was judged by.
+    """One reason for a verdict.
 
     Parameters
     ----------
-    verdict
-        What it makes of the file.
-    reason
+    verdict : Verdict
+        The verdict that this alone gives the file.
+    reason : str
         In words.
-    offset
-        Where, in bytes of the unfolded file.
-    limit
+    offset : int
+        Position in the decompressed file, in bytes.
+    limit : bool
         Whether a cap was reached, rather than something wrong found.
     """
 
@@ -39,15 +39,15 @@ class Call:
 
     Parameters
     ----------
-    how
+    how : str
         The opcode: REDUCE, NEWOBJ, NEWOBJ_EX, OBJ, INST or BUILD.
-    what
-        The name of what is called, or of what made the object whose state is set.
-    arguments
-        In short.
-    offset
-        Where, in bytes of the unfolded file.
-    parts
+    what : str
+        The name of what is called, or of what created the object whose state is set.
+    arguments : str
+        Shortened.
+    offset : int
+        Position in the decompressed file, in bytes.
+    parts : tuple of Call
         The calls whose results it takes.
     """
 
@@ -60,7 +60,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArrayFound:
-    """An array: its elements' type, its shape, and where its bytes are."""
+    """An array: the type of its elements, its shape, and the position and size of its bytes."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -70,7 +70,7 @@ class ArrayFound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PickleFound:
-    """A pickle in the file: its protocol (0 if it names none), and from where to where it goes."""
+    """A pickle in the file: its protocol (0 if it declares none), its start and its end."""
 
     protocol: int
     start: int
@@ -83,29 +83,30 @@ class Report:
 
     Parameters
     ----------
-    verdict
+    verdict : Verdict
         ``data`` (no class or function is named), ``known types`` (all names are among those given),
-        ``unknown types``, ``malformed`` (no unpickler would take it, or two would differ) or ``dangerous``.
-    findings
-        What the verdict rests on, in the order of the file.
-    globals
+        ``unknown types``, ``malformed`` (no unpickler would read it, or two would differ) or ``dangerous``.
+    findings : tuple of Finding
+        The reasons for the verdict, by position.
+    globals : tuple of str
         ``module.qualname`` of each class and function that is looked up, sorted.
-    offsets
-        Where each is first looked up.
-    calls
+    offsets : tuple of int
+        Where each of them is first looked up.
+    calls : tuple of Call
         What is called, as trees.
-    calls_left_out
-        How many calls are not among them, since there were too many.
-    arrays
-        The first arrays; `arrays_left_out` more are not among them.
-    pickles
-        Pickles in the file, those in object arrays too.
-    compressor
-        Which one the file went through, or None.
-    size, unfolded_size
-        Of the file, and of what it unfolds to, in bytes.
-    facts
-        What else its header says, as pairs of a subject and a text: of safetensors, ONNX and skops files.
+    calls_left_out : int
+        Number of calls beyond the cap.
+    arrays : tuple of ArrayFound
+    arrays_left_out : int
+        Number of arrays beyond the cap.
+    pickles : tuple of PickleFound
+        Pickles in the file, including those of object arrays.
+    compressor : str or None
+        The compression of the file.
+    size, unfolded_size : int
+        Of the file, and of what it decompresses to, in bytes.
+    facts : tuple of (str, str)
+        What else its header says, as subject and text: for safetensors, ONNX and skops files.
     """
 
     verdict: Verdict

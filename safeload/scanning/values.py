@@ -1,14 +1,14 @@
-"""What stands on the interpreter's stack in place of objects.
+"""Stand-ins for objects on the stack of the interpreter.
 
-Whole numbers of up to 64 bits, short text, None, True and False stand for themselves. Everything else is one
-of these, which holds what the rules about states need and no more: an element of a long list is forgotten.
+Integers of up to 64 bits, short text, None, True and False stand for themselves. Everything else is one of
+these classes, which hold what the checks of states need and no more: elements of a long list are forgotten.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-# Elements of a list that are remembered, for showing them; and entries of a dict, for reading states.
+# Elements of a list that are kept, to show them; and entries of a dict, to read states.
 KEPT_ITEMS = 4
 KEPT_ENTRIES = 4096
 
@@ -36,7 +36,7 @@ class Text:
 
 
 class Bytes:
-    """Bytes that stand in the file, by their place; -1 for bytes that do not. A bytearray is mutable."""
+    """Bytes at an offset of the file, or -1 for bytes that are not in it. A bytearray is mutable."""
 
     __slots__ = ("length", "mutable", "offset")
 
@@ -47,9 +47,9 @@ class Bytes:
 
 
 class Sequence:
-    """A tuple in which there are tuples; others stand for themselves.
+    """A tuple that contains tuples; other tuples stand for themselves.
 
-    Its depth is that of the tuples in it, which hashing it would follow in native code.
+    Hashing it would recurse through its depth in native code.
     """
 
     __slots__ = ("depth", "items")
@@ -63,7 +63,7 @@ NESTED = frozenset({tuple, Sequence})
 
 
 def items_of(value: Any) -> tuple[Any, ...] | None:
-    """Return the elements of what stands for a tuple, or None for anything else."""
+    """Return the elements of a tuple or Sequence, or None for any other value."""
     if type(value) is tuple:
         return value
     return value.items if type(value) is Sequence else None
@@ -80,7 +80,7 @@ class ListValue(list[Any]):
             self += items[: KEPT_ITEMS + 1 - len(self)]
 
     def forget(self) -> None:
-        """Note that there are elements which are not remembered."""
+        """Note that there are elements that are not kept."""
         self[:] = [FORGOTTEN] * (KEPT_ITEMS + 1)
 
 
@@ -97,7 +97,7 @@ class Frozen:
 
 
 def is_hashable(value: Any) -> bool:
-    """Tell whether a value can be the key of a dict or in a set; of what a call returns that is not known."""
+    """Tell whether a value can be a key of a dict. The result of a call is taken for one that can."""
     left, seen = [value], set()
     while left:
         part = left.pop()
@@ -105,7 +105,7 @@ def is_hashable(value: Any) -> bool:
         if kind in _UNHASHABLE or (kind is Bytes and part.mutable):
             return False
         items = items_of(part)
-        # Once for each tuple, however often it is in others.
+        # Each tuple once, however many others contain it.
         if items is not None and id(items) not in seen:
             seen.add(id(items))
             left += items
@@ -125,12 +125,12 @@ class Mapping(list[Any]):
             self += pairs
 
     def forget(self) -> None:
-        """Note that there are entries which are not remembered."""
+        """Note that there are entries that are not kept."""
         if not len(self) % 2:
             self.append(FORGOTTEN)
 
     def by_text(self) -> dict[str, Any] | None:
-        """Return the entries if all keys are text and all are remembered, else None."""
+        """Return the entries if all keys are text and all entries are kept, else None."""
         keys = self[::2]
         if len(self) % 2 or not all(type(key) is str for key in keys):
             return None
@@ -138,9 +138,9 @@ class Mapping(list[Any]):
 
 
 class Reference:
-    """A class or function, by the name that stands in the file and by the one it is looked up under.
+    """A class or function, by the name in the file (`shown`) and the name that an unpickler looks up.
 
-    They differ in protocols below 3, where names of Python 2 are translated.
+    They differ below protocol 3, where names of Python 2 are translated.
     """
 
     __slots__ = ("name", "shown")
@@ -151,7 +151,7 @@ class Reference:
 
 
 class CallResult:
-    """What a call returns; for a dtype or array, `known` tells of it."""
+    """The result of a call; `known` describes it if it is a dtype or an array."""
 
     __slots__ = ("arguments", "called", "known", "state")
 
@@ -163,17 +163,15 @@ class CallResult:
 
 
 class Array:
-    """An array whose elements stand in the file, or elsewhere if the offset is -1.
+    """An array whose elements are in the file, or elsewhere if the offset is -1.
 
     Parameters
     ----------
-    dtype
-        A :class:`safeload.scanning.dtypes.DType`.
-    shape
-        Lengths.
-    offset, length
-        Its bytes, in the unfolded file.
-    fortran
+    dtype : safeload.scanning.dtypes.DType
+    shape : tuple of int
+    offset, length : int
+        Its bytes in the decompressed file.
+    fortran : bool
         Whether the first index varies fastest.
     """
 
@@ -191,7 +189,7 @@ _UNHASHABLE = frozenset({ListValue, Mapping, Collection, Array})
 
 
 def class_of(value: Any) -> str | None:
-    """Return the name of what an object was made by, or None."""
+    """Return the name of what was called to create an object, or None."""
     return value.called.name if type(value) is CallResult and type(value.called) is Reference else None
 
 
@@ -204,7 +202,7 @@ _TOTAL = 400
 
 
 def short(value: Any) -> str:
-    """Return a value in at most a few hundred characters."""
+    """Return a value as text: a few elements, a few levels, and a few characters of each."""
     shown = _show(value, 0)
     return shown if len(shown) <= _TOTAL else shown[:_TOTAL] + "…"
 
