@@ -1,4 +1,4 @@
-"""Every opcode is handled, in the one spelling that picklers write."""
+"""Every opcode is handled, in the form that picklers write."""
 
 from __future__ import annotations
 
@@ -236,7 +236,7 @@ def test_text_as_picklers_write_it_is_data(text: str, protocol: int) -> None:
 
 
 def test_python_2_pickles_are_followed() -> None:
-    """Protocol 0 text in the spelling of ``repr``, and class instances by INST."""
+    """Protocol 0 text in the form of ``repr``, and class instances by INST."""
     assert scan(b"(dp0\nS'a'\np1\n(lp2\nI1\naL2L\nas.", LIMITS).verdict == "data"
     report = scan(b"(ipickle_user\nThing\np0\n(dp1\nb.", LIMITS)
     assert report.globals == ("pickle_user.Thing",)

@@ -198,3 +198,14 @@ def test_any_change_to_a_file_ends_in_an_answer(data: st.DataObject) -> None:
         changed[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
     with contextlib.suppress(SafeloadError):
         globals_of(bytes(changed), LIMITS)
+
+
+def test_a_pickle_within_an_array_stops_where_it_breaks_off() -> None:
+    """Not where its array starts."""
+    file = io.BytesIO()
+    joblib.dump(np.array([1, "text", None], dtype=object), file)
+    cut = file.getvalue()[:-4]
+    scan = globals_of(cut, LIMITS)
+    assert not scan.complete
+    assert scan.stopped_at is not None
+    assert cut.index(b"NumpyArrayWrapper") + 100 < scan.stopped_at <= len(cut)
