@@ -6,11 +6,9 @@ be removed, so there is one for the life of the process, and it does nothing whi
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import sys
 import threading
-from collections.abc import Iterator
 from contextvars import ContextVar
 from types import FrameType, TracebackType
 from typing import Any, Literal, Self, get_args
@@ -37,7 +35,8 @@ _IMPORT_SYSTEM = frozenset(
 _MULTIPROCESSING = ("multiprocessing.", "concurrent.futures.")
 _SHOWN_FRAMES = 12
 
-_verified_load: ContextVar[bool] = ContextVar("safeload_verified_load", default=False)
+# Set while a verified load runs in this thread or task; those that are started elsewhere take no part in it.
+VERIFIED_LOAD: ContextVar[bool] = ContextVar("safeload_verified_load", default=False)
 _guards: list[Guard] = []
 _changing = threading.Lock()
 _hooked = False
@@ -129,7 +128,7 @@ def guard(mode: GuardMode = "refuse", *, multiprocessing: bool = False) -> Guard
 
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
-    if not _guards or event not in _EVENTS or _verified_load.get():
+    if not _guards or event not in _EVENTS or VERIFIED_LOAD.get():
         return
     frame: FrameType | None = sys._getframe(1)
     if event.startswith("marshal.") and _module_of(frame) in _IMPORT_SYSTEM:
@@ -168,13 +167,3 @@ def _stack(frame: FrameType | None) -> str:
         lines.append(f"  {frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_name}")
         frame = frame.f_back
     return "\n".join(lines)
-
-
-@contextlib.contextmanager
-def verified_load() -> Iterator[None]:
-    """Mark a verified load in this thread or task; it does not extend to threads that it starts."""
-    token = _verified_load.set(True)
-    try:
-        yield
-    finally:
-        _verified_load.reset(token)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from safeload import formats, namelists
 from safeload.api.artifacts import PathLike
-from safeload.attestation import sidecar
+from safeload.attestation.envelope import SIDECAR_SUFFIX, parse_sidecar
 from safeload.attestation.statement import Statement
 from safeload.errors import SafeloadError
 from safeload.limits import Limits
@@ -134,7 +134,7 @@ def _skops_types(data: bytes, limits: Limits) -> tuple[str, ...]:
 def _claimed_keys(location: str, limit: int) -> tuple[str, ...]:
     """Return the key ids that a sidecar names, none if there is no readable one."""
     try:
-        first = sidecar.parse(read(location + sidecar.SUFFIX, limit=2 * limit).data, limit=limit)[0]
+        first = parse_sidecar(read(location + SIDECAR_SUFFIX, limit=2 * limit).data, limit=limit)[0]
     except SafeloadError:
         return ()
     return tuple(signature.keyid for signature in first.signatures)

@@ -20,7 +20,7 @@ from typing import Annotated
 
 import msgspec
 
-from safeload.attestation import canonical
+from safeload.attestation import envelope
 from safeload.attestation.digests import Digest
 from safeload.attestation.statement import STATEMENT_TYPE, InTotoStatement, Subject
 from safeload.errors import MalformedError
@@ -69,7 +69,7 @@ _decoder = msgspec.json.Decoder(InTotoStatement[_Predicate])
 
 def encode(pointer: Pointer) -> bytes:
     """Write a pointer in its canonical encoding."""
-    return canonical.encode(
+    return envelope.encode_canonical(
         InTotoStatement(
             type_=STATEMENT_TYPE,
             subject=(Subject(pointer.name, pointer.digest.to_set()),),
@@ -87,7 +87,7 @@ def parse(payload: bytes) -> Pointer:
     MalformedError
         `payload` is not the canonical encoding of a pointer.
     """
-    wire = canonical.decode(_decoder, payload, what="pointer")
+    wire = envelope.decode_canonical(_decoder, payload, what="pointer")
     if wire.type_ != STATEMENT_TYPE or wire.predicateType != PREDICATE_TYPE:
         raise MalformedError("what was signed is not a pointer")
     if len(wire.subject) != 1 or wire.subject[0].annotations is not None:

@@ -26,7 +26,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 
-from safeload.attestation import canonical
+from safeload.attestation import envelope
 from safeload.attestation.digests import Digest
 from safeload.attestation.subjects import File, check_name, check_path, digest_of_files, require_order
 from safeload.errors import InvalidName, MalformedError
@@ -208,7 +208,7 @@ def _encoded(statement: Statement) -> bytes:
     files = tuple(
         Subject(file.path, file.digest.to_set(), _Annotations(file.size)) for file in statement.files
     )
-    return canonical.encode(
+    return envelope.encode_canonical(
         InTotoStatement(
             type_=STATEMENT_TYPE,
             subject=files if statement.format == FOLDER else (own, *files),
@@ -226,53 +226,50 @@ def parse(payload: bytes) -> Statement:
     MalformedError
         `payload` is not the canonical encoding of a statement that :func:`encode` would write.
     """
-    wire = canonical.decode(_decoder, payload, what="statement")
+    wire = envelope.decode_canonical(_decoder, payload, what="statement")
     if wire.type_ != STATEMENT_TYPE or wire.predicateType != PREDICATE_TYPE:
         raise MalformedError("the statement is of a type that this version does not know")
     predicate = wire.predicate
     for moment in (predicate.created, predicate.expires):
         if moment is not None and (moment.utcoffset() != timedelta(0) or moment.microsecond):
             raise MalformedError("a time in the statement is not in UTC to the second")
-    own, files = _subjects(wire)
+    folder = predicate.format == FOLDER
+    own, further = (None, wire.subject) if folder else (wire.subject[:1], wire.subject[1:])
+    if own is not None and (not own or own[0].annotations is not None):
+        raise MalformedError("the statement does not have exactly one artifact")
+    file = own[0].name if own else predicate.name
     try:
         check_name(predicate.name)
-        check_name(own.path, what="file name")
+        check_name(file, what="file name")
         if predicate.tag is not None:
             check_name(predicate.tag, what="tag")
     except InvalidName as error:
         raise MalformedError(error.problem) from None
-    if predicate.tag is None and own.path != predicate.name:
+    if predicate.tag is None and file != predicate.name:
         raise MalformedError("the statement gives its subject two names")
-    if predicate.format == FOLDER and own.size != predicate.size:
+    files = _files(further) if further else ()
+    digest = Digest.from_set(own[0].digest) if own else digest_of_files(files)
+    if files and any(file.digest.algorithm != digest.algorithm for file in files):
+        raise MalformedError("the digests of the statement are by different algorithms")
+    if folder and sum(file.size for file in files) != predicate.size:
         raise MalformedError("the statement gives its files two sizes")
     return Statement(
-        file=None if own.path == predicate.name else own.path,
-        digest=own.digest,
+        file=None if file == predicate.name else file,
+        digest=digest,
         files=files,
         # The other fields have the same names in both.
         **msgspec.structs.asdict(predicate),
     )
 
 
-def _subjects(wire: InTotoStatement[_Predicate]) -> tuple[File, tuple[File, ...]]:
-    """Return the artifact, or the folder as a whole, and the files."""
-    subjects = [(subject, Digest.from_set(subject.digest)) for subject in wire.subject]
-    if len({digest.algorithm for _, digest in subjects}) > 1:
-        raise MalformedError("the digests of the statement are by different algorithms")
-    folder = wire.predicate.format == FOLDER
-    further = subjects if folder else subjects[1:]
+def _files(subjects: tuple[Subject, ...]) -> tuple[File, ...]:
+    """Return the files of a folder, or those that belong to an artifact."""
     files = tuple(
-        File(subject.name, digest, subject.annotations.size)
-        for subject, digest in further
+        File(subject.name, Digest.from_set(subject.digest), subject.annotations.size)
+        for subject in subjects
         if subject.annotations is not None
     )
-    if len(files) != len(further):
+    if len(files) != len(subjects):
         raise MalformedError("a file of the statement has no size")
     require_order(files)
-    if folder:
-        whole = File(wire.predicate.name, digest_of_files(files), sum(file.size for file in files))
-        return whole, files
-    if not subjects or subjects[0][0].annotations is not None:
-        raise MalformedError("the statement does not have exactly one artifact")
-    own, digest = subjects[0]
-    return File(own.name, digest, wire.predicate.size), files
+    return files

@@ -7,6 +7,7 @@ of the folder in which it is looked up.
 
 from __future__ import annotations
 
+import functools
 import unicodedata
 from collections.abc import Iterable
 
@@ -37,6 +38,8 @@ class File(msgspec.Struct, frozen=True, order=True):
     size: int
 
 
+# A name is checked whenever it is signed, read or asked for.
+@functools.lru_cache(maxsize=256)
 def check_name(name: str, *, what: str = "name") -> str:
     """Return `name` if it can be signed.
 

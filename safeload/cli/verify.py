@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from safeload.api import folders
-from safeload.attestation.sidecar import SUFFIX
+from safeload.attestation.envelope import SIDECAR_SUFFIX
 from safeload.cli import batch, common
 from safeload.cli.common import JsonOption, KeyringOption, PolicyOption
 from safeload.cli.stores import StateOption, open_store, tag_row
@@ -105,7 +105,7 @@ def _targets(paths: list[str], recursive: bool) -> _Targets:
     for path in paths:
         if not os.path.isdir(path):
             (found.stores if "://" in path else found.files).append(path)
-        elif os.path.lexists(folders.location_of(path) + SUFFIX):
+        elif os.path.lexists(folders.location_of(path) + SIDECAR_SUFFIX):
             found.folders.append(folders.location_of(path))
         elif recursive:
             _search(path, found)
@@ -133,18 +133,18 @@ def _search(path: str, found: _Targets) -> None:
             found.stores.append(base)
             below.clear()
             continue
-        signed = {folder for folder in below if folder + SUFFIX in {*names, *below}}
+        signed = {folder for folder in below if folder + SIDECAR_SUFFIX in {*names, *below}}
         found.folders += sorted(os.path.join(base, folder) for folder in signed)
         below[:] = [folder for folder in below if folder not in signed]
         for folder in below:
             where = os.path.join(base, folder)
             if os.path.islink(where):
                 found.refused.append(MalformedError("a link to a folder is not followed", where=where))
-        names = [name for name in names if name not in {folder + SUFFIX for folder in signed}]
+        names = [name for name in names if name not in {folder + SIDECAR_SUFFIX for folder in signed}]
         artifacts = set(_artifacts_among(base, names))
         found.files += sorted(os.path.join(base, name) for name in artifacts)
         found.others += sum(
-            name not in artifacts and name.removesuffix(SUFFIX) not in artifacts for name in names
+            name not in artifacts and name.removesuffix(SIDECAR_SUFFIX) not in artifacts for name in names
         )
 
 
@@ -175,11 +175,11 @@ def _artifacts_among(base: str, names: list[str]) -> Iterator[str]:
     """Yield everything with a sidecar, every sidecar's artifact, and what looks like an artifact."""
     present = set(names)
     for name in names:
-        if name.endswith(SUFFIX):
-            if name.removesuffix(SUFFIX) not in present:
-                yield name.removesuffix(SUFFIX)
+        if name.endswith(SIDECAR_SUFFIX):
+            if name.removesuffix(SIDECAR_SUFFIX) not in present:
+                yield name.removesuffix(SIDECAR_SUFFIX)
         elif (
-            name + SUFFIX in present
+            name + SIDECAR_SUFFIX in present
             or name.endswith(_ARTIFACTS)
             or magic.starts_like_an_artifact(_start(os.path.join(base, name)))
         ) and not (name.startswith(".") and name.endswith(_TEMPORARY)):

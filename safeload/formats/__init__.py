@@ -14,7 +14,6 @@ from safeload.formats.boundary import deserialize as deserialize
 from safeload.formats.boundary import dump as dump
 from safeload.formats.boundary import files_of as files_of
 from safeload.formats.boundary import globals_of as globals_of
-from safeload.formats.boundary import load as load
 from safeload.formats.registry import get as get
 from safeload.formats.registry import names as names
 from safeload.formats.registry import register as register

@@ -24,7 +24,7 @@ from safeload.errors import (
     brief,
 )
 from safeload.formats.base import FormatWithFiles, OptionError, Written
-from safeload.formats.registry import get
+from safeload.formats.registry import get, imported
 from safeload.limits import Limits
 from safeload.parsers.format_facts import FACTS
 from safeload.trust import environment
@@ -92,16 +92,16 @@ def dump(name: str, obj: Any, file: IO[bytes], options: dict[str, Any], *, where
     return written
 
 
-def load(verified: VerifiedArtifact, limits: Limits, options: dict[str, Any]) -> Any:
-    """Make the object from verified bytes.
+def deserialize(verified: VerifiedArtifact, policy: Policy, options: dict[str, Any] | None = None) -> Any:
+    """Compare the environment, then make the object; the one way from verified bytes to it.
 
     Parameters
     ----------
     verified : VerifiedArtifact
         What the gate admitted.
-    limits : Limits
-        Caps on sizes, ratios and depth.
-    options : dict
+    policy : Policy
+        Its limits, and what it says of another environment.
+    options : dict, optional
         The format's own options.
 
     Returns
@@ -111,6 +111,8 @@ def load(verified: VerifiedArtifact, limits: Limits, options: dict[str, Any]) ->
 
     Raises
     ------
+    EnvironmentMismatch
+        Installed packages differ from the signed ones, and the policy refuses that.
     OptionError
         The format does not have an option, or does not take its value.
     DeserializationError
@@ -118,31 +120,26 @@ def load(verified: VerifiedArtifact, limits: Limits, options: dict[str, Any]) ->
     SafeloadError
         As the format raises it.
     """
-    name = verified.format
-    chosen = get(name)
-    check_options(name, chosen.load, options)
-    problem, hint = "reading it failed", None
+    name, where, options = verified.format, verified.blob.location, options or {}
     if verified.statement is not None:
-        problem = f"it verified, but {problem}"
-        hint = "A package that it needs may be missing, or installed in another version."
-    with (
-        _wrapped(name, verified.blob.location, DeserializationError, problem, hint),
-        guarding.verified_load(),
-    ):
-        return chosen.load(verified, limits, **options)
-
-
-def deserialize(verified: VerifiedArtifact, policy: Policy, options: dict[str, Any] | None = None) -> Any:
-    """Compare the environment, then make the object; see :func:`load`.
-
-    Raises
-    ------
-    EnvironmentMismatch
-        Installed packages differ from the signed ones, and the policy refuses that.
-    """
-    if verified.statement is not None:
-        environment.check(verified.statement, policy.environment, where=verified.blob.location)
-    return load(verified, policy.limits, options or {})
+        environment.check(verified.statement, policy.environment, where=where)
+    chosen = imported.get(name) or get(name)
+    if options:
+        check_options(name, chosen.load, options)
+    mark = guarding.VERIFIED_LOAD.set(True)
+    try:
+        return chosen.load(verified, policy.limits, **options)
+    except Exception as error:
+        problem, hint = "reading it failed", None
+        if verified.statement is not None:
+            problem = f"it verified, but {problem}"
+            hint = "A package that it needs may be missing, or installed in another version."
+        refusal = _refusal(error, name, where, DeserializationError, problem, hint)
+        if refusal is error:
+            raise
+        raise refusal from error
+    finally:
+        guarding.VERIFIED_LOAD.reset(mark)
 
 
 def globals_of(name: str, data: bytes, limits: Limits, *, where: str) -> tuple[str, ...] | None:
@@ -190,28 +187,42 @@ def files_of(name: str, data: bytes, limits: Limits, *, where: str) -> tuple[str
 
 
 @contextmanager
-def _wrapped(
-    name: str, where: str, kind: type[SafeloadError], problem: str, hint: str | None = None
-) -> Iterator[None]:
-    """Turn what a format raises into an error of `kind` that says what the problem is.
-
-    An OptionError passes, except where a file is looked into, which has no options.
-    """
+def _wrapped(name: str, where: str, kind: type[SafeloadError], problem: str) -> Iterator[None]:
+    """Turn what a format raises into an error of `kind` that says what the problem is."""
     try:
         yield
-    except SafeloadError as error:
-        error.where = error.where or where
-        raise
     except Exception as error:
-        if isinstance(error, OptionError) and kind is not MalformedError:
+        refusal = _refusal(error, name, where, kind, problem)
+        if refusal is error:
             raise
-        extra = FACTS[name].extra if name in FACTS else None
-        if extra is not None and isinstance(error, ModuleNotFoundError):
-            # A package that is missing here says nothing about the file.
-            kind = FormatNotAllowed if kind is MalformedError else kind
-            raise kind(
-                f"the format {name} needs a package that is not installed ({brief(error)})",
-                where=where,
-                hint=f'Install it: pip install "safeload[{extra}]".',
-            ) from error
-        raise kind(f"{problem} ({type(error).__name__}: {brief(error)})", where=where, hint=hint) from error
+        raise refusal from error
+
+
+def _refusal(
+    error: Exception,
+    name: str,
+    where: str,
+    kind: type[SafeloadError],
+    problem: str,
+    hint: str | None = None,
+) -> Exception:
+    """Return what is raised for an exception of a format.
+
+    A SafeloadError stays what it is. So does an OptionError, except where a file is looked into, which has no
+    options.
+    """
+    if isinstance(error, SafeloadError):
+        error.where = error.where or where
+        return error
+    if isinstance(error, OptionError) and kind is not MalformedError:
+        return error
+    extra = FACTS[name].extra if name in FACTS else None
+    if extra is not None and isinstance(error, ModuleNotFoundError):
+        # A package that is missing here says nothing about the file.
+        kind = FormatNotAllowed if kind is MalformedError else kind
+        return kind(
+            f"the format {name} needs a package that is not installed ({brief(error)})",
+            where=where,
+            hint=f'Install it: pip install "safeload[{extra}]".',
+        )
+    return kind(f"{problem} ({type(error).__name__}: {brief(error)})", where=where, hint=hint)

@@ -30,6 +30,8 @@ _NAME = re.compile(r"[a-z0-9]{1,20}")
 _METHODS = ("dump", "load", "globals_of")
 _LEADING = re.compile(r"\d+")
 
+# Formats of the package that have been asked for.
+imported: dict[str, Format] = {}
 _registered: dict[str, Format] = {}
 
 
@@ -90,10 +92,12 @@ def get(name: str) -> Format:
     FormatNotAllowed
         There is no format of that name, two packages bring one, or the package's cannot be used.
     """
+    if name in imported:
+        return imported[name]
     if name in FACTS:
         module, _, attribute = FACTS[name].module.partition(":")
-        own: Format = getattr(importlib.import_module(f"safeload.formats.{module}"), attribute or "FORMAT")
-        return own
+        imported[name] = getattr(importlib.import_module(f"safeload.formats.{module}"), attribute or "FORMAT")
+        return imported[name]
     if name in _registered:
         return _registered[name]
     points = _entry_points(name) if _may_be(name) else ()

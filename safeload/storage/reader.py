@@ -26,9 +26,6 @@ _PIECE_BYTES = 4 << 20
 # Pieces that each worker may have read or be reading before they are hashed.
 _AHEAD = 2
 
-Taken = tuple[Memory, tuple[Digest, ...]]
-Opened = tuple[int, os.stat_result, FolderId]
-
 
 def read(
     path: str | os.PathLike[str],
@@ -68,7 +65,7 @@ def read(
         The operating system refused.
     """
     location = os.fspath(path)
-    return _read(location, lambda: open_beneath(location), _whole(limit, algorithm, sealed))
+    return _read(location, open_beneath, (location,), limit, algorithm, sealed)
 
 
 def read_below(folder: str, relative: str, *, limit: int, algorithm: DigestAlgorithm | None = None) -> Blob:
@@ -77,38 +74,45 @@ def read_below(folder: str, relative: str, *, limit: int, algorithm: DigestAlgor
     Other parameters and errors are those of :func:`read`.
     """
     location = os.path.join(folder, relative)
-    return _read(location, lambda: open_below(folder, relative), _whole(limit, algorithm, sealed=False))
+    return _read(location, open_below, (folder, relative), limit, algorithm)
 
 
 def read_start(path: str | os.PathLike[str], *, size: int) -> Blob:
     """Read at most the first `size` bytes of a file; errors are those of :func:`read`."""
     location = os.fspath(path)
-    return _read(
-        location, lambda: open_beneath(location), lambda descriptor, _, __: (os.read(descriptor, size), ())
-    )
+    return _read(location, open_beneath, (location,), size, start=True)
 
 
-def _whole(limit: int, algorithm: DigestAlgorithm | None, sealed: bool) -> Callable[[int, int, str], Taken]:
-    """Return the function that reads all of a file, for :func:`_read`."""
-
-    def whole(descriptor: int, size: int, location: str) -> Taken:
-        if size > limit:
-            raise LimitExceeded(f"the file has {size} bytes, {limit} are allowed", where=location)
-        if sealed and size:
-            return _read_large(descriptor, SealedMemory(size), size, algorithm, location)
-        if size >= _LARGE:
-            return _read_large(descriptor, PrivateMemory(size), size, algorithm, location)
-        return _read_exactly(descriptor, size, location), ()
-
-    return whole
-
-
-def _read(location: str, opened: Callable[[], Opened], take: Callable[[int, int, str], Taken]) -> Blob:
-    """Open a file and make a blob of what `take` reads, given its descriptor, size and location."""
+def _read(
+    location: str,
+    opened: Callable[..., tuple[int, os.stat_result, FolderId]],
+    arguments: tuple[str, ...],
+    limit: int,
+    algorithm: DigestAlgorithm | None = None,
+    sealed: bool = False,
+    start: bool = False,
+) -> Blob:
+    """Open a file by a function of :mod:`safeload.storage.beneath`, and read all of it, or its start."""
+    memory: Memory
+    digests: tuple[Digest, ...] = ()
     try:
-        descriptor, status, folder = opened()
+        descriptor, status, folder = opened(*arguments)
         try:
-            memory, digests = take(descriptor, status.st_size, location)
+            size = status.st_size
+            if start:
+                memory = os.read(descriptor, limit)
+            elif size > limit:
+                raise LimitExceeded(f"the file has {size} bytes, {limit} are allowed", where=location)
+            elif size >= _LARGE or (sealed and size):
+                memory = SealedMemory(size) if sealed else PrivateMemory(size)
+                digests = _read_large(descriptor, memory, size, algorithm, location)
+            else:
+                # One byte more is requested, so that a growing file is noticed in the same call.
+                memory = os.read(descriptor, min(size + 1, _CHUNK))
+                if len(memory) < size:
+                    memory = _read_on(descriptor, memory, size)
+                if len(memory) != size or os.read(descriptor, 1):
+                    raise _changed(size, location)
         finally:
             os.close(descriptor)
     except MemoryError:
@@ -134,8 +138,8 @@ def _read_large(
     size: int,
     algorithm: DigestAlgorithm | None,
     location: str,
-) -> Taken:
-    """Read `size` bytes into `memory` in parallel, and check that the file ends there."""
+) -> tuple[Digest, ...]:
+    """Read `size` bytes into `memory` in parallel, check that the file ends there, and return its digest."""
 
     def source(piece: memoryview, position: int) -> None:
         received = 0
@@ -152,20 +156,15 @@ def _read_large(
         raise _changed(size, location)
     if isinstance(memory, SealedMemory):
         memory.seal()
-    return memory, (Digest(algorithm, state.hexdigest()),) if algorithm is not None and state else ()
+    return (Digest(algorithm, state.hexdigest()),) if algorithm is not None and state else ()
 
 
-def _read_exactly(descriptor: int, size: int, location: str) -> bytes:
-    """Read `size` bytes and check that the file ends there."""
-    # One byte more is requested, so that a growing file is noticed in the same call.
-    parts = [os.read(descriptor, min(size + 1, _CHUNK))]
-    received = len(parts[0])
-    while parts[-1] and received <= size:
-        parts.append(os.read(descriptor, min(size + 1 - received, _CHUNK)))
-        received += len(parts[-1])
-    if received != size:
-        raise _changed(size, location)
-    return parts[0] if len(parts) <= 2 else b"".join(parts)
+def _read_on(descriptor: int, received: bytes, size: int) -> bytes:
+    """Return what was received of a file and what follows, up to one byte more than `size`."""
+    parts = [received]
+    while parts[-1] and (missing := size + 1 - sum(map(len, parts))) > 0:
+        parts.append(os.read(descriptor, min(missing, _CHUNK)))
+    return b"".join(parts)
 
 
 def _changed(size: int, location: str) -> MalformedError:

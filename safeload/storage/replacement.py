@@ -34,7 +34,7 @@ import os
 import stat
 from collections.abc import Callable
 
-from safeload.attestation.sidecar import SUFFIX, two_envelope_sidecar
+from safeload.attestation.envelope import SIDECAR_SUFFIX, two_envelope_sidecar
 from safeload.errors import AlreadyExists, SafeloadError, StorageError
 from safeload.storage.blob import FileVersion, file_version
 from safeload.storage.lock import locked
@@ -70,11 +70,11 @@ def replace(path: str, artifact: Staged, sidecar: bytes, *, in_place: EnvelopeIn
     with locked(os.path.dirname(path)):
         kept = _kept(path, in_place, limit)
         if kept is not None:
-            write_bytes(path + SUFFIX, two_envelope_sidecar(sidecar, kept))
+            write_bytes(path + SIDECAR_SUFFIX, two_envelope_sidecar(sidecar, kept))
             artifact.commit()
-            write_bytes(path + SUFFIX, sidecar)
+            write_bytes(path + SIDECAR_SUFFIX, sidecar)
         else:
-            write_bytes(path + SUFFIX, sidecar)
+            write_bytes(path + SIDECAR_SUFFIX, sidecar)
             artifact.commit()
 
 
@@ -106,7 +106,7 @@ def write_sidecar(path: str, sidecar: bytes, version: FileVersion | None, *, ove
             )
         if not overwrite:
             refuse_present(path)
-        write_bytes(path + SUFFIX, sidecar)
+        write_bytes(path + SIDECAR_SUFFIX, sidecar)
 
 
 def version_of(path: str) -> FileVersion:
@@ -119,7 +119,7 @@ def version_of(path: str) -> FileVersion:
 
 def refuse_present(path: str) -> None:
     """Raise AlreadyExists if the artifact at `path` has a sidecar."""
-    if os.path.lexists(path + SUFFIX):
+    if os.path.lexists(path + SIDECAR_SUFFIX):
         raise AlreadyExists(
             "it has a sidecar already",
             where=path,
@@ -139,7 +139,7 @@ def _kept(path: str, in_place: EnvelopeInPlace, limit: int) -> bytes | None:
         # The rename would fail, but only after the sidecar was replaced.
         raise StorageError("a folder is in the way", where=path)
     try:
-        return in_place(read(path + SUFFIX, limit=limit).data, path)
+        return in_place(read(path + SIDECAR_SUFFIX, limit=limit).data, path)
     except StorageError:
         # The sidecar may be valid and only temporarily unreadable; to continue would drop it.
         raise

@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 
-from safeload.attestation.sidecar import SUFFIX
+from safeload.attestation.envelope import SIDECAR_SUFFIX
 from safeload.errors import AlreadyExists, SafeloadError, StorageError
 from safeload.storage.beneath import FOLDER, FOLDER_BELOW, NEW_FILE, READ_FILE, folder_id, write_all
 from safeload.storage.lock import locked
@@ -61,14 +61,14 @@ def create_folder(source: str, files: Iterable[str], target: str, sidecar: bytes
             for path in files:
                 _copy(os.path.join(source, *path.split("/")), path.split("/"), folder)
             os.fsync(folder)
-            write_bytes(target + SUFFIX, sidecar, new=True)
+            write_bytes(target + SIDECAR_SUFFIX, sidecar, new=True)
             try:
                 there = os.stat(temporary, dir_fd=above, follow_symlinks=False)
                 if folder_id(there) != folder_id(os.fstat(folder)):
                     raise StorageError("the folder was replaced while it was written", where=target)
                 os.rename(temporary, name, src_dir_fd=above, dst_dir_fd=above)
             except BaseException:
-                os.unlink(target + SUFFIX)
+                os.unlink(target + SIDECAR_SUFFIX)
                 raise
             os.fsync(above)
         except SafeloadError:

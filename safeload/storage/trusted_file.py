@@ -7,6 +7,7 @@ artifact is loaded from a folder whose writer could replace the file.
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
 import tomllib
@@ -58,11 +59,9 @@ class Origin:
         return cls(blob.location, frozenset(found))
 
 
-def configured_path(variable: str) -> str | None:
-    """Return the absolute path in an environment variable, None if it is unset, or raise KeyringError."""
-    path = os.environ.get(variable)
-    if not path:
-        return None
+@functools.lru_cache(maxsize=16)
+def configured_path(variable: str, path: str) -> str:
+    """Return the path that an environment variable holds, or raise KeyringError if it is relative."""
     if not os.path.isabs(path):
         raise KeyringError(
             f"{variable} is a relative path, which depends on the working directory",

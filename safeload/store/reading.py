@@ -81,7 +81,7 @@ def read_statement(context: Context, place: Place, tag: str) -> Record[Statement
     """
     where = f"{context.backend.location}: {place.name} {tag}"
     request = LoadRequest(location=where, name=place.name, tag=tag, policy=context.policy)
-    found = _read(context, place.sidecar(tag), request, _statement.parse)
+    found = _read(context, place, tag, request, _statement.parse)
     return Record(*found, place.artifact(tag, found[0].file))
 
 
@@ -89,11 +89,11 @@ def read_pointer(context: Context, place: Place) -> Record[Pointer]:
     """Read and verify the pointer of a name; errors are those of :func:`read_statement`."""
     where = f"{context.backend.location}: {place.name} latest"
     request = LoadRequest(location=where, name=place.name, policy=context.policy)
-    return Record(*_read(context, place.pointer, request, _pointer.parse), place.pointer)
+    return Record(*_read(context, place, None, request, _pointer.parse), place.pointer)
 
 
 def _read(
-    context: Context, path: str, request: LoadRequest, parse: Callable[[bytes], Signed]
+    context: Context, place: Place, tag: str | None, request: LoadRequest, parse: Callable[[bytes], Signed]
 ) -> tuple[Signed, tuple[KeyId, ...], bytes, Version, Authenticated[Signed]]:
     """Read a sidecar and pass it through the gate; anew if it is by a key that the keyring has since got.
 
@@ -101,6 +101,7 @@ def _read(
     call looked that up. What counts is the keyring as it is, whole: a key that it revokes is refused.
     """
     backend, keyring, limits = context.backend, context.keyring, context.policy.limits
+    path = place.pointer if tag is None else place.sidecar(tag)
     for attempt in range(_ATTEMPTS):
         try:
             data, version = backend.read(path, limit=limits.sidecar_bytes)

@@ -87,9 +87,8 @@ class State:
 
 
 def _default_folder() -> str:
-    folder = configured_path(STATE_VARIABLE)
-    if folder is not None:
-        return folder
+    if folder := os.environ.get(STATE_VARIABLE):
+        return configured_path(STATE_VARIABLE, folder)
     import platformdirs
 
     return platformdirs.user_state_dir("safeload", appauthor=False)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from safeload.attestation import sidecar
+from safeload.attestation.envelope import parse_sidecar
 from safeload.attestation.pointer import Pointer
 from safeload.attestation.statement import Statement
 from safeload.errors import KeyringError, NotFound, SafeloadError, StoreError
@@ -94,7 +94,7 @@ def _sign_anew(context: Context, place: Place, tag: str, key: SigningKey) -> boo
         if key.key_id in record.keys:
             return False
         # These bytes are the ones that were just verified, and the put below replaces them only.
-        (envelope,) = sidecar.parse(record.sidecar, limit=limits.sidecar_bytes)
+        (envelope,) = parse_sidecar(record.sidecar, limit=limits.sidecar_bytes)
         renewed = signing.seal(envelope.payload, key, limits, where=f"{place.name} {tag}")
         path = place.pointer if tag == LATEST else place.sidecar(tag)
         try:

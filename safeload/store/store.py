@@ -73,7 +73,8 @@ class Store:
         self._keyring = keyring
         self._signer = signer
         self._policy = policy
-        self._state_folder = state
+        # A memory that is not given is looked up at each call.
+        self._state = None if state is None else State(state, self._backend.location)
         self._formats: frozenset[str] | None = None
 
     @property
@@ -362,7 +363,7 @@ class Store:
             self._backend,
             policy,
             sources.resolve(given),
-            State(self._state_folder, self.location),
+            self._state or State(None, self._backend.location),
             lambda: sources.resolve(given),
         )
 

@@ -3,8 +3,8 @@
 Rules, in the order in which they are applied to an artifact with a sidecar. Each is a function in
 :mod:`safeload.trust.rules`:
 
- 1. The keyring and the policy lie neither in the artifact's own folder nor in one below it.
- 2. The sidecar is one envelope, or two during a replacement, each in its canonical encoding.
+ 1. The sidecar is one envelope, or two during a replacement, each in its canonical encoding.
+ 2. The keyring and the policy lie neither in the artifact's own folder nor in one below it.
  3. The payload type is ours. For each signature the key is found by its id, and is an entry of the keyring
     whose state, window and name patterns admit the name asked for.
  4. The key verifies the signature over the payload's bytes, by the algorithm that belongs to the key. A
@@ -43,8 +43,9 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Generic, NoReturn, TypeVar
 
-from safeload.attestation import sidecar, statement
+from safeload.attestation import statement
 from safeload.attestation.digests import DigestAlgorithm
+from safeload.attestation.envelope import Envelope, parse_sidecar
 from safeload.attestation.pointer import Pointer
 from safeload.attestation.statement import Statement
 from safeload.attestation.subjects import File
@@ -216,7 +217,7 @@ class Authenticated(Generic[Signed]):
         present: Present,
         folder: FolderId | None,
     ) -> tuple[Statement, tuple[KeyId, ...]]:
-        """Apply rules 1, 7 and 8, and return the first statement that fits, with its keys.
+        """Apply rules 2, 7 and 8, and return the first statement that fits, with its keys.
 
         Parameters
         ----------
@@ -295,13 +296,14 @@ def authenticate(
     try:
         if keyring is None:
             raise NoKeyError("there is a sidecar and no keyring to verify it with")
-        rules.refuse_own_folder(folder, keyring, policy)
-        envelopes = sidecar.parse(sidecar_bytes, limit=policy.limits.sidecar_bytes)
+        envelopes = parse_sidecar(sidecar_bytes, limit=policy.limits.sidecar_bytes)
         if single and len(envelopes) != 1:
             raise MalformedError("there is more than one envelope")
-        for envelope in envelopes:
+        messages = list(map(Envelope.signed_bytes, envelopes))
+        rules.refuse_own_folder(folder, keyring, policy)
+        for envelope, message in zip(envelopes, messages, strict=True):
             try:
-                keys = rules.verify_signatures(envelope.signed_bytes(), envelope, request, keyring, moment)
+                keys = rules.verify_signatures(message, envelope, request, keyring, moment)
                 signed = parse(envelope.payload)
                 rules.compare_subject(signed, request)
                 rules.check_policy(signed, policy)
@@ -320,7 +322,7 @@ def authenticate(
 def admit(
     blob: Blob, authenticated: Authenticated[Statement], files: Mapping[str, Blob] = _NO_FILES
 ) -> VerifiedArtifact:
-    """Apply rules 1, 7 and 8 to the bytes of an artifact.
+    """Apply rules 2, 7 and 8 to the bytes of an artifact.
 
     Parameters
     ----------
@@ -360,7 +362,7 @@ def admit(
 def admit_folder(
     found: Iterable[File], authenticated: Authenticated[Statement], folder: FolderId
 ) -> tuple[Statement, tuple[KeyId, ...]]:
-    """Apply rules 1, 7 and 8 to the files of a folder, and return what was signed of it and by which keys.
+    """Apply rules 2, 7 and 8 to the files of a folder, and return what was signed of it and by which keys.
 
     Parameters
     ----------

@@ -238,8 +238,8 @@ def resolve(policy: PolicySource | None = None) -> Policy:
         return Policy.load(policy)
     if policy is not None:
         raise TypeError(f"a policy is a Policy or a path, not a {type(policy).__name__}")
-    path = configured_path(POLICY_VARIABLE)
-    return _DEFAULT if path is None else Policy.load(path)
+    path = os.environ.get(POLICY_VARIABLE)
+    return Policy.load(configured_path(POLICY_VARIABLE, path)) if path else _DEFAULT
 
 
 def _from_values(values: dict[str, Any], origin: Origin) -> Policy:

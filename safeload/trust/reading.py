@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 
-from safeload.attestation import sidecar, statement
+from safeload.attestation import envelope, statement
 from safeload.attestation.statement import Statement
 from safeload.errors import (
     DigestMismatch,
@@ -132,7 +132,7 @@ def _read_files(folder: str, authenticated: Authenticated[Statement], limits: Li
 
 def read_sidecar(location: str, limits: Limits) -> Blob | None:
     """Return the sidecar of an artifact or folder, or None if it has none; a broken link counts as one."""
-    path = location + sidecar.SUFFIX
+    path = location + envelope.SIDECAR_SUFFIX
     try:
         # Two envelopes while the artifact is being replaced, each within the limit.
         return read(path, limit=2 * limits.sidecar_bytes)

@@ -149,7 +149,7 @@ def require_admissible(start: bytes | memoryview, request: LoadRequest) -> str:
 
 
 def refuse_own_folder(folder: FolderId | None, keyring: Keyring | None, policy: Policy) -> None:
-    """Rule 1: neither the keyring nor the policy lies where the artifact does, or below."""
+    """Rule 2: neither the keyring nor the policy lies where the artifact does, or below."""
     for what, origin in (
         ("keyring", keyring.origin if keyring else None),
         ("policy", policy.origin),
@@ -179,7 +179,7 @@ def verify_signatures(
     vouching: list[KeyId] = []
     refusal: KeyNotAllowed | None = None
     for signature in envelope.signatures:
-        entry = keyring.find(signature.keyid)
+        entry = keyring.by_id.get(KeyId(signature.keyid))
         if entry is None:
             continue
         try:

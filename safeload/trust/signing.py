@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from safeload.attestation import envelope, sidecar, statement
+from safeload.attestation import envelope, statement
 from safeload.attestation.digests import Digest
 from safeload.attestation.envelope import Envelope, EnvelopeSignature
 from safeload.attestation.statement import Source, Statement
@@ -125,7 +125,7 @@ def seal(payload: bytes, key: SigningKey, limits: Limits, *, where: str) -> byte
     """
     unsigned = Envelope(payload, statement.PAYLOAD_TYPE, ())
     signature = EnvelopeSignature(key.key_id, key.sign(unsigned.signed_bytes()))
-    encoded = sidecar.encode(Envelope(payload, statement.PAYLOAD_TYPE, (signature,)))
+    encoded = envelope.encode_sidecar(Envelope(payload, statement.PAYLOAD_TYPE, (signature,)))
     if len(encoded) > limits.sidecar_bytes:
         raise LimitExceeded(
             f"the sidecar would have {len(encoded)} bytes, {limits.sidecar_bytes} are allowed",
@@ -144,7 +144,7 @@ def envelope_in_place(limits: Limits) -> EnvelopeInPlace:
     """
 
     def reduce(present: bytes, path: str) -> bytes | None:
-        envelopes = sidecar.parse(present, limit=limits.sidecar_bytes)
+        envelopes = envelope.parse_sidecar(present, limit=limits.sidecar_bytes)
         if len(envelopes) == 1:
             return present
         try:
@@ -162,7 +162,7 @@ def envelope_in_place(limits: Limits) -> EnvelopeInPlace:
 
 
 def refuse_own_folder(folder: str, keyring: Keyring | None, policy: Policy) -> None:
-    """Refuse to sign with a keyring or policy where the gate would not load it: rule 1.
+    """Refuse to sign with a keyring or policy where the gate would not load it: rule 2.
 
     Raises
     ------

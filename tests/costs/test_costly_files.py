@@ -21,7 +21,7 @@ from safeload import (
     SignatureMissing,
     UnknownKey,
 )
-from safeload.attestation import sidecar
+from safeload.attestation import envelope
 
 NAME = "churn.joblib"
 
@@ -126,7 +126,7 @@ def test_two_sidecars_at_the_limit_fit_while_one_replaces_the_other(
     assert len(old[1]) + len(new[1]) > Limits().sidecar_bytes
     for artifact, value in ((old[0], "old"), (new[0], "new")):
         path.write_bytes(artifact)
-        beside.write_bytes(sidecar.two_envelope_sidecar(new[1], old[1]))
+        beside.write_bytes(envelope.two_envelope_sidecar(new[1], old[1]))
         assert safeload.load(path, keyring=keyring) == value
         assert safeload.inspect(path, keyring=keyring).verified
     # The next dump tidies up, whichever of the two is in place.
@@ -145,7 +145,7 @@ def test_an_object_loads_while_one_by_another_key_replaces_it(
     other = HmacKey.generate()
     safeload.dump("new", path, signer=other)
     new = (path.read_bytes(), beside.read_bytes())
-    beside.write_bytes(sidecar.two_envelope_sidecar(new[1], old[1]))
+    beside.write_bytes(envelope.two_envelope_sidecar(new[1], old[1]))
     with pytest.raises(UnknownKey):
         safeload.load(path, keyring=keyring)
     assert safeload.load(path, keyring=other) == "new"
@@ -154,7 +154,7 @@ def test_an_object_loads_while_one_by_another_key_replaces_it(
     # A signature that names a known key and does not fit is no matter of not knowing it.
     forged = new[1].replace(other.key_id.encode(), key.key_id.encode())
     assert forged != new[1]
-    beside.write_bytes(sidecar.two_envelope_sidecar(forged, old[1]))
+    beside.write_bytes(envelope.two_envelope_sidecar(forged, old[1]))
     with pytest.raises(safeload.SignatureInvalid):
         safeload.load(path, keyring=keyring)
 

@@ -76,13 +76,13 @@ def pair(key: HmacKey) -> tuple[bytes, bytes]:
 def deserialized(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Return a list that grows with every artifact that gets past the gate."""
     passed: list[Any] = []
-    real = formats.load
+    real = formats.deserialize
 
-    def load(verified: Any, limits: Any, options: Any) -> Any:
+    def deserialize(verified: Any, policy: Any, options: Any) -> Any:
         passed.append(verified)
-        return real(verified, limits, options)
+        return real(verified, policy, options)
 
-    monkeypatch.setattr(formats, "load", load)
+    monkeypatch.setattr(formats, "deserialize", deserialize)
     return passed
 
 

@@ -98,7 +98,7 @@ def test_you_get_what_was_signed_under_that_name_and_tag(
     verified = gate(asked)
     assert verified.statement is not None
     assert (verified.statement.name, verified.statement.tag) == (NAME, "v1")
-    assert formats.load(verified, Limits(), {}) == "value"
+    assert formats.deserialize(verified, Policy()) == "value"
     for changes in ({"name": "other"}, {"tag": "v2"}, {"tag": None}, {"format": "pickle"}):
         with pytest.raises(SubjectMismatch):
             gate(asked, **changes)

@@ -13,7 +13,7 @@ from vectors import regenerate
 
 import safeload
 from safeload import EcdsaP256PrivateKey, Ed25519PrivateKey, Keyring, SignatureInvalid
-from safeload.attestation import envelope, sidecar, statement
+from safeload.attestation import envelope, statement
 from safeload.attestation.envelope import pae
 from safeload.storage.blob import Blob
 from safeload.trust import gate
@@ -169,7 +169,7 @@ def test_our_vector_passes_the_gate(vector: dict[str, Any]) -> None:
         ring = ring.public()
     verified = gate.verify(
         Blob(b64decode(vector["artifact"]), "artifact"),
-        sidecar.encode(envelope.parse(vector["envelope"].encode())),
+        envelope.encode_sidecar(envelope.parse(vector["envelope"].encode())),
         LoadRequest(location="artifact", name="größe.joblib", tag="2026-11-23", policy=safeload.Policy()),
         ring,
         now=datetime(2026, 12, 1, tzinfo=UTC),

@@ -24,7 +24,7 @@ from safeload import (
     Statement,
     formats,
 )
-from safeload.attestation import envelope, sidecar, statement
+from safeload.attestation import envelope, statement
 from safeload.attestation.digests import Digest
 from safeload.attestation.envelope import Envelope, EnvelopeSignature
 from safeload.formats.equality import difference
@@ -114,15 +114,15 @@ def test_metadata_come_back_as_they_were_or_are_not_written(metadata: dict[Any, 
 def test_an_envelope_comes_back_as_it_was(made: Envelope) -> None:
     """``parse(encode(x)) == x``, by itself and as a sidecar."""
     assert envelope.parse(envelope.encode(made)) == made
-    assert sidecar.parse(sidecar.encode(made), limit=LIMIT) == (made,)
+    assert envelope.parse_sidecar(envelope.encode_sidecar(made), limit=LIMIT) == (made,)
 
 
 @MANY
 @given(envelopes, envelopes)
 def test_two_envelopes_come_back_in_their_order(new: Envelope, former: Envelope) -> None:
     """During a replacement."""
-    both = sidecar.two_envelope_sidecar(sidecar.encode(new), sidecar.encode(former))
-    assert sidecar.parse(both, limit=LIMIT) == (new, former)
+    both = envelope.two_envelope_sidecar(envelope.encode_sidecar(new), envelope.encode_sidecar(former))
+    assert envelope.parse_sidecar(both, limit=LIMIT) == (new, former)
 
 
 @MANY
@@ -153,7 +153,7 @@ def test_a_mutated_sidecar_never_verifies(kind: str, data: st.DataObject) -> Non
 @given(data=st.data())
 def test_a_mutated_payload_or_signature_never_verifies(kind: str, data: st.DataObject) -> None:
     """Also when the envelope around it is in its one spelling again."""
-    (made,) = sidecar.parse(SIDECARS[kind], limit=LIMIT)
+    (made,) = envelope.parse_sidecar(SIDECARS[kind], limit=LIMIT)
     (signature,) = made.signatures
     place = data.draw(st.sampled_from(["payload", "type", "keyid", "sig"]))
     payload, type_, keyid, sig = made.payload, made.payloadType, signature.keyid, signature.sig
@@ -165,7 +165,7 @@ def test_a_mutated_payload_or_signature_never_verifies(kind: str, data: st.DataO
         keyid = data.draw(text(max_size=70) | st.sampled_from([key.key_id for key in KEYS.values()]))
     else:
         sig = data.draw(mutations(sig) | st.binary(max_size=100))
-    changed = sidecar.encode(Envelope(payload, type_, (EnvelopeSignature(keyid, sig),)))
+    changed = envelope.encode_sidecar(Envelope(payload, type_, (EnvelopeSignature(keyid, sig),)))
     assume(changed != SIDECARS[kind])
     with pytest.raises(SafeloadError):
         safeload.loads(ARTIFACT, changed, name=NAME, keyring=KEYS[kind])
@@ -185,10 +185,10 @@ def test_a_mutated_artifact_never_verifies(changed: bytes) -> None:
 def test_any_bytes_are_a_sidecar_or_malformed(data: bytes) -> None:
     """And what is one is written the same way."""
     try:
-        found = sidecar.parse(data, limit=LIMIT)
+        found = envelope.parse_sidecar(data, limit=LIMIT)
     except MalformedError:
         return
-    assert b"".join(map(sidecar.encode, found)) == data
+    assert b"".join(map(envelope.encode_sidecar, found)) == data
 
 
 @MANY

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from safeload.attestation import envelope, sidecar, statement
+from safeload.attestation import envelope, statement
 from safeload.attestation.digests import digest_of
 from safeload.attestation.envelope import Envelope, EnvelopeSignature
 from safeload.attestation.statement import PAYLOAD_TYPE, Statement
@@ -43,12 +43,12 @@ def sidecar_of(
         else signature_of(payload, signer, payload_type=payload_type)
         for signer in signers
     )
-    return sidecar.encode(Envelope(payload, payload_type, signatures))
+    return envelope.encode_sidecar(Envelope(payload, payload_type, signatures))
 
 
 def parsed(signature: bytes) -> Envelope:
     """Return the only envelope of a sidecar."""
-    (found,) = sidecar.parse(signature, limit=1 << 20)
+    (found,) = envelope.parse_sidecar(signature, limit=1 << 20)
     return found
 
 

@@ -174,8 +174,11 @@ def resolve(source: PolicySource | None, store: str) -> AdapterPolicy:
     """
     if isinstance(source, AdapterPolicy):
         return source
-    path = os.fspath(source) if source is not None else configured_path(POLICY_VARIABLE)
-    if path is None:
+    if source is not None:
+        path = os.fspath(source)
+    elif path := os.environ.get(POLICY_VARIABLE, ""):
+        path = configured_path(POLICY_VARIABLE, path)
+    else:
         return AdapterPolicy(default=OPEN)
     if not path:
         raise PolicyError("the path of the adapter's policy is empty")

@@ -14,9 +14,10 @@ Rules:
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from safeload.errors import AlreadyExists, KeyringError, NoKeyError
 from safeload.storage.blob import Blob
@@ -54,7 +55,7 @@ class Keyring:
 
     entries: tuple[Entry, ...]
     origin: Origin | None = None
-    _by_id: dict[KeyId, Entry] = field(init=False, repr=False, compare=False)
+    by_id: Mapping[KeyId, Entry] = field(init=False, repr=False, compare=False)
 
     def __init__(self, entries: Iterable[Entry], origin: Origin | None = None) -> None:
         ordered = tuple(entries)
@@ -69,7 +70,7 @@ class Keyring:
             )
         object.__setattr__(self, "entries", ordered)
         object.__setattr__(self, "origin", origin)
-        object.__setattr__(self, "_by_id", by_id)
+        object.__setattr__(self, "by_id", MappingProxyType(by_id))
 
     @classmethod
     def of(cls, key: VerifyingKey) -> Keyring:
@@ -128,7 +129,7 @@ class Keyring:
 
     def find(self, key_id: str) -> Entry | None:
         """Return the entry of a key, or None."""
-        return self._by_id.get(KeyId(key_id))
+        return self.by_id.get(KeyId(key_id))
 
     @property
     def active(self) -> Entry | None:

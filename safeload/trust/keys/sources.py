@@ -63,8 +63,8 @@ def resolve(keyring: KeyringSource | None = None) -> Keyring:
         if isinstance(keyring, VerifyingKey):
             return Keyring.of(keyring)
         raise TypeError(f"a keyring is a Keyring, a key or a path, not a {type(keyring).__name__}")
-    if path := configured_path(KEYRING_VARIABLE):
-        return _from_file(path)
+    if path := os.environ.get(KEYRING_VARIABLE):
+        return _from_file(configured_path(KEYRING_VARIABLE, path))
     if os.environ.get(KEY_VARIABLE):
         return _from_variable()
     try:

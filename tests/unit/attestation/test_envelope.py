@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from safeload import MalformedError
-from safeload.attestation import envelope, sidecar
+from safeload.attestation import envelope
 from safeload.attestation.envelope import MAX_SIGNATURES, Envelope, EnvelopeSignature
 
 # In base64 it has every character that is spelled otherwise elsewhere, padding, and spare bits.
@@ -31,7 +31,7 @@ def refuse(data: bytes, match: str | None = None) -> None:
     with pytest.raises(MalformedError, match=match):
         envelope.parse(data)
     with pytest.raises(MalformedError):
-        sidecar.parse(data + b"\n", limit=max(LIMIT, 2 * len(data)))
+        envelope.parse_sidecar(data + b"\n", limit=max(LIMIT, 2 * len(data)))
 
 
 def test_the_envelope_that_is_altered_below_is_read() -> None:

@@ -5,39 +5,43 @@ from __future__ import annotations
 import pytest
 
 from safeload import MalformedError
-from safeload.attestation import envelope, sidecar
+from safeload.attestation import envelope
 from safeload.attestation.envelope import Envelope, EnvelopeSignature
 
 ONE, OTHER, THIRD = (
     Envelope(b"payload %d" % number, "type", (EnvelopeSignature("0" * 64, b"signature"),))
     for number in range(3)
 )
-LINE, SECOND, LAST = sidecar.encode(ONE), sidecar.encode(OTHER), sidecar.encode(THIRD)
+LINE, SECOND, LAST = (
+    envelope.encode_sidecar(ONE),
+    envelope.encode_sidecar(OTHER),
+    envelope.encode_sidecar(THIRD),
+)
 LIMIT = 1 << 20
 
 
 def refuse(data: bytes, limit: int = LIMIT) -> None:
     """See that a sidecar is refused."""
     with pytest.raises(MalformedError):
-        sidecar.parse(data, limit=limit)
+        envelope.parse_sidecar(data, limit=limit)
 
 
 def test_a_sidecar_is_an_envelope_and_a_line_feed() -> None:
     """And is read back as it was written."""
     assert envelope.encode(ONE) + b"\n" == LINE
-    assert sidecar.parse(LINE, limit=LIMIT) == (ONE,)
+    assert envelope.parse_sidecar(LINE, limit=LIMIT) == (ONE,)
 
 
 def test_two_lines_are_two_envelopes() -> None:
     """In their order: the new object's first."""
-    assert sidecar.parse(LINE + SECOND, limit=LIMIT) == (ONE, OTHER)
-    assert sidecar.parse(sidecar.two_envelope_sidecar(SECOND, LINE), limit=LIMIT) == (OTHER, ONE)
+    assert envelope.parse_sidecar(LINE + SECOND, limit=LIMIT) == (ONE, OTHER)
+    assert envelope.parse_sidecar(envelope.two_envelope_sidecar(SECOND, LINE), limit=LIMIT) == (OTHER, ONE)
 
 
 def test_an_empty_sidecar_is_refused() -> None:
     """It says so, as it is what a full disk leaves."""
     with pytest.raises(MalformedError, match="is empty"):
-        sidecar.parse(b"", limit=LIMIT)
+        envelope.parse_sidecar(b"", limit=LIMIT)
 
 
 @pytest.mark.parametrize("data", [LINE + SECOND + LAST, LINE * 3, LINE * 100])
@@ -94,25 +98,25 @@ def test_of_two_lines_each_must_be_in_order() -> None:
 
 def test_a_sidecar_over_the_limit_is_refused() -> None:
     """At the limit it is read."""
-    assert sidecar.parse(LINE, limit=len(LINE)) == (ONE,)
+    assert envelope.parse_sidecar(LINE, limit=len(LINE)) == (ONE,)
     refuse(LINE, limit=len(LINE) - 1)
     # During a replacement there are two, each of which was within the limit.
     longer = max(len(LINE), len(SECOND))
-    assert sidecar.parse(LINE + SECOND, limit=longer) == (ONE, OTHER)
+    assert envelope.parse_sidecar(LINE + SECOND, limit=longer) == (ONE, OTHER)
     refuse(LINE + SECOND, limit=longer - 1)
 
 
 def test_the_limit_is_looked_at_first() -> None:
     """Whatever the bytes are."""
     with pytest.raises(MalformedError, match="over 9 bytes"):
-        sidecar.parse(b"\xff" * 10, limit=9)
+        envelope.parse_sidecar(b"\xff" * 10, limit=9)
 
 
 def test_a_transitional_sidecar_is_made_of_plain_ones() -> None:
     """Otherwise it would have three lines, and no reader."""
     for new, former in [(LINE + SECOND, LINE), (LINE, SECOND + LAST), (LINE[:-1], SECOND), (LINE, b"")]:
         with pytest.raises(ValueError, match="two sidecars of one envelope"):
-            sidecar.two_envelope_sidecar(new, former)
+            envelope.two_envelope_sidecar(new, former)
 
 
 @pytest.mark.parametrize("depth", [10_000])

@@ -66,7 +66,7 @@ CHOSEN = {
 def chosen(obj: Any, key: HmacKey) -> tuple[Statement, Any]:
     """Return the statement and what is loaded."""
     artifact, sidecar = safeload.dumps(obj, format="auto", signer=key)
-    (envelope,) = safeload.attestation.sidecar.parse(sidecar, limit=1 << 20)
+    (envelope,) = safeload.attestation.envelope.parse_sidecar(sidecar, limit=1 << 20)
     return safeload.attestation.statement.parse(envelope.payload), safeload.loads(
         artifact, sidecar, keyring=key
     )

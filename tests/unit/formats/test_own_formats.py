@@ -226,7 +226,7 @@ def test_an_unknown_option_is_refused_before_the_format_runs(option: str, key: H
     request = LoadRequest(location="x", name="x", policy=Policy())
     verified = gate.verify(Blob(artifact, "x"), sidecar, request, Keyring.of(key))
     with pytest.raises(formats.OptionError, match=match):
-        formats.load(verified, Limits(), {option: 1})
+        formats.deserialize(verified, Policy(), {option: 1})
 
 
 def test_a_type_error_of_a_formats_own_code_is_not_taken_for_a_wrong_option(key: HmacKey) -> None:

@@ -23,7 +23,7 @@ from safeload import (
     SignatureMissing,
     SubjectMismatch,
 )
-from safeload.attestation import pointer, sidecar, statement
+from safeload.attestation import envelope, pointer, statement
 from safeload.attestation.digests import digest_of
 from safeload.attestation.pointer import Pointer
 from safeload.storage.blob import Blob
@@ -187,7 +187,7 @@ def test_a_sidecar_is_as_large_as_loaders_accept(key: HmacKey) -> None:
     size = len(signing.seal(payload, key, Limits(), where=NAME))
     exact, short = (Policy(limits=Limits(sidecar_bytes=bound)) for bound in (size, size - 1))
     data = signing.seal(payload, key, exact.limits, where=NAME)
-    assert len(sidecar.parse(data, limit=size)) == 1
+    assert len(envelope.parse_sidecar(data, limit=size)) == 1
     assert authenticated(key, data, policy=exact).sole()
     with pytest.raises(LimitExceeded):
         signing.seal(payload, key, short.limits, where=NAME)
