@@ -1,7 +1,7 @@
-"""TensorFlow's SavedModel folders: made of ONNX models, made into ONNX models, and asked for predictions.
+"""TensorFlow's SavedModel folders: conversion from and to ONNX models, and predictions.
 
-A SavedModel is a program that TensorFlow runs, so that only verified folders come here. ONNX to TensorFlow is
-by onnx2tf, and back by tf2onnx.
+A SavedModel is a program that TensorFlow runs, so only verified folders are read here. onnx2tf converts from
+ONNX to TensorFlow, and tf2onnx back.
 """
 
 from __future__ import annotations
@@ -15,16 +15,15 @@ from importlib import metadata
 from typing import Any
 
 from safeload.errors import DeserializationError, SerializationError, brief
+from safeload.formats.onnx.converters import TF2ONNX_OPSET, reason
 
 _SIGNATURE = "serving_default"
-# Beside the SavedModel onnx2tf writes models for other runtimes.
+# onnx2tf also writes models for this runtime into the folder.
 _OTHERS = ".tflite"
-# What tf2onnx knows whole.
-_OPSET = 18
-# What onnx2tf sets for the whole program.
+# Environment variables that onnx2tf sets for the whole process.
 _VARIABLES = ("TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL", "CUDA_VISIBLE_DEVICES")
 _ONNX2TF_HINT = 'It needs an environment of its own: pip install "safeload[onnx2tf]".'
-_IMAGES = (20, 128, 128, 3)
+_IMAGES_SHAPE = (20, 128, 128, 3)
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -33,42 +32,40 @@ def from_onnx(model: Any, folder: str) -> str:
 
     Parameters
     ----------
-    model
-        An ``onnx.ModelProto`` that holds all of its weights.
-    folder
-        An empty folder of this process's own.
+    model : onnx.ModelProto
+        The model, with all of its weights in it.
+    folder : str
+        An empty folder that only this process can write to.
 
     Returns
     -------
     str
-        A sentence on how it was made.
+        A sentence on how it was made, for the statement's remarks.
 
     Raises
     ------
     SerializationError
-        It cannot be converted.
+        If onnx2tf cannot be imported or cannot convert the model.
     """
     names = [given.name for given in model.graph.input]
     with _ONE_AT_A_TIME, _environment_kept():
-        # Keras 3 cannot do what onnx2tf asks for; TensorFlow reads it when Keras is first used.
+        # onnx2tf needs Keras 2. TensorFlow reads the variable when Keras is first used.
         os.environ["TF_USE_LEGACY_KERAS"] = "1"
         with _importing("onnx2tf", "converting to TensorFlow", _ONNX2TF_HINT):
             import onnx2tf
         try:
-            with _own_images(sys.modules["onnx2tf.onnx2tf"]):
+            with _random_images(sys.modules["onnx2tf.onnx2tf"]):
                 onnx2tf.convert(
                     onnx_graph=model,
                     output_folder_path=folder,
                     not_use_onnxsim=True,
                     output_signaturedefs=True,
-                    # The axes stay those of the ONNX model, so that both take the same sample.
+                    # Keep the axes of the ONNX model, so that both models take the same sample.
                     keep_shape_absolutely_input_names=names,
                     non_verbose=True,
                 )
-        except (Exception, SystemExit) as error:  # It ends the program where it does not know an operator.
-            raise SerializationError(
-                f"onnx2tf could not convert it ({type(error).__name__}: {brief(error)})"
-            ) from error
+        except (Exception, SystemExit) as error:  # It exits the program at an unknown operator.
+            raise SerializationError(f"onnx2tf could not convert it ({reason(error)})") from error
     for name in os.listdir(folder):
         if name.endswith(_OTHERS):
             os.unlink(os.path.join(folder, name))
@@ -76,21 +73,26 @@ def from_onnx(model: Any, folder: str) -> str:
 
 
 def callable_of(folder: str, *, where: str) -> Callable[[Any], dict[str, Any]]:
-    """Return what predicts with a verified SavedModel, by its serving signature.
+    """Return a function that predicts with a verified SavedModel, by its serving signature.
 
     Parameters
     ----------
-    folder
-        This process's own copy of it.
-    where
-        What it is called in messages.
+    folder : str
+        A private copy of the verified folder.
+    where : str
+        Name of the folder in error messages.
+
+    Returns
+    -------
+    callable
+        Takes an array of rows, or several in a list or in a dict by input name; returns arrays by name.
 
     Raises
     ------
     DeserializationError
-        It has none, or is no SavedModel.
+        If TensorFlow cannot read the folder, or it has no serving signature.
     SerializationError
-        TensorFlow is not installed.
+        If TensorFlow cannot be imported.
     """
     with _importing("tensorflow", "reading a SavedModel", "Install it: pip install tensorflow."):
         import tensorflow
@@ -102,7 +104,7 @@ def callable_of(folder: str, *, where: str) -> Callable[[Any], dict[str, Any]]:
     takes = signature.structured_input_signature[1]
 
     def predict(sample: Any) -> dict[str, Any]:
-        # The signature's variables are those of the model, which nobody else keeps.
+        # Keeps the model alive: the signature only refers to its variables.
         assert loaded is not None  # noqa: S101
         parts = (
             sample if isinstance(sample, dict) else dict(zip(takes, _parts(sample, len(takes)), strict=True))
@@ -116,17 +118,31 @@ def callable_of(folder: str, *, where: str) -> Callable[[Any], dict[str, Any]]:
 def to_onnx(folder: str, target_opset: int | None = None, *, where: str) -> tuple[Any, str]:
     """Return the ONNX model of a verified SavedModel, and a sentence on how it was made.
 
+    Parameters
+    ----------
+    folder : str
+        A private copy of the verified folder.
+    target_opset : int, optional
+        Version of ONNX's operators; None means 18.
+    where : str
+        Name of the folder in error messages.
+
+    Returns
+    -------
+    model : onnx.ModelProto
+    remark : str
+
     Raises
     ------
     DeserializationError
-        It is no SavedModel, or has no serving signature.
+        If TensorFlow cannot read the folder, or it has no serving signature.
     SerializationError
-        It cannot be converted, or tf2onnx is not installed.
+        If tf2onnx cannot be imported or cannot convert the model.
     """
     with _importing("tf2onnx", "converting a SavedModel", "Install both: pip install tf2onnx tensorflow."):
         import tf2onnx
     with _reading(folder, where):
-        # A function around the signature would not do: constants of the SavedModel would become its inputs.
+        # Not by a function around the signature: constants of the SavedModel would become inputs.
         graph, takes, gives, tables, renamed = tf2onnx.tf_loader.from_saved_model(
             folder,
             None,
@@ -136,42 +152,39 @@ def to_onnx(folder: str, target_opset: int | None = None, *, where: str) -> tupl
             return_tensors_to_rename=True,
         )
     if tables:
-        raise SerializationError("the SavedModel looks up words in tables, which are not converted")
+        raise SerializationError("the SavedModel uses lookup tables, which cannot be converted")
     try:
         model, _ = tf2onnx.convert.from_graph_def(
             graph,
             input_names=takes,
             output_names=gives,
-            opset=target_opset or _OPSET,
+            opset=target_opset or TF2ONNX_OPSET,
             tensors_to_rename=renamed,
         )
     except Exception as error:
-        raise SerializationError(
-            f"tf2onnx could not convert it ({type(error).__name__}: {brief(error)})"
-        ) from error
+        raise SerializationError(f"tf2onnx could not convert it ({reason(error)})") from error
     return model, f"Converted by tf2onnx {metadata.version('tf2onnx')} from a SavedModel."
 
 
 @contextmanager
 def _importing(name: str, purpose: str, hint: str) -> Iterator[None]:
-    """Wrap what importing a package raises."""
+    """Turn a failed import of a package into a SerializationError."""
     try:
         yield
-    except Exception as error:  # Of packages that do not fit each other anything may come.
+    except Exception as error:  # Packages whose versions do not fit together raise anything.
         raise SerializationError(
-            f"{purpose} needs {name}, which cannot be imported ({type(error).__name__}: {brief(error)})",
-            hint=hint,
+            f"{purpose} needs {name}, which cannot be imported ({reason(error)})", hint=hint
         ) from error
 
 
 @contextmanager
 def _reading(folder: str, where: str) -> Iterator[None]:
-    """Wrap what TensorFlow raises about a folder, and leave out where its private copy lies."""
+    """Wrap an exception of TensorFlow's, without the path of the private copy in its message."""
     try:
         yield
     except Exception as error:
         said = f"{type(error).__name__}: {brief(str(error).replace(folder, '…'))}"
-        # Not chained: the error itself holds the path.
+        # Not chained: the original error contains the path.
         raise DeserializationError(
             f"TensorFlow cannot read it as a SavedModel ({said})", where=where
         ) from None
@@ -179,6 +192,7 @@ def _reading(folder: str, where: str) -> Iterator[None]:
 
 @contextmanager
 def _environment_kept() -> Iterator[None]:
+    """Restore the environment variables that onnx2tf sets."""
     before = {name: os.environ.get(name) for name in _VARIABLES}
     try:
         yield
@@ -191,16 +205,16 @@ def _environment_kept() -> Iterator[None]:
 
 
 @contextmanager
-def _own_images(module: Any) -> Iterator[None]:
-    """Let onnx2tf try models of images on numbers at random.
+def _random_images(module: Any) -> Iterator[None]:
+    """Let onnx2tf test image models on random numbers.
 
-    It would load images from the current folder, where anybody may have put them, or from the internet. A
-    version that has them from elsewhere is an AttributeError.
+    It would load test images from the current folder, where an attacker may have put them, or from the
+    internet. A version of onnx2tf without this function raises AttributeError here.
     """
     import numpy as np
 
     theirs = module.download_test_image_data
-    module.download_test_image_data = lambda: np.random.default_rng(0).random(_IMAGES, dtype=np.float32)
+    module.download_test_image_data = lambda: np.random.default_rng(0).random(_IMAGES_SHAPE, dtype=np.float32)
     try:
         yield
     finally:
