@@ -63,7 +63,7 @@ def fields(data: bytes, pos: int, end: int) -> Iterator[tuple[int, int, int, int
         yield number, value, start, stop
 
 
-def require_few(data: bytes, below: Below, kind: str, most: int) -> None:
+def check_message_count(data: bytes, below: Below, kind: str, most: int) -> None:
     """Count the messages within a message, before a reader makes an object of each.
 
     Parameters

@@ -166,8 +166,8 @@ def test_messages_within_each_other_are_followed_as_far_as_protobuf_does() -> No
     for _ in range(20_000):
         data = _field(1, data)
     with pytest.raises(MalformedError, match="nested"):
-        protobuf.require_few(data, {"own": {1: "own"}}, "own", 10**6)
-    protobuf.require_few(data, {"own": {}}, "own", 1)
+        protobuf.check_message_count(data, {"own": {1: "own"}}, "own", 10**6)
+    protobuf.check_message_count(data, {"own": {}}, "own", 1)
 
 
 def test_a_forest_of_many_leaves_is_looked_into() -> None:

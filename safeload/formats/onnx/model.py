@@ -84,7 +84,7 @@ def parse(data: bytes, limits: Limits, *, signed: bool = True) -> Any:
         raise LimitExceeded("it has over 2 GiB, which protobuf does not read")
     # An object takes 60 to 200 bytes for the two that a message can have.
     most = limits.members * (_SIGNED if signed else 1)
-    protobuf.require_few(data, _below(), onnx.ModelProto.DESCRIPTOR.full_name, most)
+    protobuf.check_message_count(data, _below(), onnx.ModelProto.DESCRIPTOR.full_name, most)
     try:
         model = onnx.ModelProto.FromString(data)
     except DecodeError as error:
