@@ -1,7 +1,7 @@
-"""How far what two models make of a sample lies apart.
+"""Comparison of the predictions of two models on a sample.
 
-It is asked of a model that was made from another one, such as an ONNX model of an estimator: does it say the
-same? Labels must be equal; numbers may differ by a tolerance, which is absolute below 1 and relative above.
+It checks a converted model, such as the ONNX model of an estimator, against its source. Labels must be equal;
+numbers may differ by a tolerance, which is absolute below 1 and relative above.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from safeload.formats.onnx.converters import reason
 from safeload.formats.onnx.predictions import Outputs
 
 _EXACT_KINDS = "biuUSO"
-_ROWS_HINT = "Pass some rows of the data that the model is for, as it takes them."
+_ROWS_HINT = "Pass some rows of the data that the model is for, in the form that it takes."
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How far the outputs of two models lie apart.
+    """Differences between the outputs of two models.
 
     Parameters
     ----------
-    largest
+    largest : float
         The largest difference; see :func:`largest_difference`.
-    rows
-        Of how many rows the outputs are.
-    outputs
-        How many outputs were compared.
-    left_out
-        Those that only one of the models has, by their names.
+    rows : int
+        Number of rows in the outputs.
+    outputs : int
+        Number of outputs that were compared.
+    left_out : tuple of str
+        Names of the outputs that only one of the models has.
     """
 
     largest: float
@@ -42,7 +42,7 @@ class Comparison:
     left_out: tuple[str, ...]
 
     def described(self, than: str = "") -> str:
-        """Return it as a clause, for a remark; `than` says from what they differ."""
+        """Return a clause for a remark; `than` names the model that the predictions differ from."""
         rows = f"{self.rows} row{'s' * (self.rows != 1)}"
         outputs = f"{self.outputs} output{'s' * (self.outputs != 1)}"
         omitted = f"; not compared: {brief(', '.join(self.left_out))}" if self.left_out else ""
@@ -50,15 +50,9 @@ class Comparison:
 
 
 def largest_difference(left: Outputs, right: Outputs) -> float:
-    """Return the largest difference; infinite where labels or shapes are not equal.
+    """Return the largest difference, ``|a - b| / max(1, |b|)``; infinite if labels or shapes differ.
 
-    Parameters
-    ----------
-    left
-        What is compared.
-    right
-        What it is compared with, and measured by: a number counts as ``|a - b| / max(1, |b|)``. Outputs are
-        matched by name if their names are the same, and otherwise in their order, as far as both have them.
+    Outputs are matched by name if both models have the same names, and otherwise by position.
     """
     return max(
         (_difference(left[own], right[other]) for own, other in _matched(left, right)), default=math.inf
@@ -66,28 +60,30 @@ def largest_difference(left: Outputs, right: Outputs) -> float:
 
 
 def compare(source: Any, target: Any, sample: Any, tolerance: float) -> Comparison:
-    """Return by how much a model's outputs differ from those of the model that it was made of.
+    """Check that a converted model predicts what its source predicts.
 
     Parameters
     ----------
-    source, target
-        Models as :func:`safeload.formats.onnx.predictions.outputs` takes them; `target` was made of `source`.
-    sample
-        Rows for both.
-    tolerance
+    source, target : object
+        The original and the converted model, as :func:`safeload.formats.onnx.predictions.outputs` takes them.
+    sample : array-like, pandas.DataFrame, dict or list of array-like
+        Rows of data for both models.
+    tolerance : float
         The largest difference that is accepted.
+
+    Returns
+    -------
+    Comparison
 
     Raises
     ------
     SerializationError
-        It is larger, or labels differ; one of the models does not run on the sample, or nothing comes of it
-        that could be compared; or the new model lacks an output. An estimator's `transform` or scores it may
-        lack: converters leave some out, and they are listed.
+        If the difference is larger, or labels differ; if a model does not run on the sample or returns no
+        values; or if the converted model lacks an output. It may lack an estimator's `transform` or scores,
+        which some converters leave out; :attr:`Comparison.left_out` then lists them.
     """
     if _is_empty(sample):
-        raise SerializationError(
-            "there are no rows in the sample, so that nothing is compared", hint=_ROWS_HINT
-        )
+        raise SerializationError("the sample has no rows to compare predictions on", hint=_ROWS_HINT)
     expected = _ran(source, sample, "the model that is converted")
     found = _ran(target, sample, "the new model")
     matched = _matched(found, expected)
@@ -95,20 +91,20 @@ def compare(source: Any, target: Any, sample: Any, tolerance: float) -> Comparis
     by_methods = predictions.is_estimator(source) and not predictions.is_estimator(target)
     may_lack = predictions.SCORES if by_methods else ()
     if lacking := [name for name in missing if name not in may_lack]:
-        raise SerializationError(
-            f"the new model lacks outputs of the one it was made of ({brief(', '.join(lacking))})"
-        )
+        raise SerializationError(f"the new model lacks outputs of its source ({brief(', '.join(lacking))})")
     if not any(expected[other].size for _, other in matched):
-        raise SerializationError("nothing that could be compared comes of the sample", hint=_ROWS_HINT)
+        raise SerializationError(
+            "the predictions on the sample have no values that could be compared", hint=_ROWS_HINT
+        )
     largest = largest_difference(found, expected)
-    # Written so that what is not a number is refused too.
+    # Written so that NaN is refused too.
     if not largest <= tolerance:
         if math.isinf(largest):
             raise SerializationError("predictions on the sample differ in labels or shapes")
         raise SerializationError(
             f"predictions on the sample differ by {largest:.2g} at most; {tolerance:g} is accepted",
-            hint="Pass a sample of float32 data, which is what most converted models compute with, or a "
-            "larger tolerance=.",
+            hint="Pass a sample of float32 data, which most converted models compute with, or a larger "
+            "tolerance=.",
         )
     rows = max(len(expected[other]) if expected[other].ndim else 1 for _, other in matched)
     added = [name for name in found if name not in {own for own, _ in matched}]
@@ -116,14 +112,14 @@ def compare(source: Any, target: Any, sample: Any, tolerance: float) -> Comparis
 
 
 def _matched(left: Outputs, right: Outputs) -> list[tuple[str, str]]:
-    """Return which outputs are compared with which."""
+    """Return the pairs of outputs to compare."""
     if set(left) == set(right):
         return [(name, name) for name in right]
     return list(zip(left, right, strict=False))
 
 
 def _ran(model: Any, sample: Any, which: str) -> Outputs:
-    """Return what a model makes of a sample; what it raises is an error of the conversion's."""
+    """Return the outputs of a model; whatever it raises becomes a SerializationError."""
     try:
         return predictions.outputs(model, sample)
     except SafeloadError:
@@ -135,7 +131,7 @@ def _ran(model: Any, sample: Any, which: str) -> Outputs:
 
 
 def _is_empty(sample: Any) -> bool:
-    """Tell whether there are no rows, in any of its arrays if there are several."""
+    """Tell whether a sample has no rows; one of several arrays is empty if all are."""
     if isinstance(sample, Mapping):
         return all(_is_empty(rows) for rows in sample.values())
     shape = getattr(sample, "shape", None)
@@ -161,14 +157,14 @@ def _difference(left: Any, right: Any) -> float:
     same = (left == right) | (np.isnan(left) & np.isnan(right))
     with np.errstate(invalid="ignore", over="ignore"):
         apart = np.where(same, 0.0, np.abs(left - right) / np.maximum(1.0, np.abs(right)))
-    # What is infinite or not a number on one side only.
+    # NaN where a value is infinite or NaN on one side only.
     return float(np.max(np.where(np.isnan(apart), math.inf, apart)))
 
 
 def _aligned(values: Any, other: Any) -> Any:
-    """Return an output in the other's shape where the two are ways to write the same.
+    """Return an output in the shape of the other if both shapes can express the same values.
 
-    A column may be a row of numbers; and the decision between two classes one number or two.
+    A column may be one-dimensional, and a decision between two classes may be one number or two.
     """
     import numpy as np
 

@@ -1,7 +1,7 @@
-"""Making ONNX models of estimators and Keras models, and seeing that they predict the same.
+"""Conversion of estimators and Keras models to ONNX models that predict the same.
 
-A conversion is never taken on trust: the model that came out runs on the sample, and what it makes of it is
-compared with what the object makes of it, before anything is written.
+No conversion is trusted: before anything is written, the converted model runs on the sample and its
+predictions are compared with those of the original.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from safeload.formats.onnx.converters import LOCALE, reason
 
 _SAMPLE_HINT = "Pass sample=: some rows of the data that the model is for, such as X_test[:200]."
 _ROWS = 8
-# What TensorFlow admits.
+# Names of tensors that TensorFlow accepts.
 _TENSOR_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
 
 
@@ -34,7 +34,7 @@ class Converted:
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """One way to convert: the types of the inputs, by which locale, and how it is described."""
+    """One way to convert: types of the inputs, locale, and a description of both for the remark."""
 
     inputs: list[tuple[str, Any]]
     locale: str | None = None
@@ -46,24 +46,24 @@ def convert(obj: Any, sample: Any, tolerance: float, target_opset: int | None) -
 
     Parameters
     ----------
-    obj
+    obj : object
         A fitted estimator, or a Keras model.
-    sample
-        Rows to compare on, in the types that the model will be given; a Keras model can do without.
-    tolerance
+    sample : array-like, pandas.DataFrame, list or None
+        Rows to compare predictions on, in the types that the ONNX model will take. None is for Keras models.
+    tolerance : float
         See :func:`safeload.formats.onnx.comparison.compare`.
-    target_opset
-        The version of ONNX's operators; None means one that the converter knows well.
+    target_opset : int or None
+        Version of ONNX's operators; None leaves the choice to the converter.
 
     Raises
     ------
     SerializationError
-        There is no converter for it, what came out does not run, or it does not predict the same.
+        If no converter handles the object, or the converted model does not run or predicts otherwise.
     OptionError
-        There is no sample.
+        If an estimator comes without a sample.
     """
     with warnings.catch_warnings():
-        # Converters warn of what libraries will change; the comparison tells whether it matters.
+        # Converters warn of future changes in libraries; the comparison finds those that matter.
         warnings.simplefilter("ignore")
         if predictions.is_keras(obj):
             return _from_keras(obj, sample, tolerance, target_opset)
@@ -103,18 +103,18 @@ def _checked(obj: Any, model: Any, sample: Any, tolerance: float) -> comparison.
 
 
 def _session(model: Any) -> Any:
-    """Return a session of a model that this process has just made."""
+    """Return a session of a model that this process has just converted."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    # What fails is raised; the runtime would print it as well.
+    # Fatal messages only: errors are raised, and the runtime would print them as well.
     options.log_severity_level = 4
     providers = ["CPUExecutionProvider"]
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=providers)
 
 
 def _ways(sample: Any) -> Iterator[_Way]:
-    """Yield the ways to try: in the sample's own types, and with all numbers in float32."""
+    """Yield the ways to try: with the types of the sample, then with all numbers in float32."""
     own = _inputs(sample, {})
     yield _Way(own)
     kinds = {type(kind).__name__ for _, kind in own}
@@ -128,7 +128,7 @@ def _ways(sample: Any) -> Iterator[_Way]:
 
 
 def _inputs(sample: Any, instead: dict[str, str]) -> list[tuple[str, Any]]:
-    """Return the inputs of a model for a sample: one for an array, one for each column of a DataFrame."""
+    """Return the inputs of the model: one for an array, or one for each column of a DataFrame."""
     import numpy as np
 
     if hasattr(sample, "columns") and hasattr(sample, "iloc"):
@@ -139,7 +139,7 @@ def _inputs(sample: Any, instead: dict[str, str]) -> list[tuple[str, Any]]:
     values = np.asarray(sample)
     if not values.ndim or values.ndim > 2:
         raise SerializationError("the sample is not rows of values")
-    # A list of texts is a column.
+    # A list of strings is one column.
     width = [1] if values.ndim == 1 and values.dtype.kind in "OUT" else list(values.shape[1:])
     return [("X", _type(values, [None, *width], instead))]
 
@@ -168,7 +168,7 @@ def _type(values: Any, shape: list[int | None], instead: dict[str, str]) -> Any:
 
 
 def _remark(converter: str, obj: Any, described: str, compared: comparison.Comparison) -> str:
-    # Where it is imported from, and not the file that it happens to be written in.
+    # The public module that the class is imported from, not the private one that defines it.
     public = re.split(r"\._|\.src\b", type(obj).__module__)[0]
     kind = f"{public}.{type(obj).__qualname__}"
     return (
@@ -182,14 +182,14 @@ def _from_keras(model: Any, sample: Any, tolerance: float, target_opset: int | N
 
     if keras.backend.backend() != "tensorflow":
         raise SerializationError(
-            f"Keras models are converted on TensorFlow, and Keras runs on {keras.backend.backend()} here",
+            f"Keras runs on {keras.backend.backend()}; models are converted on TensorFlow only",
             hint="Set KERAS_BACKEND=tensorflow, and load the model again.",
         )
     import tensorflow
 
     inputs = list(getattr(model, "inputs", None) or ())
     if not inputs:
-        raise SerializationError("this Keras model was not built, so that its inputs are not known")
+        raise SerializationError("the inputs of this Keras model are unknown, since it was not built")
     rows = _random_rows(inputs) if sample is None else sample
     names = [str(one.name) for one in inputs]
     if len(set(names)) < len(names) or not all(_TENSOR_NAME.fullmatch(name) for name in names):
@@ -204,7 +204,7 @@ def _from_keras(model: Any, sample: Any, tolerance: float, target_opset: int | N
 
 
 def _random_rows(inputs: list[Any]) -> Any:
-    """Return rows for a model's inputs, always the same."""
+    """Return random rows for the inputs of a model, the same in each process."""
     import numpy as np
 
     made = []
@@ -212,8 +212,8 @@ def _random_rows(inputs: list[Any]) -> Any:
     for one in inputs:
         extents = one.shape[1:]
         if None in extents:
-            raise OptionError(f"the extent of an input is open. {_SAMPLE_HINT}")
+            raise OptionError(f"an input of the model has no fixed shape. {_SAMPLE_HINT}")
         numbers = random.random((_ROWS, *extents))
-        # Whole numbers may be places in a vocabulary; 0 and 1 are in each.
+        # Integers may be indices into a vocabulary; 0 and 1 are valid in any.
         made.append((numbers if "float" in str(one.dtype) else numbers.round()).astype(str(one.dtype)))
     return made if len(made) > 1 else made[0]

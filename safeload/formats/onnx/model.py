@@ -1,15 +1,15 @@
-"""What is looked at in an ONNX model before a runtime sees it.
+"""Checks of an ONNX model before a runtime loads it.
 
-A runtime trusts what it is given: it reads files that the model names, from the folder that the process
-happens to be in, and it does so while the model is being loaded. What is refused here, signed or not:
+A runtime trusts its input: while it loads a model, it opens files that the model names, relative to the
+current folder of the process. Refused here, signed or not, are:
 
-- more parts than the limits admit, counted before an object is made of each;
-- data in another file for anything but an initializer of the main graph. These are the only ones that
-  onnxruntime takes from memory instead; for all others it would open the file;
-- data in another file that are not described as ``external_data.py`` has it, and data both here and there;
+- more parts than the limits allow, counted before an object is made for each;
+- external data for anything but an initializer of the main graph. Only for these does onnxruntime accept data
+  from memory; for all others it would open the file;
+- external data that ``external_data.py`` does not accept, and data both in the model and in a file;
 - a node ``EPContext``, for which execution providers read a file that its attributes name.
 
-What nobody signed may moreover refer to no file at all, and hold ONNX's own operators only.
+An unsigned model may not refer to other files at all, and may use ONNX's own operators only.
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ from safeload.formats.onnx.external_data import External
 from safeload.limits import Limits
 from safeload.parsers import protobuf
 
-# The operators that the standard defines; an unsigned model has no others.
+# The domains of operators that the standard defines.
 STANDARD_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
-# Protobuf has no larger messages.
+# The maximum size of a protobuf message.
 MAX_BYTES = (1 << 31) - 1
 
-# Messages in which neither a node nor a tensor can stand.
+# Messages that cannot contain nodes or further tensors.
 _LEAVES = frozenset({"ValueInfoProto", "StringStringEntryProto", "TensorAnnotation", "TensorProto"})
-# By this key onnxruntime can be told, by an environment variable, to take settings from the model.
+# If an environment variable says so, onnxruntime reads settings from the model under this key.
 _RUNTIME_SETTINGS = "ort_config"
-# To whoever signs them, models may have more parts: a language model has hundreds of thousands.
-_SIGNED = 10
+# Factor on the allowed parts of signed models: a language model has hundreds of thousands.
+_SIGNED_FACTOR = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a model holds that is to be admitted or not.
+    """Features of a model that decide whether it is admitted.
 
     Parameters
     ----------
-    externals
+    externals : tuple of External
         The initializers whose data lie in other files.
-    foreign
-        The first domain of a node that is not ONNX's own, if there is one.
-    sparse
-        Whether there are sparse tensors.
+    foreign : str or None
+        The first operator domain of a node that is not ONNX's own.
+    sparse : bool
+        Whether the model has sparse tensors.
     """
 
     externals: tuple[External, ...]
@@ -58,45 +58,49 @@ class Contents:
 
 
 def parse(data: bytes, limits: Limits, *, signed: bool = True) -> Any:
-    """Return the ``ModelProto`` of a file's bytes.
+    """Parse a model.
 
     Parameters
     ----------
-    data
-        The bytes.
-    limits
-        Its `members` are how many parts (nodes, tensors, attributes and so on) a model may have that nobody
-        signed; others may have ten times as many.
-    signed
-        Whether it is signed, or about to be.
+    data : bytes
+        The file.
+    limits : Limits
+        Its `members` caps the parts (nodes, tensors, attributes and so on) of an unsigned model; a signed
+        model may have ten times as many.
+    signed : bool, default True
+        Whether the model is signed, or about to be.
+
+    Returns
+    -------
+    onnx.ModelProto
 
     Raises
     ------
     MalformedError
-        It is none.
+        If the bytes are not an ONNX model.
     LimitExceeded
-        It has more parts, or over 2 GiB.
+        If the model has too many parts, or over 2 GiB.
     """
     import onnx
     from google.protobuf.message import DecodeError
 
     if len(data) > MAX_BYTES:
-        raise LimitExceeded("it has over 2 GiB, which protobuf does not read")
-    # An object takes 60 to 200 bytes for the two that a message can have.
-    most = limits.members * (_SIGNED if signed else 1)
+        raise LimitExceeded("it has over 2 GiB, the maximum of protobuf")
+    # Two bytes of a message can become an object of 60 to 200 bytes.
+    most = limits.members * (_SIGNED_FACTOR if signed else 1)
     protobuf.check_message_count(data, _below(), onnx.ModelProto.DESCRIPTOR.full_name, most)
     try:
         model = onnx.ModelProto.FromString(data)
     except DecodeError as error:
-        raise MalformedError(f"it is no ONNX model ({brief(error)})") from None
+        raise MalformedError(f"it is not an ONNX model ({brief(error)})") from None
     if not model.HasField("graph"):
-        raise MalformedError("it is no ONNX model: it holds no graph")
+        raise MalformedError("it is not an ONNX model: it has no graph")
     return model
 
 
 @cache
 def _below() -> protobuf.Below:
-    """Return the kinds of messages in a model, as this version of ONNX has them."""
+    """Return the message types of the installed version of ONNX, for the count of messages."""
     import onnx
 
     below: dict[str, dict[int, str]] = {}
@@ -111,16 +115,16 @@ def _below() -> protobuf.Below:
 
 
 def look(model: Any, limits: Limits) -> Contents:
-    """Return what a model holds, after all that could name a file was checked.
+    """Check everything in a model that could name a file, and return what else matters for admission.
 
     Raises
     ------
     MalformedError
-        A path or an entry is not as it must be, or another part than an initializer has external data.
+        If external data are invalid, or belong to another part than an initializer of the main graph.
     FormatNotAllowed
-        It has a node that reads files.
+        If a node reads files.
     LimitExceeded
-        Its graphs are nested too deep.
+        If graphs are nested too deep.
     """
     found = []
     foreign, sparse = None, False
@@ -135,36 +139,36 @@ def look(model: Any, limits: Limits) -> Contents:
             sparse = True
         elif kind == "TensorProto" and external_data.is_external(message):
             if place != "initializer":
-                raise MalformedError("external data are admitted for the initializers of the main graph only")
+                raise MalformedError("external data are allowed for initializers of the main graph only")
             found.append(external_data.external(message))
     return Contents(tuple(found), foreign, sparse)
 
 
 def require_standard(model: Any, contents: Contents) -> None:
-    """Refuse what a model must not hold if nobody signed it.
+    """Refuse what an unsigned model must not contain.
 
     Raises
     ------
     FormatNotAllowed
-        External data, operators of another domain, functions, training, sparse tensors (a few bytes of them
-        stand for any amount of memory), or settings of the runtime.
+        For external data, operators of another domain, functions, training information, sparse tensors (a few
+        bytes of which expand to any amount of memory), or settings of the runtime.
     MalformedError
-        ONNX's own checker refuses it.
+        If ONNX's checker refuses the model.
     """
     import onnx
 
     if contents.externals:
-        # The checker below would look for the files in the current folder.
-        raise FormatNotAllowed("an unsigned ONNX model refers to no other files")
+        # The checker below would open the files in the current folder.
+        raise FormatNotAllowed("an unsigned ONNX model may not refer to other files")
     for name in ("functions", "training_info"):
         if len(getattr(model, name)):
-            raise FormatNotAllowed(f"an unsigned ONNX model has no {name}")
+            raise FormatNotAllowed(f"an unsigned ONNX model may not have {name}")
     if any(entry.key == _RUNTIME_SETTINGS for entry in model.metadata_props):
-        raise FormatNotAllowed("an unsigned ONNX model holds no settings of the runtime")
+        raise FormatNotAllowed("an unsigned ONNX model may not have settings of the runtime")
     for domain in (*(opset.domain for opset in model.opset_import), contents.foreign or ""):
         _require_domain(domain)
     if contents.sparse:
-        raise FormatNotAllowed("an unsigned ONNX model has no sparse tensors")
+        raise FormatNotAllowed("an unsigned ONNX model may not have sparse tensors")
     try:
         check(model)
     except onnx.checker.ValidationError as error:
@@ -172,13 +176,13 @@ def require_standard(model: Any, contents: Contents) -> None:
 
 
 def check(model: Any) -> None:
-    """Let ONNX's checker look at a model without external data, or raise ``onnx.checker.ValidationError``."""
+    """Run ONNX's checker on a model without external data; raise ``onnx.checker.ValidationError``."""
     import warnings
 
     import onnx
 
     with warnings.catch_warnings():
-        # Of what later versions will have; it is no statement on this model.
+        # Warnings are about future versions of ONNX, not about this model.
         warnings.simplefilter("ignore")
         onnx.checker.check_model(model)
 
@@ -186,16 +190,16 @@ def check(model: Any) -> None:
 def _require_domain(domain: str) -> None:
     if domain not in STANDARD_DOMAINS:
         raise FormatNotAllowed(
-            f"it uses operators of the domain {brief(domain)!r}, which an unsigned ONNX model may not",
-            hint="Sign it if you know where it comes from.",
+            f"it uses operators of the domain {brief(domain)!r}, which an unsigned ONNX model may not use",
+            hint="Sign it if you know its origin.",
         )
 
 
 def _walk(model: Any, limits: Limits) -> Iterator[tuple[str, Any]]:
-    """Yield the messages in a model, each with its place: "graph", "initializer" of that graph, or elsewhere.
+    """Yield the messages in a model, each with its place: "model", "graph", "initializer" or "elsewhere".
 
-    It looks at all fields that there are, so that a tensor in a field that is new to it is seen too. Python
-    objects are made only of the messages around the one that is looked at.
+    All fields are visited, so that a tensor is found in a field of a future version too. Python objects exist
+    only for the messages around the current one.
     """
     yield "model", model
     around: list[tuple[int, Iterator[tuple[str, Any]]]] = [(0, _inner("model", model))]
@@ -217,7 +221,7 @@ def _walk(model: Any, limits: Limits) -> Iterator[tuple[str, Any]]:
 
 
 def _inner(place: str, message: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the messages that stand in one, with their places."""
+    """Yield the messages directly within a message, with their places."""
     for field, value in message.ListFields():
         if field.message_type is None:
             continue

@@ -1,7 +1,7 @@
-"""The format ``onnx``: models that ONNX's runtimes execute, with their weights inside or in signed files.
+"""The format ``onnx``: ONNX models, with their weights inside or in signed files.
 
-The session is made from the verified bytes, and so are the weights in it: no file is opened on the way,
-neither beside the model nor in the current folder. See ``onnx_model.py`` for what is refused.
+The session and its weights are made from verified bytes only: no file is opened during loading, neither
+beside the model nor in the current folder. ``model.py`` lists what is refused.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from safeload.trust.gate import VerifiedArtifact
 _CPU = ("CPUExecutionProvider",)
 _FORMS = ("session", "model", "bytes")
 _TOLERANCE = 1e-5
-# Shapes lie in tensors as weights do, and the runtime looks at these before it has the files.
+# Shapes are stored as tensors too, and the runtime reads these before it is given the files.
 _SMALL_BYTES = 1 << 16
-_SIGN_HINT = "Sign the file where it lies, with those that hold its data: safeload.sign(path)."
-_SESSION_HINT = "Load it as a session, which takes its data from the files."
+_SIGN_HINT = "Sign the file in place, together with the files of its data: safeload.sign(path)."
+_SESSION_HINT = "Load it as a session, which reads its data from the files."
 
 
 class OnnxFormat:
@@ -103,7 +103,7 @@ class OnnxFormat:
         FormatNotAllowed
             Bytes are asked for, and its data lie in other files; or onnxruntime is too old for those.
         MalformedError, FormatNotAllowed, LimitExceeded
-            See ``onnx_model.py``.
+            See ``model.py``.
         """
         if as_ not in _FORMS:
             raise OptionError(f"for the format onnx, as_ is one of {', '.join(_FORMS)}")
@@ -114,7 +114,7 @@ class OnnxFormat:
         data, files, signed = verified.blob.data, verified.files, verified.statement is not None
         model = onnx_model.parse(data, limits, signed=signed)
         if not signed:
-            # What the runtime sees is written anew from what is checked, without anything that only it knows.
+            # Serialized again from what was checked, without fields that only the runtime may know.
             model.DiscardUnknownFields()
             data = model.SerializeToString()
         contents = onnx_model.look(model, limits)
@@ -126,40 +126,40 @@ class OnnxFormat:
             return _alone(data, found)
         if as_ == "model":
             if not _fits(data, found):
-                raise LimitExceeded("with all data in it the model would have over 2 GiB", hint=_SESSION_HINT)
-            external_data.take_in(found, files)
+                raise LimitExceeded("the model with all its data would have over 2 GiB", hint=_SESSION_HINT)
+            external_data.embed(found, files)
             return model
         small = [one for one in found if one.size <= _SMALL_BYTES]
         if small and _fits(data, small):
-            external_data.take_in(small, files)
+            external_data.embed(small, files)
             data = model.SerializeToString()
             left = external_data.locations(one for one in found if one.size > _SMALL_BYTES)
             files = {location: files[location] for location in left}
         return _session(data, files, list(providers), signed=signed)
 
     def globals_of(self, data: bytes, limits: Limits) -> tuple[str, ...]:
-        """Return nothing: a model refers to no type of Python's. What would not be loaded is refused."""
+        """Return nothing, since models name no Python types; refuse a model that would not be loaded."""
         self.files_of(data, limits)
         return ()
 
     def files_of(self, data: bytes, limits: Limits) -> tuple[str, ...]:
-        """Return the files in which external data lie."""
+        """Return the files that hold external data."""
         contents = onnx_model.look(onnx_model.parse(data, limits), limits)
         return external_data.locations(contents.externals)
 
 
 def _alone(data: bytes, found: tuple[External, ...]) -> bytes:
-    """Return the bytes of a model, unless others would have to look for its data where they happen to be."""
+    """Return the bytes of a model that is one file."""
     if found:
         raise FormatNotAllowed(
-            "its data lie in other files, which its bytes alone do not hold",
-            hint='as_="model" has them in it.',
+            "its data lie in other files, so its bytes alone are incomplete",
+            hint='Load it with as_="model", which includes them.',
         )
     return data
 
 
 def _fits(data: bytes, found: Iterable[External]) -> bool:
-    """Tell whether protobuf can hold a model with its data in it."""
+    """Tell whether a model with its data in it stays below the maximum of protobuf."""
     return len(data) + sum(one.size for one in found) <= onnx_model.MAX_BYTES
 
 
@@ -167,22 +167,22 @@ def _session(data: bytes, files: Mapping[str, Blob], providers: list[Any], *, si
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    # Otherwise bytes that are a model to protobuf may be one of onnxruntime's own format to the runtime.
+    # Without this, the runtime could read the same bytes as its own format ORT, which was not checked.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     if files:
         registry.require_safe("onnxruntime", onnxruntime.__version__)
-        # Without them the runtime would look for files of these names in the current folder.
+        # Without them the runtime would open files of these names in the current folder.
         views = [file.view for file in files.values()]
         options.add_external_initializers_from_files_in_memory(
             list(files), views, [len(view) for view in views]
         )
-    # Folding constants computes, while the model is loaded, what it says, of any size.
+    # Constant folding would execute operators during loading, with results of any size.
     skipped = [] if signed else ["ConstantFolding"]
     return onnxruntime.InferenceSession(data, options, providers=providers, disabled_optimizers=skipped)
 
 
 def _own(obj: Any) -> tuple[bytes, tuple[str, ...]]:
-    """Return the bytes of what is ONNX already, and what was done to them."""
+    """Return the bytes of a model that is ONNX already, and remarks on changes to it."""
     limits = Limits()
     if isinstance(obj, str | os.PathLike):
         return _from_path(os.fspath(obj), limits)
@@ -193,8 +193,8 @@ def _own(obj: Any) -> tuple[bytes, tuple[str, ...]]:
         model, data = obj, _serialized(obj)
     if onnx_model.look(model, limits).externals:
         raise SerializationError(
-            "some of its data lie in other files, and where these are cannot be told from here",
-            hint="Give the path of its .onnx file, or sign that file where it lies: safeload.sign(path).",
+            "some of its data lie in other files, whose folder is unknown",
+            hint="Pass the path of its .onnx file, or sign that file in place: safeload.sign(path).",
         )
     _check(model)
     return data, ()
@@ -209,16 +209,16 @@ def _from_path(path: str, limits: Limits) -> tuple[bytes, tuple[str, ...]]:
         return data.data, ()
     files: dict[str, Blob] = {}
     for location in external_data.locations(found):
-        # The reader guards the last part of a path; a folder in between could be a link.
+        # The reader refuses links at the end of a path only; a folder in between could be one.
         if "/" in location:
-            raise SerializationError("its external data lie in folders below its own", hint=_SIGN_HINT)
+            raise SerializationError("its external data lie in subfolders", hint=_SIGN_HINT)
         files[location] = _read(os.path.join(os.path.dirname(path), location))
         if data.size + sum(one.size for one in files.values()) > onnx_model.MAX_BYTES:
-            raise SerializationError("with all data in one file it would have over 2 GiB", hint=_SIGN_HINT)
+            raise SerializationError("in one file the model would have over 2 GiB", hint=_SIGN_HINT)
     external_data.require_files(found, files)
-    external_data.take_in(found, files)
+    external_data.embed(found, files)
     _check(model)
-    return _serialized(model), ("Its external data were taken into the file.",)
+    return _serialized(model), ("Its external data were moved into the file.",)
 
 
 def _read(path: str) -> Blob:

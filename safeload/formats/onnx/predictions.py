@@ -1,4 +1,4 @@
-"""What a model makes of a sample: an estimator, a session of ONNX, or whatever can be called with it."""
+"""Outputs of a model for a sample: of an estimator, of an ONNX session, or of any callable."""
 
 from __future__ import annotations
 
@@ -11,26 +11,25 @@ Outputs = dict[str, Any]
 
 _NO_MODEL = "a {} neither predicts nor transforms new data"
 
-# Of several, an ONNX model holds one beside the labels; skl2onnx chooses in this order.
+# An ONNX model has one of these beside the labels; skl2onnx chooses in this order.
 SCORES = ("predict_proba", "decision_function", "transform")
 
 
 def outputs(model: Any, sample: Any) -> Outputs:
-    """Return what a model makes of a sample, as arrays by name.
+    """Return the outputs of a model for a sample, as arrays by name.
 
     Parameters
     ----------
-    model
-        An estimator, an ``onnxruntime.InferenceSession``, or anything that can be called with the sample,
-        such as a Keras model.
-    sample
-        Rows as the model takes them. A session is given them in the types of its own inputs: one input for
-        all columns, or one for each column of a DataFrame, each entry of a mapping or each array of a list.
+    model : object
+        An estimator, an ``onnxruntime.InferenceSession``, or any callable, such as a Keras model.
+    sample : array-like, pandas.DataFrame, dict or list of array-like
+        Rows as the model takes them. For a session they are converted to the types of its inputs: one input
+        for all columns, or one for each column of a DataFrame, entry of a mapping or array of a list.
 
     Raises
     ------
     SerializationError
-        It neither predicts nor transforms.
+        If the model neither predicts nor transforms.
     """
     if hasattr(model, "get_inputs") and hasattr(model, "run"):
         names = [output.name for output in model.get_outputs()]
@@ -41,19 +40,19 @@ def outputs(model: Any, sample: Any) -> Outputs:
         raise SerializationError(_NO_MODEL.format(type(model).__name__))
     result = model(sample)
     if isinstance(result, Mapping):
-        # TensorFlow, too, lists the entries of a mapping by their names.
+        # TensorFlow sorts the entries of a mapping by name, too.
         return _named(dict(sorted(result.items())))
     several = result if isinstance(result, list | tuple) else [result]
     return _named({str(index): value for index, value in enumerate(several)})
 
 
 def methods(model: Any) -> tuple[str, ...]:
-    """Return the methods of an estimator by which it is compared: its labels or numbers, and its scores.
+    """Return the methods of an estimator to compare: ``predict``, and its first method for scores.
 
     Raises
     ------
     SerializationError
-        It has none of them.
+        If it has neither.
     """
     found = ["predict"] if hasattr(model, "predict") else []
     found += [name for name in SCORES if hasattr(model, name)][:1]
@@ -63,7 +62,7 @@ def methods(model: Any) -> tuple[str, ...]:
 
 
 def _feed(session: Any, sample: Any) -> dict[str, Any]:
-    """Return a sample as a session takes it."""
+    """Return a sample as arrays by the names of a session's inputs."""
     import numpy as np
 
     inputs = session.get_inputs()
@@ -101,8 +100,8 @@ def _dtype(described: str) -> Any:
 
 
 def is_estimator(model: Any) -> bool:
-    """Tell whether an object is asked by the methods of scikit-learn's estimators."""
-    # A Keras model has a predict as well, which prints and cuts the sample into batches.
+    """Tell whether an object has the methods of scikit-learn's estimators."""
+    # A Keras model also has predict, which prints and splits the sample into batches.
     return hasattr(model, "fit") and not is_keras(model)
 
 
@@ -116,13 +115,13 @@ def _named(found: Outputs) -> Outputs:
 
 
 def _array(value: Any) -> Any:
-    """Return an output as one array, whatever it came as."""
+    """Return an output as one array."""
     import numpy as np
 
     dense: Callable[[], Any] | None = getattr(value, "toarray", None)
     if dense is not None:
         return np.asarray(dense())
     if isinstance(value, list) and value and all(isinstance(row, Mapping) for row in value):
-        # The runtime's form of probabilities that are named by their classes.
+        # onnxruntime returns probabilities as one dict for each row, by class.
         return np.asarray([list(row.values()) for row in value])
     return np.asarray(value)

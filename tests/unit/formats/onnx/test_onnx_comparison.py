@@ -101,7 +101,7 @@ def test_a_sample_of_no_rows_is_refused(sample: Any) -> None:
 
 def test_predictions_without_values_are_no_comparison() -> None:
     """Rows of nothing are equal to any other such."""
-    with pytest.raises(SerializationError, match="nothing that could be compared"):
+    with pytest.raises(SerializationError, match="no values that could be compared"):
         comparison.compare(lambda rows: np.ones((9, 0)), lambda rows: np.ones((9, 0)), X, 0)
 
 

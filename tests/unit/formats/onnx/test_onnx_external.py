@@ -85,7 +85,7 @@ def test_as_model_all_data_are_in_it(key: HmacKey) -> None:
 
 def test_bytes_that_name_other_files_are_not_handed_out(key: HmacKey) -> None:
     """Whoever reads them next would take these files from the folder that it happens to be in."""
-    with pytest.raises(FormatNotAllowed, match="its bytes alone do not hold") as caught:
+    with pytest.raises(FormatNotAllowed, match="its bytes alone are incomplete") as caught:
         models.signed(models.adding(models.elsewhere()), key, FILES, as_="bytes")
     assert 'as_="model"' in str(caught.value)
 
@@ -148,7 +148,7 @@ def test_a_shape_of_very_many_extents_is_refused(key: HmacKey) -> None:
 def test_the_signed_files_are_exactly_those_it_refers_to(files: dict[str, bytes], key: HmacKey) -> None:
     """None is missing and none is left over."""
     for form in ("session", "model", "bytes"):
-        with pytest.raises(MalformedError, match="files that belong to it"):
+        with pytest.raises(MalformedError, match="not those that hold its external data"):
             models.signed(models.adding(models.elsewhere()), key, files, as_=form)
 
 
@@ -283,7 +283,7 @@ def test_checksums_are_no_matter(key: HmacKey) -> None:
 @pytest.mark.parametrize("build", [models.adding, models.branching, models.constant])
 def test_unsigned_models_refer_to_no_files(build: Any) -> None:
     """Even if it lies there."""
-    with pytest.raises((FormatNotAllowed, MalformedError), match=r"no other files|main graph only"):
+    with pytest.raises((FormatNotAllowed, MalformedError), match=r"not refer to other files|main graph only"):
         models.unsigned(build(models.elsewhere()))
 
 
@@ -291,7 +291,7 @@ def test_dumping_a_path_takes_the_data_in(key: HmacKey, tmp_path: Path) -> None:
     """The artifact is one file, and says so."""
     path = models.write(models.adding(models.elsewhere()), tmp_path, FILES)
     signed = safeload.dump(path, tmp_path / "one.onnx", format="onnx", signer=key)
-    assert signed.remarks == ("Its external data were taken into the file.",)
+    assert signed.remarks == ("Its external data were moved into the file.",)
     assert signed.files == ()
     assert models.answer(safeload.load(tmp_path / "one.onnx", keyring=key)) == 1
 
