@@ -21,7 +21,7 @@ from safeload.api.signing import write_folder
 from safeload.attestation.digests import digest_of
 from safeload.attestation.statement import Source, Statement
 from safeload.errors import FormatNotAllowed
-from safeload.formats.onnx import comparison
+from safeload.formats import onnx
 from safeload.storage.blob import Blob
 from safeload.storage.private_folder import PrivateFolder
 from safeload.storage.staged_folder import refuse_taken
@@ -172,9 +172,7 @@ class _SavedModel:
 
     def model(self) -> Any:
         """Return what can be asked for predictions."""
-        from safeload.formats.onnx import saved_model
-
-        return saved_model.callable_of(self._folder.path, where=self._location)
+        return onnx.load_saved_model(self._folder.path, where=self._location)
 
     def onnx(self) -> Any:
         """Return the ONNX model of it."""
@@ -182,13 +180,11 @@ class _SavedModel:
 
     def prepared(self, to: str, sample: Any, tolerance: float, where: str) -> formats.Prepared:
         """Return how it will be written, which can be as an ONNX model only."""
-        from safeload.formats.onnx import saved_model
-
         if to != "onnx":
             raise FormatNotAllowed(
                 f"a SavedModel cannot become {to}", where=where, hint='There is to="onnx".'
             )
-        model, remark = saved_model.to_onnx(self._folder.path, where=self._location)
+        model, remark = onnx.convert_saved_model(self._folder.path, where=self._location)
         return _remarked(formats.prepare(to, model, {}, where=where), remark)
 
 
@@ -234,7 +230,7 @@ def _compared(
     asked = LoadRequest(location=where, name=_TRIAL, policy=trial)
     sidecar = signing.sidecar_of(signed, key, trial.limits)
     verified = gate.verify(Blob(data, where), sidecar, asked, Keyring.of(key))
-    compared = comparison.compare(origin.model(), formats.deserialize(verified, trial), sample, tolerance)
+    compared = onnx.compare(origin.model(), formats.deserialize(verified, trial), sample, tolerance)
     kept = formats.Prepared(prepared.format, lambda file: (file.write(data), written)[1])
     return _remarked(kept, _remark(compared))
 
@@ -242,22 +238,20 @@ def _compared(
 def _to_folder(
     origin: _Artifact | _SavedModel, destination: str, sample: Any, tolerance: float, request: SigningRequest
 ) -> Statement:
-    from safeload.formats.onnx import saved_model
-
     refuse_taken(location_of(destination))
     model = origin.onnx()
     made = PrivateFolder(model.ByteSize(), os.path.basename(destination))
     try:
-        remarks = [saved_model.from_onnx(model, made.path)]
+        remarks = [onnx.write_saved_model(model, made.path)]
         if sample is not None:
-            made_model = saved_model.callable_of(made.path, where=destination)
-            remarks.append(_remark(comparison.compare(origin.model(), made_model, sample, tolerance)))
+            made_model = onnx.load_saved_model(made.path, where=destination)
+            remarks.append(_remark(onnx.compare(origin.model(), made_model, sample, tolerance)))
         return write_folder(made.path, destination, request, tuple(remarks))
     finally:
         made.delete()
 
 
-def _remark(compared: comparison.Comparison) -> str:
+def _remark(compared: onnx.Comparison) -> str:
     return f"Predictions {compared.described(' from those of the source')}."
 
 

@@ -29,16 +29,12 @@ LAYERS = (
     ("errors", "limits", "_version"),
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
-# The families of formats, and what one may have of another's package: nothing.
-FAMILIES = ("pickles", "skops", "onnx", "tables", "tensors")
+# Each family of formats is a package whose modules are private to it.
+FAMILIES = tuple(f"safeload.formats.{name}" for name in ("pickles", "skops", "onnx", "tables", "tensors"))
 # Left from the move; each entry goes with the change that opens it.
 UPWARD: set[tuple[str, str]] = set()
 CIRCLES: set[frozenset[str]] = set()
 CROWDED: set[str] = {"formats/pickles", "scanning"}
-ACROSS = {
-    ("safeload.api.conversion", "safeload.formats.onnx.comparison"),
-    ("safeload.api.conversion", "safeload.formats.onnx.saved_model"),
-}
 
 
 def dotted(path: Path) -> str:
@@ -71,10 +67,7 @@ def room_of(module: str) -> str:
 
 
 def family_of(module: str) -> str | None:
-    parts = module.split(".")
-    return (
-        parts[2] if parts[:2] == ["safeload", "formats"] and parts[2:3] in [[f] for f in FAMILIES] else None
-    )
+    return next((family for family in FAMILIES if f"{module}.".startswith(f"{family}.")), None)
 
 
 # The package itself serves its names lazily; see test_public_names.py.
@@ -118,14 +111,27 @@ def test_no_modules_import_each_other_round_about() -> None:
 
 
 def test_what_is_private_to_a_family_of_formats_stays_there() -> None:
-    """Modules of ``formats/<family>/`` are imported within it only; the registry names them as text."""
+    """A family's modules are imported within it only, and the family itself from floors above only.
+
+    What a family offers stands in its package; formats/ itself loads a family's modules by name.
+    """
+    assert set(FAMILIES) == {
+        dotted(path) for path in (PACKAGE / "formats").iterdir() if (path / "__init__.py").is_file()
+    }
     across = {
         (module, imported)
         for module, found in IMPORTS.items()
         for imported in found
         if family_of(imported) is not None and family_of(imported) != family_of(module)
     }
-    assert across <= ACROSS
+    assert {imported for _, imported in across} <= set(FAMILIES)
+    assert all(RANK[room_of(module)] < RANK["formats"] for module, _ in across)
+    # Nor is a module reached as an attribute of its package.
+    private = (
+        name.removeprefix("safeload.formats.") for name in MODULES if family_of(name) not in (None, name)
+    )
+    places = places_of(rf"\b({'|'.join(map(re.escape, private))})\b")
+    assert all(family_of(place) for place in places)
 
 
 def test_the_house_is_easy_to_find_a_way_in() -> None:
@@ -214,6 +220,22 @@ def test_importing_safeload_imports_nothing_heavy(tmp_path: Path) -> None:
     heavy = {"numpy", "joblib", "skops", "sklearn", "pandas", "scipy", "msgspec", "cryptography", "blake3"}
     heavy |= {"typer", "rich", "joserfc", "platformdirs", "fastapi", "uvicorn", "httpx"}
     assert not heavy & modules_after("import safeload; dir(safeload)", tmp_path)
+
+
+def test_importing_a_family_of_formats_imports_none_of_its_libraries(tmp_path: Path) -> None:
+    """Each is imported by the functions that need it."""
+    libraries = {
+        "numpy",
+        "joblib",
+        "skops",
+        "sklearn",
+        "onnx",
+        "onnxruntime",
+        "skl2onnx",
+        "pyarrow",
+        "pandas",
+    }
+    assert not libraries & modules_after("\n".join(f"import {family}" for family in FAMILIES), tmp_path)
 
 
 def test_loading_a_small_object_imports_only_what_it_needs(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 import safeload
-from safeload import HmacKey
+from safeload import HmacKey, formats
 from safeload.attestation import statement
 from safeload.attestation.subjects import File
 from safeload.storage.blob import Blob
@@ -151,7 +151,7 @@ def signed(
         statement.parse,
     )
     verified = gate.admit(Blob(data, "m"), authentic, blobs)
-    return safeload.formats.deserialize(verified, Policy(), options)
+    return formats.deserialize(verified, Policy(), options)
 
 
 def unsigned(model: onnx.ModelProto | bytes, **options: Any) -> Any:

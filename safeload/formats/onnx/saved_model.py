@@ -27,7 +27,7 @@ _IMAGES_SHAPE = (20, 128, 128, 3)
 _ONE_AT_A_TIME = threading.Lock()
 
 
-def from_onnx(model: Any, folder: str) -> str:
+def write_saved_model(model: Any, folder: str) -> str:
     """Write the SavedModel of an ONNX model.
 
     Parameters
@@ -72,7 +72,7 @@ def from_onnx(model: Any, folder: str) -> str:
     return f"Converted by onnx2tf {metadata.version('onnx2tf')}."
 
 
-def callable_of(folder: str, *, where: str) -> Callable[[Any], dict[str, Any]]:
+def load_saved_model(folder: str, *, where: str) -> Callable[[Any], dict[str, Any]]:
     """Return a function that predicts with a verified SavedModel, by its serving signature.
 
     Parameters
@@ -115,15 +115,13 @@ def callable_of(folder: str, *, where: str) -> Callable[[Any], dict[str, Any]]:
     return predict
 
 
-def to_onnx(folder: str, target_opset: int | None = None, *, where: str) -> tuple[Any, str]:
+def convert_saved_model(folder: str, *, where: str) -> tuple[Any, str]:
     """Return the ONNX model of a verified SavedModel, and a sentence on how it was made.
 
     Parameters
     ----------
     folder : str
         A private copy of the verified folder.
-    target_opset : int, optional
-        Version of ONNX's operators; None means 18.
     where : str
         Name of the folder in error messages.
 
@@ -158,7 +156,7 @@ def to_onnx(folder: str, target_opset: int | None = None, *, where: str) -> tupl
             graph,
             input_names=takes,
             output_names=gives,
-            opset=target_opset or TF2ONNX_OPSET,
+            opset=TF2ONNX_OPSET,
             tensors_to_rename=renamed,
         )
     except Exception as error:

@@ -27,7 +27,6 @@ from safeload import (
     SignatureMissing,
 )
 from safeload.api import conversion
-from safeload.formats.onnx import saved_model
 
 ROWS = load_breast_cancer(return_X_y=True)[0][:50].astype(np.float32)
 
@@ -208,7 +207,7 @@ def test_a_folder_that_is_there_is_not_replaced(
         Path(folder, "assets", "words").write_bytes(b"one two")
         return "Made for a test."
 
-    monkeypatch.setattr(saved_model, "from_onnx", made)
+    monkeypatch.setattr("safeload.formats.onnx.write_saved_model", made)
     target = source.with_name("saved")
     for taken in (target, source.with_name("saved.sig")):
         taken.write_bytes(b"")
@@ -235,8 +234,7 @@ def test_what_was_altered_on_its_way_into_place_does_not_verify(
     onnx, target = source.with_name("churn.onnx"), source.with_name("saved")
     safeload.convert(source, onnx, to="onnx", sample=ROWS, signer=key, keyring=key)
     monkeypatch.setattr(
-        saved_model,
-        "from_onnx",
+        "safeload.formats.onnx.write_saved_model",
         lambda model, folder: str(Path(folder, "saved_model.pb").write_bytes(b"model")),
     )
     real = staged_folder.write_bytes
