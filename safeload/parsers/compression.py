@@ -1,8 +1,8 @@
-"""Unfolding joblib's compressed streams in memory, with a cap on what comes out.
+"""Decompression within limits, of the streams that joblib writes.
 
-joblib's own reader unfolds while it unpickles, without a cap, and does not end when bytes follow the stream.
-Here the whole stream is unfolded first, in steps that each know how much may still come; what follows its
-end is malformed.
+joblib's own reader decompresses while it unpickles, without a cap, and ignores bytes after the stream. Here
+the whole stream is decompressed first, in steps that are each capped by what may still come, and bytes after
+its end are malformed.
 """
 
 from __future__ import annotations
@@ -43,32 +43,33 @@ class _Zlib:
 
 
 def decompress(data: bytes | memoryview, compressor: str, limits: Limits) -> memoryview:
-    """Return what a compressed stream unfolds to, in memory that is the caller's own and writable.
+    """Decompress a stream into writable memory of its own.
 
     Parameters
     ----------
-    data
+    data : bytes or memoryview
         The whole stream.
-    compressor
-        A name of :data:`safeload.parsers.format_facts.COMPRESSORS`.
-    limits
-        `decompressed_bytes`, `decompression_ratio`, `ratio_floor_bytes` and `decompressor_bytes` count.
+    compressor : str
+        One of :data:`safeload.parsers.format_facts.COMPRESSORS`.
+    limits : Limits
+        `decompressed_bytes`, `decompression_ratio`, `ratio_floor_bytes` and `decompressor_bytes` apply.
+
+    Returns
+    -------
+    memoryview
 
     Raises
     ------
     LimitExceeded
-        More would come out than is allowed.
+        If the output, or the memory that the decompressor asks for, is larger than allowed.
     MalformedError
-        The stream is damaged, ends early, or is followed by other bytes.
+        If the stream is damaged, ends early, or is followed by other bytes.
     FormatNotAllowed
-        It is lz4 and the package lz4 is not installed.
+        If the stream is lz4 and the package lz4 is not installed.
     """
     stream = _decompressor(compressor, limits)
-    ceiling = min(
-        limits.decompressed_bytes,
-        max(limits.ratio_floor_bytes, limits.decompression_ratio * len(data)),
-    )
-    unfolded = io.BytesIO()
+    ceiling = max_output(len(data), limits)
+    output = io.BytesIO()
     position = 0
     try:
         while not stream.eof:
@@ -78,12 +79,12 @@ def decompress(data: bytes | memoryview, compressor: str, limits: Limits) -> mem
                 position += len(piece)
                 if not piece:
                     raise MalformedError(f"the {compressor} stream ends early")
-            # One byte more than is allowed tells whether there is more.
-            room = ceiling + 1 - unfolded.tell()
-            unfolded.write(stream.decompress(piece, min(room, _STEP_BYTES)))
-            if unfolded.tell() > ceiling:
+            # One byte more than allowed shows whether the stream goes on.
+            room = ceiling + 1 - output.tell()
+            output.write(stream.decompress(piece, min(room, _STEP_BYTES)))
+            if output.tell() > ceiling:
                 raise LimitExceeded(
-                    f"the {compressor} stream of {len(data)} bytes unfolds to over {ceiling} bytes",
+                    f"the {compressor} stream of {len(data)} bytes decompresses to over {ceiling} bytes",
                     hint="If that is right, raise decompressed_bytes or decompression_ratio in the policy.",
                 )
     except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, RuntimeError) as error:
@@ -92,7 +93,27 @@ def decompress(data: bytes | memoryview, compressor: str, limits: Limits) -> mem
         raise MalformedError(f"the {compressor} stream is damaged") from None
     if stream.unused_data or position < len(data):
         raise MalformedError(f"bytes follow the end of the {compressor} stream")
-    return unfolded.getbuffer()
+    return output.getbuffer()
+
+
+def max_output(size: int, limits: Limits) -> int:
+    """Return how many bytes `size` bytes may decompress to."""
+    return min(limits.decompressed_bytes, max(limits.ratio_floor_bytes, limits.decompression_ratio * size))
+
+
+def check_decompressed_size(total: int, size: int, limits: Limits) -> None:
+    """Refuse `size` bytes that announce to decompress to more than is allowed.
+
+    Raises
+    ------
+    LimitExceeded
+        If `total` is above the cap, or too many times `size`.
+    """
+    if total > limits.decompressed_bytes:
+        raise LimitExceeded(f"it decompresses to {total} bytes, {limits.decompressed_bytes} are allowed")
+    if total > max_output(size, limits):
+        ratio = limits.decompression_ratio
+        raise LimitExceeded(f"it decompresses to {total} bytes, more than {ratio} times its size")
 
 
 def _decompressor(compressor: str, limits: Limits) -> Any:

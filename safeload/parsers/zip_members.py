@@ -1,6 +1,6 @@
-"""The members of another library's ZIP archive, within limits, before that library reads them.
+"""Limits on the members of another library's ZIP archive, before that library reads them.
 
-It is looser than ``zip_layout.py``: these archives are laid out as their writers like, and they are read only
+It is less strict than ``zip_layout.py``: these archives have the layout of their writers, and are read only
 if they are signed.
 """
 
@@ -11,24 +11,25 @@ import zipfile
 
 from safeload.errors import LimitExceeded, MalformedError
 from safeload.limits import Limits
+from safeload.parsers.compression import check_decompressed_size
 
 
 def sizes(data: bytes | memoryview, limits: Limits) -> dict[str, int]:
-    """Return how many bytes each member announces to unfold to.
+    """Return the announced decompressed size of each member, in bytes, by its name.
 
     Raises
     ------
     MalformedError
-        It is no archive, or holds a name twice, or one that leads elsewhere.
+        If it is not an archive, or has a repeated name or one that leads elsewhere.
     LimitExceeded
-        It has too many members, or they unfold to too much.
+        If it has too many members, or announces too many bytes.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = archive.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise MalformedError("it is no ZIP archive, or a damaged one") from error
-    hold(members, len(data), limits)
+        raise MalformedError("it is not a ZIP archive, or a damaged one") from error
+    check_limits(members, len(data), limits)
     found: dict[str, int] = {}
     for member in members:
         if member.filename in found:
@@ -39,18 +40,14 @@ def sizes(data: bytes | memoryview, limits: Limits) -> dict[str, int]:
     return found
 
 
-def hold(members: list[zipfile.ZipInfo], size: int, limits: Limits) -> None:
-    """Hold what an archive of `size` bytes announces against the limits.
+def check_limits(members: list[zipfile.ZipInfo], size: int, limits: Limits) -> None:
+    """Refuse an archive of `size` bytes with too many members, or that announces too many bytes.
 
     Raises
     ------
     LimitExceeded
-        It has too many members, or they unfold to too much.
+        If it exceeds a limit.
     """
     if len(members) > limits.members:
         raise LimitExceeded(f"the archive has {len(members)} members, {limits.members} are allowed")
-    total = sum(member.file_size for member in members)
-    if total > limits.decompressed_bytes:
-        raise LimitExceeded(f"it unfolds to {total} bytes, {limits.decompressed_bytes} are allowed")
-    if total > limits.ratio_floor_bytes and total > limits.decompression_ratio * size:
-        raise LimitExceeded(f"it unfolds to more than {limits.decompression_ratio} times its size")
+    check_decompressed_size(sum(member.file_size for member in members), size, limits)

@@ -134,7 +134,7 @@ def _members(data: bytes, limits: Limits) -> list[tuple[str, memoryview]]:
 
 
 def _check_entries(entries: list[zipfile.ZipInfo], size: int, limits: Limits) -> None:
-    zip_members.hold(entries, size, limits)
+    zip_members.check_limits(entries, size, limits)
     # Nobody writes others, and one of them takes the memory that its header asks for.
     if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in entries):
         raise MalformedError("the archive is compressed in a way that numpy does not use")
