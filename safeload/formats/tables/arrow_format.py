@@ -5,7 +5,7 @@ Arrow itself would lose stands in the schema's metadata under ``safeload``, as J
 refused when it is written. A :class:`pyarrow.Table` is kept as it is. What does not count are the bits of a
 NaN, what a mask hides, levels of a MultiIndex that no row uses, and that two cells are one object.
 
-Limits hold for what a file announces, before it is unfolded; see ``sizes.py``.
+Limits hold for what a file announces, before it is unfolded; see ``footers.py``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, get_args
 from safeload.errors import MalformedError, SafeloadError, SerializationError
 from safeload.formats import registry
 from safeload.formats.base import OptionError, Written
-from safeload.formats.tables import frame_equality, frames, sizes
+from safeload.formats.tables import footers, frame_equality, frames
 from safeload.formats.tables import schema as arrow_schema
 from safeload.limits import Limits
 from safeload.trust.gate import VerifiedArtifact
@@ -89,7 +89,7 @@ class _TableFormat:
 
         # The buffer refers to the view, and the view to the blob's memory, which thus lives as long.
         buffer = pa.py_buffer(verified.blob.view)
-        sizes.check(self.name, buffer, limits)
+        footers.check(self.name, buffer, limits)
         return _object(_read(self.name, buffer), as_)
 
     def globals_of(self, data: bytes, limits: Limits) -> tuple[str, ...]:
@@ -97,7 +97,7 @@ class _TableFormat:
         import pyarrow as pa
 
         registry.require_safe("pyarrow")
-        sizes.check(self.name, pa.py_buffer(data), limits)
+        footers.check(self.name, pa.py_buffer(data), limits)
         return ()
 
 

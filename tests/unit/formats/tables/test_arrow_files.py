@@ -16,7 +16,7 @@ from support import attacks, forgery, processes
 import safeload
 from safeload import HmacKey, Limits, Policy
 from safeload.formats import registry
-from safeload.formats.tables import sizes
+from safeload.formats.tables import footers
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -95,7 +95,7 @@ def test_the_size_that_an_arrow_file_unfolds_to_is_told_without_unfolding_it(com
     """To the byte of what its columns take, and some bytes of padding."""
     artifact = pa.py_buffer(written(ZEROS, "arrow", compression))
     before = pa.total_allocated_bytes()
-    rows, size = sizes._arrow_sizes(memoryview(artifact), Limits())
+    rows, size = footers._arrow_sizes(memoryview(artifact), Limits())
     assert pa.total_allocated_bytes() - before < 10_000
     assert rows == ZEROS.num_rows
     assert ZEROS.nbytes <= size <= ZEROS.nbytes + 1000
