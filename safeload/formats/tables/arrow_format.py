@@ -1,11 +1,11 @@
-"""The formats ``parquet`` and ``arrow`` (the file format of Arrow IPC): tables, and no code.
+"""The formats ``parquet`` and ``arrow`` (the file format of Arrow IPC): tables without code.
 
-A DataFrame or Series is written so that it comes back exactly, and any other program can read the file: what
-Arrow itself would lose stands in the schema's metadata under ``safeload``, as JSON. What cannot be kept is
-refused when it is written. A :class:`pyarrow.Table` is kept as it is. What does not count are the bits of a
-NaN, what a mask hides, levels of a MultiIndex that no row uses, and that two cells are one object.
+A DataFrame or Series is restored exactly, and other programs can read the file: what Arrow would lose is
+written to the metadata of the schema under ``safeload``, as JSON. An object that cannot be kept exactly is
+refused when it is written. Not part of the comparison are the bits of a NaN, values under a mask, levels of a
+MultiIndex without rows, and whether two cells are the same object.
 
-Limits hold for what a file announces, before it is unfolded; see ``footers.py``.
+``footers.py`` checks the sizes that a file announces before it is decompressed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from safeload.errors import MalformedError, SafeloadError, SerializationError
 from safeload.formats import registry
 from safeload.formats.base import OptionError, Written
 from safeload.formats.tables import footers, frame_equality, frames
-from safeload.formats.tables import schema as arrow_schema
 from safeload.limits import Limits
 from safeload.trust.gate import VerifiedArtifact
 
@@ -42,9 +41,9 @@ class _TableFormat:
             raise OptionError(f"the format {self.name} has no compression {compression!r}")
         table, notes = frames.to_table(obj)
         if _KEY in (table.schema.metadata or {}):
-            raise SerializationError("the table has metadata of the name that safeload's own have")
+            raise SerializationError("the table has metadata under the name safeload, which is reserved")
         if self.name == "parquet":
-            notes["schema"] = arrow_schema.described(table)
+            notes["schema"] = footers.schema_note(table)
         metadata = {**(table.schema.metadata or {}), _KEY: json.dumps(notes).encode()}
         buffer = _write(self.name, table.replace_schema_metadata(metadata), compression)
         try:
@@ -87,17 +86,17 @@ class _TableFormat:
             raise OptionError(f'the format {self.name} takes as_="pandas" or as_="table"')
         import pyarrow as pa
 
-        # The buffer refers to the view, and the view to the blob's memory, which thus lives as long.
+        # The buffer refers to the view, which keeps the blob's memory alive.
         buffer = pa.py_buffer(verified.blob.view)
-        footers.check(self.name, buffer, limits)
+        footers.check_sizes(self.name, buffer, limits)
         return _object(_read(self.name, buffer), as_)
 
     def globals_of(self, data: bytes, limits: Limits) -> tuple[str, ...]:
-        """Return nothing, as there is no code; a file whose schema cannot be read is refused."""
+        """Return nothing, as tables hold no code; refuse a file that announces too much."""
         import pyarrow as pa
 
         registry.require_safe("pyarrow")
-        footers.check(self.name, pa.py_buffer(data), limits)
+        footers.check_sizes(self.name, pa.py_buffer(data), limits)
         return ()
 
 
@@ -147,7 +146,7 @@ def _write(name: str, table: pa.Table, compression: str | None) -> pa.Buffer:
 
 
 def _read(name: str, buffer: pa.Buffer) -> tuple[pa.Table, dict[str, Any] | None]:
-    """Return a file's table, as it was before it was written, and safeload's notes if it has any."""
+    """Return the table that was written, and safeload's notes if the file has any."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -155,7 +154,7 @@ def _read(name: str, buffer: pa.Buffer) -> tuple[pa.Table, dict[str, Any] | None
         table = pq.ParquetFile(pa.BufferReader(buffer)).read()
     else:
         table = pa.ipc.open_file(buffer).read_all()
-    # A reader takes offsets and places in dictionaries as they come, and whoever follows them reads anywhere.
+    # Readers do not check offsets and dictionary indices, which could point to any memory.
     table.validate(full=True)
     metadata = dict(table.schema.metadata or {})
     written = metadata.pop(_KEY, None)
@@ -164,9 +163,9 @@ def _read(name: str, buffer: pa.Buffer) -> tuple[pa.Table, dict[str, Any] | None
         return table, None
     notes = json.loads(written)
     if not isinstance(notes, dict):
-        raise MalformedError("its metadata of the name safeload are no object")
+        raise MalformedError("its metadata under the name safeload are not a JSON object")
     if "schema" in notes:
-        table = arrow_schema.restored(table, notes["schema"])
+        table = footers.with_schema(table, notes["schema"])
     return table, notes
 
 

@@ -1,8 +1,8 @@
-"""Whether a DataFrame, Series or Arrow table came back the same in every part.
+"""Exact comparison of a DataFrame, Series or Arrow table with what was read back.
 
-pandas' own comparison, with every check on, does not look at some parts; these are compared here as well:
-``attrs``, what objects are made of, frequencies of columns, and the class of a time zone. A frequency within
-a MultiIndex or a categorical is not part of it: pandas itself drops it when such an index is cut.
+pandas' own comparison leaves out some parts even with every check on. These are compared here as well:
+``attrs``, the parts of objects, frequencies of columns, and the class of a time zone. A frequency within a
+MultiIndex or a categorical does not count: pandas drops it when such an index is cut.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def changed(before: Any, after: Any) -> str | None:
-    """Return where two tables differ, or None."""
+    """Return where two tables differ, or None if they are equal."""
     import pyarrow as pa
 
     if isinstance(before, pa.Table):
@@ -31,7 +31,7 @@ def changed(before: Any, after: Any) -> str | None:
         return "its type"
     try:
         with warnings.catch_warnings():
-            # pandas 4 will compare the frequencies of levels and categories too.
+            # pandas warns that version 4 will compare the frequencies of levels and categories too.
             warnings.simplefilter("ignore")
             if isinstance(before, pd.Series):
                 testing.assert_series_equal(before, after, check_index_type=True, check_exact=True)
@@ -45,13 +45,13 @@ def changed(before: Any, after: Any) -> str | None:
 
 
 def _place(message: str) -> str:
-    """Return what pandas says of where two differ, without the values that follow in brackets."""
+    """Return the place of a difference from pandas' message, without the values in brackets."""
     lines = itertools.takewhile(lambda line: not line.startswith("["), message.splitlines())
     return brief(", ".join(filter(None, lines)))
 
 
 def _unseen(before: Any, after: Any) -> str | None:
-    """Compare what pandas does not."""
+    """Compare the parts that pandas leaves out."""
     import pandas as pd
 
     if (found := _parts(before.attrs, after.attrs)) is not None:
@@ -101,7 +101,7 @@ def _tables(before: pa.Table, after: pa.Table) -> str | None:
     if before.num_rows != after.num_rows:
         return "its number of rows"
     for name, one, other in zip(before.column_names, before.columns, after.columns, strict=True):
-        # For Arrow no NaN equals another.
+        # In Arrow's comparison no NaN equals another.
         if not one.equals(other) and _parts(one.to_pylist(), other.to_pylist()) is not None:
             return f"its column {name!r}"
     return None

@@ -206,9 +206,9 @@ class Subclass(pd.DataFrame):
 
 
 LOSSY = {
-    "no table": ([1, 2], "no DataFrame"),
-    "an array": (np.ones(3), "no DataFrame"),
-    "a subclass": (Subclass({"a": [1]}), "no DataFrame"),
+    "no table": ([1, 2], "not a DataFrame"),
+    "an array": (np.ones(3), "not a DataFrame"),
+    "a subclass": (Subclass({"a": [1]}), "not a DataFrame"),
     "two kinds of missing": (of("x", None, np.nan, dtype=object), "column 0"),
     "a tuple in a column": (of((1, 2), [3], dtype=object), 'column name="a"'),
     "dicts with other keys": (of({"k": 1}, {"j": 1}, dtype=object), 'column name="a"'),
