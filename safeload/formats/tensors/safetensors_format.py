@@ -13,7 +13,7 @@ from typing import IO, Any, Literal
 from safeload.errors import DeserializationError, MalformedError, SafeloadError, SerializationError
 from safeload.formats import equality
 from safeload.formats.base import OptionError, Written
-from safeload.formats.tensors import torch_storage, torch_tensors
+from safeload.formats.tensors import torch_tensors
 from safeload.limits import Limits
 from safeload.parsers.safetensors import METADATA, Tensor, parse
 from safeload.trust.gate import VerifiedArtifact
@@ -149,7 +149,7 @@ def _dump_torch(tensors: dict[str, Any], file: IO[bytes]) -> Written:
     # Each has a memory of its own afterwards, which is told where they overlap.
     once = {id(tensor) for tensor in tensors.values()}
     if len(once) < len(tensors) or any(
-        torch_storage.overlap(group) for group in torch_storage.grouped(tensors.values())
+        torch_tensors.overlap(group) for group in torch_tensors.grouped(tensors.values())
     ):
         raise SerializationError(
             "some of the tensors share their memory, and would not any more", hint="Store tensor.clone()."

@@ -1,7 +1,7 @@
 """The format ``torch``: state dicts and other plain containers of tensors, as ``torch.save`` writes them.
 
-It is read by PyTorch's restricted unpickler (``weights_only``) alone, which makes tensors and containers and
-nothing else; there is no way around it here. A whole ``nn.Module`` names its classes and is refused.
+Files are read only by PyTorch's restricted unpickler (``weights_only``), which makes nothing but tensors and
+plain containers; no option changes that. A whole ``nn.Module`` names its classes and is refused.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from safeload.errors import (
 )
 from safeload.formats import registry
 from safeload.formats.base import Written
-from safeload.formats.tensors import torch_storage, torch_tensors
+from safeload.formats.tensors import torch_tensors
 from safeload.limits import Limits
 from safeload.parsers import zip_members
 from safeload.trust.gate import VerifiedArtifact
 
 _PICKLE = "data.pkl"
-# What an archive of TorchScript has besides: a program, which is no matter of weights.
+# Only TorchScript archives have this member. They hold a program.
 _SCRIPT = "constants.pkl"
 
 
@@ -56,7 +56,7 @@ class TorchFormat:
                 f"a {type(obj).__name__} is code and weights", hint="Store its weights: model.state_dict()."
             )
         torch_tensors.require_plain(obj)
-        written = torch_storage.without_the_unseen(obj, torch_tensors.every(obj))
+        written = torch_tensors.without_hidden_data(obj)
         buffer = io.BytesIO()
         torch.save(written, buffer)
         buffer.seek(0)
@@ -67,7 +67,7 @@ class TorchFormat:
         where = torch_tensors.difference(obj, read)
         if where is not None:
             raise SerializationError(f"torch does not keep it exactly; it differs at {where}")
-        before, after = (torch_storage.sharing(torch_tensors.every(each)) for each in (obj, read))
+        before, after = (torch_tensors.sharing(torch_tensors.tensors_in(each)) for each in (obj, read))
         if before != after:
             raise SerializationError(
                 "torch does not keep which of its tensors share memory", hint="Store tensor.clone()."
@@ -88,7 +88,7 @@ class TorchFormat:
         return _load(io.BytesIO(verified.blob.data), map_location)
 
     def globals_of(self, data: bytes, limits: Limits) -> tuple[str, ...]:
-        """Return nothing: what a file may refer to is PyTorch's own fixed list."""
+        """Return nothing, since a file may refer to PyTorch's own fixed list only; refuse other archives."""
         _check(data, limits)
         return ()
 
@@ -99,14 +99,14 @@ def _load(file: io.BytesIO, map_location: Any) -> Any:
     try:
         return torch.load(file, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
-        # PyTorch's own message says how to load it unsafely.
+        # PyTorch's own message tells how to load the file unsafely.
         raise DeserializationError(
-            "in it is something else than tensors and plain containers, or it is damaged"
+            "it holds something other than tensors and plain containers, or is damaged"
         ) from error
 
 
 def _check(data: bytes | memoryview, limits: Limits) -> None:
-    """Refuse what is not an archive with one pickle of a state in it."""
+    """Refuse everything but an archive with one pickle, as ``torch.save`` writes it."""
     if bytes(data[:4]) != b"PK\x03\x04":
         raise FormatNotAllowed(
             "it is not a ZIP archive, as torch.save has written them since PyTorch 1.6",
@@ -123,7 +123,7 @@ def _check(data: bytes | memoryview, limits: Limits) -> None:
         )
     pickles = by_name.get(_PICKLE, [])
     if len(pickles) != 1 or pickles[0].count("/") != 1:
-        raise MalformedError("it has not one data.pkl in its folder")
+        raise MalformedError("it does not have exactly one data.pkl in its folder")
     if members[pickles[0]] > limits.schema_bytes:
         raise LimitExceeded(
             f"its {_PICKLE} has {members[pickles[0]]} bytes, {limits.schema_bytes} are allowed"
