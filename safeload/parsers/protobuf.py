@@ -1,7 +1,7 @@
-"""The fields of a protobuf message, found in its bytes without making anything of them.
+"""Fields of a protobuf message, found in its bytes without an object for each.
 
-An object that a reader makes of a message has up to a hundred times the message's bytes. So they are counted
-first, in memory that does not grow with them.
+An object of protobuf's own readers takes up to a hundred times the bytes of its message. So messages are
+counted first, in constant memory.
 """
 
 from __future__ import annotations
@@ -12,32 +12,33 @@ from functools import cache
 
 from safeload.errors import LimitExceeded, MalformedError
 
-# By kind of message: the fields that are messages themselves, and of which kind.
+# By message type: the fields that hold messages, and the types of these.
 Below = Mapping[str, Mapping[int, str]]
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _FIXED = {_FIXED64: 8, _FIXED32: 4}
 _MAX_VARINT_BYTES = 10
-# Protobuf's own readers follow 100.
+# The limit of protobuf's own readers.
 _MAX_DEPTH = 100
-_FIELDS_EACH = 16
+_FIELDS_PER_MESSAGE = 16
 
 
 def fields(data: bytes, pos: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """Yield number and value of each field of a message; of bytes, instead of a value, where they are.
+    """Yield the fields of the message in ``data[pos:end]``.
 
-    Numbers of one field that follow each other are one, the last: so the readers have it where a field has
-    one value, and where it has many, as the leaves of a forest, these are millions.
+    A run of numbers in the same field is yielded once, with the last value. Protobuf does the same for a
+    field with one value, and repeated fields may have millions of them, such as the leaves of a forest.
 
     Yields
     ------
-    number, value, start, end
-        `start` is -1 for a number.
+    number, value, start, stop : int
+        Number of the field; then either its value, with -1 for `start` and `stop`, or the position of its
+        bytes.
 
     Raises
     ------
     MalformedError
-        It is no protobuf message.
+        If it is not a protobuf message.
     """
     while pos < end:
         key, pos = data[pos], pos + 1
@@ -57,35 +58,35 @@ def fields(data: bytes, pos: int, end: int) -> Iterator[tuple[int, int, int, int
                     at, pos = run.span(1)
                     value = _varint(data, at, end)[0] if wire == _VARINT else 0
         else:
-            raise MalformedError("it is no protobuf message")
+            raise MalformedError("it is not a protobuf message")
         if not number or pos > end:
-            raise MalformedError("it is no protobuf message")
+            raise MalformedError("it is not a protobuf message")
         yield number, value, start, stop
 
 
 def check_message_count(data: bytes, below: Below, kind: str, most: int) -> None:
-    """Count the messages within a message, before a reader makes an object of each.
+    """Refuse a message that contains too many messages, before a reader makes an object for each.
 
     Parameters
     ----------
-    data
+    data : bytes
         The message.
-    below
-        What is a message in it.
-    kind
-        Of which kind it is itself.
-    most
-        How many messages are admitted; of fields there may be 16 for each.
+    below : mapping of str to mapping of int to str
+        By message type, the fields that hold messages and the types of these.
+    kind : str
+        Type of the message itself.
+    most : int
+        Number of messages that are allowed; 16 times as many fields are.
 
     Raises
     ------
     LimitExceeded
-        There are more.
+        If there are more.
     MalformedError
-        It is no protobuf message, or nested deeper than protobuf's readers follow.
+        If it is not a protobuf message, or is nested deeper than protobuf's readers allow.
     """
     messages = seen = 0
-    # The messages around the place that is looked at: no more than their depth is kept.
+    # The messages around the current position; its length is their depth.
     around = [(below[kind], fields(data, 0, len(data)))]
     while around:
         inner, left = around[-1]
@@ -95,25 +96,25 @@ def check_message_count(data: bytes, below: Below, kind: str, most: int) -> None
                 messages += 1
                 around.append((below[inner[number]], fields(data, start, stop)))
                 break
-            if seen > _FIELDS_EACH * most:
+            if seen > _FIELDS_PER_MESSAGE * most:
                 break
         else:
             around.pop()
-        if messages > most or seen > _FIELDS_EACH * most:
+        if messages > most or seen > _FIELDS_PER_MESSAGE * most:
             raise LimitExceeded(
-                f"it has more than {most} parts, or {_FIELDS_EACH} times as many entries",
+                f"it has more than {most} parts, or {_FIELDS_PER_MESSAGE} times as many fields",
                 hint="Policies may allow more: [limits] members.",
             )
         if len(around) > _MAX_DEPTH:
-            raise MalformedError("its messages are nested deeper than protobuf follows")
+            raise MalformedError("its messages are nested deeper than protobuf allows")
 
 
 @cache
 def _run(key: int) -> re.Pattern[bytes]:
-    """Return what finds the numbers of one field that follow each other; the last is its group."""
+    """Return a pattern for a run of numbers in one field, with the last value as its group."""
     wire = key & 7
     value = b"[\x80-\xff]{0,9}[\x00-\x7f]" if wire == _VARINT else b".{%d}" % _FIXED[wire]
-    # Possessive, so that no place is kept to go back to.
+    # Possessive, so that no memory is spent on backtracking.
     return re.compile(b"(?:" + re.escape(bytes([key])) + b"(" + value + b"))++", re.DOTALL)
 
 
@@ -127,4 +128,4 @@ def _varint(data: bytes, pos: int, end: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, at + 1
         shift += 7
-    raise MalformedError("it is no protobuf message")
+    raise MalformedError("it is not a protobuf message")

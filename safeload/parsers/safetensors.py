@@ -1,8 +1,7 @@
-"""The header of a safetensors file: eight bytes of length, JSON with a type, shape and place for each tensor.
+"""The header of a safetensors file: its length in eight bytes, then JSON with the tensors.
 
-The format holds no instructions. What is checked is that the tensors lie one after the other and fill the
-file, each as long as its shape and type say, since readers believe the places; and every number in it, before
-memory is spent on it.
+The format holds no code. Readers trust the offsets, so the tensors must be contiguous, fill the file, and
+each have the size of its shape and type. Every number is checked before memory is spent on it.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import msgspec
 from safeload.errors import LimitExceeded, MalformedError
 
 _LENGTH_BYTES = 8
-# Bits of an element.
+# Size of an element, in bits.
 BITS = {
     "BOOL": 8,
     "U8": 8,
@@ -42,22 +41,26 @@ BITS = {
 }
 METADATA = "__metadata__"
 _MAX_DIMENSIONS = 64
-# Of each a number of 19 digits, a comma, and space around them.
+# For each dimension a number of 19 digits, a comma, and whitespace.
 _MAX_SHAPE_BYTES = 32 * _MAX_DIMENSIONS
-# What a tensor has at least, and what names and the writer's own texts may have in all.
+# Each tensor's entry has four colons; names and metadata may have this many more in total.
 _COLONS, _FURTHER_COLONS = 4, 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """Where a tensor lies.
+    """A tensor in a file.
 
     Parameters
     ----------
-    name, dtype, shape
-        As the header says; the type in safetensors' words.
-    start, stop
-        Of its bytes in the file.
+    name : str
+        Its name.
+    dtype : str
+        Its type, a key of :data:`BITS`.
+    shape : tuple of int
+        Its shape.
+    start, stop : int
+        Positions of its first byte and after its last byte in the file.
     """
 
     name: str
@@ -69,7 +72,7 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the header says: the tensors, in the order of their places, and texts of the writer's own."""
+    """Contents of a header: the tensors by position, and the writer's metadata."""
 
     tensors: tuple[Tensor, ...]
     metadata: dict[str, str]
@@ -77,29 +80,33 @@ class Header:
 
 class _Entry(msgspec.Struct, forbid_unknown_fields=True):
     dtype: str
-    # As it is spelled, since a list would be made whole before it could be found too long.
+    # Not decoded, since a list would be built before its length could be checked.
     shape: msgspec.Raw
     data_offsets: tuple[int, int]
 
 
 def parse(data: bytes | memoryview, *, limit: int, tensors: int) -> Header:
-    """Read the header of a whole file.
+    """Parse the header of a file.
 
     Parameters
     ----------
-    data
-        The file.
-    limit
-        The most bytes that the header may have.
-    tensors
-        The most tensors that it may name.
+    data : bytes or memoryview
+        The whole file.
+    limit : int
+        Maximum size of the header, in bytes.
+    tensors : int
+        Maximum number of tensors.
+
+    Returns
+    -------
+    Header
 
     Raises
     ------
     LimitExceeded
-        It has more.
+        If the header is too long or has too many tensors.
     MalformedError
-        It, or the file, is not in the form of the format's specification.
+        If the file does not conform to the format's specification.
     """
     length = int.from_bytes(data[:_LENGTH_BYTES], "little")
     if length > limit:
@@ -108,7 +115,7 @@ def parse(data: bytes | memoryview, *, limit: int, tensors: int) -> Header:
     if start > len(data):
         raise MalformedError("the header does not end within the file")
     text = bytes(data[_LENGTH_BYTES:start])
-    # Each entry has a colon. So many objects are not made only to be counted, at twenty times their size.
+    # Counted by their colons first, since decoding an entry takes about twenty times its size in memory.
     if text.count(b":") > _COLONS * tensors + _FURTHER_COLONS:
         raise LimitExceeded(f"the header has more entries than {tensors} tensors need")
     entries, shapes, metadata = _parsed(text)
@@ -118,17 +125,17 @@ def parse(data: bytes | memoryview, *, limit: int, tensors: int) -> Header:
     for name, entry in sorted(entries.items(), key=lambda item: item[1].data_offsets):
         first, last = entry.data_offsets
         if first != end or _size(entry.dtype, shapes[name]) != last - first:
-            raise MalformedError("the tensors do not lie one after the other, each of its size")
+            raise MalformedError("the tensors are not contiguous, or not of the size of their shapes")
         end = last
         found.append(Tensor(name, entry.dtype, shapes[name], start + first, start + last))
     if start + end != len(data):
-        raise MalformedError("the tensors do not end at the end of the file")
+        raise MalformedError("the tensors do not fill the file")
     return Header(tuple(found), metadata)
 
 
 def _parsed(header: bytes) -> tuple[dict[str, _Entry], dict[str, tuple[int, ...]], dict[str, str]]:
     try:
-        # Types first: what is of another type, or nested deeper, ends here before memory is spent on it.
+        # With types, so that values of other types or deeper nesting are refused before memory is spent.
         raw = msgspec.json.decode(header, type=dict[str, msgspec.Raw])
         metadata = msgspec.json.decode(raw.pop(METADATA, msgspec.Raw(b"{}")), type=dict[str, str])
         entries = {name: msgspec.json.decode(value, type=_Entry) for name, value in raw.items()}
@@ -140,27 +147,27 @@ def _parsed(header: bytes) -> tuple[dict[str, _Entry], dict[str, tuple[int, ...]
 
 
 def _single(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse a key that stands twice, of which readers take either."""
+    """Refuse a repeated key, of which readers use either value."""
     if len(dict(pairs)) != len(pairs):
-        raise ValueError("a key twice")
+        raise ValueError("a repeated key")
     return dict(pairs)
 
 
 def _shape(text: msgspec.Raw) -> tuple[int, ...]:
-    """Return a shape; one of the ValueErrors is msgspec's."""
+    """Decode a shape, or raise ValueError."""
     if len(memoryview(text)) > _MAX_SHAPE_BYTES:
-        raise ValueError("a shape too long")
+        raise ValueError("too many dimensions")
     shape = msgspec.json.decode(text, type=tuple[int, ...])
     if len(shape) > _MAX_DIMENSIONS or any(not 0 <= length < 1 << 62 for length in shape):
-        raise ValueError("a shape that no tensor has")
+        raise ValueError("an impossible shape")
     return shape
 
 
 def _size(dtype: str, shape: tuple[int, ...]) -> int:
     bits = BITS.get(dtype)
     if bits is None:
-        raise MalformedError("a tensor has a type that the format does not know")
+        raise MalformedError("a tensor has an unknown type")
     total = math.prod(shape) * bits
     if total % 8:
-        raise MalformedError("a tensor does not end at a whole byte")
+        raise MalformedError("the size of a tensor is not a whole number of bytes")
     return total // 8

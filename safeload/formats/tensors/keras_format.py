@@ -1,8 +1,8 @@
 """The format ``keras``: a model in Keras' own archive, ``.keras``.
 
-It is read in safe mode, in which Keras refuses what runs code out of the file, such as a lambda; there is no
-way around that here. A class of the program's own that is in the model comes from the program, by
-``keras.saving.register_keras_serializable`` or the option ``custom_objects``, and not from the file.
+Files are read in safe mode, in which Keras refuses code from the file, such as a lambda; no option changes
+that. Custom classes of a model come from the program, by ``keras.saving.register_keras_serializable`` or the
+option ``custom_objects``, never from the file.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from safeload.storage.private_folder import PrivateFolder
 from safeload.storage.reader import read
 from safeload.trust.gate import VerifiedArtifact
 
-# Keras takes the format from the name.
+# Keras derives the format from the suffix.
 _FILE = "model.keras"
 _HINT = (
-    "Write a lambda as a layer of a class of its own, and make classes known with "
+    "Replace a lambda by a layer class, and register custom classes with "
     "keras.saving.register_keras_serializable or custom_objects=."
 )
 _UNLIMITED = 1 << 62
@@ -51,7 +51,7 @@ class KerasFormat:
         registry.require_safe("keras")
         if not isinstance(obj, keras.Model):
             raise SerializationError(f"a {type(obj).__name__} is no model of Keras 3")
-        # Eight bytes is the widest number; what the optimizer holds comes on top.
+        # No number is wider than eight bytes.
         held = [*obj.variables, *getattr(getattr(obj, "optimizer", None), "variables", ())]
         size = sum(math.prod(variable.shape) * 8 for variable in held)
         folder = PrivateFolder(size, "model")
@@ -110,13 +110,13 @@ class KerasFormat:
             folder.delete()
 
     def globals_of(self, data: bytes, limits: Limits) -> tuple[str, ...]:
-        """Return nothing: a file names classes of Keras, and of programs that bring theirs."""
+        """Return nothing, since classes come from Keras and the program; refuse other archives."""
         _check(data, limits)
         return ()
 
 
 class _Refused(Exception):
-    """What Keras says of a model that it does not read, without its advice to read it unsafely."""
+    """Keras refused a model; the message leaves out its advice to load the model unsafely."""
 
 
 def _read(path: str, custom_objects: dict[str, Any] | None, *, compile: bool) -> Any:
@@ -124,8 +124,8 @@ def _read(path: str, custom_objects: dict[str, Any] | None, *, compile: bool) ->
     from keras.src.saving.serialization_lib import SafeModeScope
 
     try:
-        # Without this, keras.config.enable_unsafe_deserialization, if the program has called it, would hold
-        # whatever load_model is told.
+        # If the program has called keras.config.enable_unsafe_deserialization, safe_mode=True alone does
+        # not turn it off.
         with SafeModeScope(True):
             return keras.saving.load_model(
                 path, custom_objects=custom_objects, compile=compile, safe_mode=True
@@ -133,12 +133,12 @@ def _read(path: str, custom_objects: dict[str, Any] | None, *, compile: bool) ->
     except (ValueError, TypeError) as error:
         text = str(error)
         if "safe_mode" in text or "unsafe_deserialization" in text:
-            raise _Refused("in it is what runs code out of the file, such as a lambda") from error
+            raise _Refused("the model would run code from the file, such as a lambda") from error
         raise _Refused(f"{type(error).__name__}: {brief(text)}") from error
 
 
 def _difference(one: Any, other: Any) -> str | None:
-    """Return where two models' weights or the states of their optimizers differ."""
+    """Return where the weights of two models, or the states of their optimizers, differ."""
     for what, left, right in (
         ("weights", one, other),
         ("optimizer", getattr(one, "optimizer", None), getattr(other, "optimizer", None)),
@@ -156,7 +156,7 @@ def _check(data: bytes | memoryview, limits: Limits) -> None:
     members = zip_members.sizes(data, limits)
     missing = [member for member in _MEMBERS if member not in members]
     if missing:
-        raise MalformedError(f"it is no archive of a Keras model: it has no {' and no '.join(missing)}")
+        raise MalformedError(f"it is not an archive of a Keras model: it has no {' and no '.join(missing)}")
 
 
 FORMAT = KerasFormat()

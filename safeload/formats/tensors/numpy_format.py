@@ -1,9 +1,9 @@
-"""The format ``numpy``: one array as ``.npy``, or a dict of them as ``.npz``; never with objects in it.
+"""The format ``numpy``: one array as ``.npy``, or a dict of arrays as ``.npz``; never with Python objects.
 
-An ``.npy`` array looks into the memory that was verified. numpy's own reader asks for the memory that a
-header announces before it looks for the bytes; here the two are compared first.
+An array is a view of the verified memory. numpy's own reader allocates the memory that a header announces
+before it reads the bytes; here the announced size is first compared with the size of the file.
 
-The form is described in https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html.
+The format is specified in https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from safeload.trust.gate import VerifiedArtifact
 
 _MAGIC = b"\x93NUMPY"
 _SUFFIX = ".npy"
-# Larger ones are of many fields, and may be read by who knows them.
+# Enough for hundreds of fields. numpy's own default is smaller.
 _MAX_HEADER_BYTES = 64 << 10
 
 
@@ -63,7 +63,7 @@ class NumpyFormat:
         return {name: _array(member) for name, member in _members(verified.blob.data, limits)}
 
     def globals_of(self, data: bytes, limits: Limits) -> tuple[str, ...]:
-        """Return nothing, for a file that is in order."""
+        """Return nothing, since the format holds data only; refuse a malformed file."""
         if data.startswith(_MAGIC):
             _header(memoryview(data))
         else:
@@ -74,23 +74,23 @@ class NumpyFormat:
 
 def _plain(array: Any) -> Any:
     if array.dtype.hasobject:
-        raise SerializationError("the array holds Python objects, which only a pickle keeps")
+        raise SerializationError("the array holds Python objects, which only pickle formats keep")
     if not _is_latin(str(array.dtype.descr)):
-        raise SerializationError("the names of its fields need a newer version of the format than is read")
+        raise SerializationError("the names of its fields need the unsupported version 3 of the format")
     if not _is_kept(array.dtype):
         raise SerializationError(f"the format does not keep the type {brief(array.dtype)} exactly")
     return array
 
 
 def _is_kept(dtype: Any) -> bool:
-    """Tell whether a header says all of a type; it leaves out what extends numpy, notes and alignment."""
+    """Tell whether a header describes a type completely: without metadata, alignment or extension types."""
     if dtype.metadata or dtype.isalignedstruct:
         return False
     if dtype.subdtype is not None:
         return _is_kept(dtype.subdtype[0])
     if dtype.names is not None:
         return all(_is_kept(dtype[name]) for name in dtype.names)
-    # A type that another package brings is written as bytes that mean nothing.
+    # An extension type of another package is written as raw bytes of an unknown type.
     return bool(dtype.isbuiltin != 2)
 
 
@@ -110,8 +110,8 @@ def _archive(arrays: dict[str, Any], compress: bool) -> bytes:
     with zipfile.ZipFile(buffer, "w", method) as archive:
         for name, array in arrays.items():
             if not isinstance(name, str) or type(array) is not numpy.ndarray:
-                raise SerializationError("numpy's format takes arrays by name, and nothing else")
-            # What numpy.load knows the member by; a name of another spelling there is another name.
+                raise SerializationError("numpy's format takes a dict of arrays by name only")
+            # zipfile changes some names, and numpy.load would return the array under the changed one.
             if not name or name != zipfile.ZipInfo(name + _SUFFIX).filename[: -len(_SUFFIX)]:
                 raise SerializationError(f"{name!r} cannot be the name of an array in an archive")
             with archive.open(name + _SUFFIX, "w", force_zip64=True) as member:
@@ -120,31 +120,31 @@ def _archive(arrays: dict[str, Any], compress: bool) -> bytes:
 
 
 def _members(data: bytes, limits: Limits) -> list[tuple[str, memoryview]]:
-    """Unfold an archive within the limits."""
+    """Decompress the arrays of an archive, within the limits."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
             _check_entries(entries, len(data), limits)
             return [
-                (entry.filename[: -len(_SUFFIX)], memoryview(bytearray(_unfolded(archive, entry))))
+                (entry.filename[: -len(_SUFFIX)], memoryview(bytearray(_decompressed(archive, entry))))
                 for entry in entries
             ]
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
-        raise MalformedError(f"it is no archive of arrays ({type(error).__name__})") from None
+        raise MalformedError(f"it is not an archive of arrays ({type(error).__name__})") from None
 
 
 def _check_entries(entries: list[zipfile.ZipInfo], size: int, limits: Limits) -> None:
     zip_members.check_limits(entries, size, limits)
-    # Nobody writes others, and one of them takes the memory that its header asks for.
+    # numpy writes these two only, and LZMA allocates the memory that its header asks for.
     if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in entries):
-        raise MalformedError("the archive is compressed in a way that numpy does not use")
+        raise MalformedError("the archive uses a compression that numpy does not write")
     names = {entry.filename for entry in entries}
     if len(names) != len(entries) or not all(name.endswith(_SUFFIX) for name in names):
-        raise MalformedError("the archive holds something else than arrays, or one twice")
+        raise MalformedError("the archive holds members other than arrays, or a member twice")
 
 
-def _unfolded(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
-    # zipfile stops at the size that the directory announces, and compares the checksum there.
+def _decompressed(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    # zipfile stops at the size that the directory announces, and verifies the checksum there.
     with archive.open(entry) as member:
         content = member.read(entry.file_size)
         if len(content) != entry.file_size or member.read(1):
@@ -153,14 +153,14 @@ def _unfolded(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
 
 
 def _header(memory: memoryview) -> tuple[tuple[int, ...], bool, Any, int]:
-    """Return shape, order, type and the position of the first element, if the elements fill the rest."""
+    """Return shape, order, type and position of the data, whose size must be that of the remaining bytes."""
     import numpy
 
     source: Any = MemoryFile(memory)
     try:
         version = numpy.lib.format.read_magic(source)
         if version not in ((1, 0), (2, 0)):
-            raise MalformedError(f"the header of an array is of the version {version}, which is not read")
+            raise MalformedError(f"the header of an array has version {version}, which is not supported")
         first = version == (1, 0)
         read = numpy.lib.format.read_array_header_1_0 if first else numpy.lib.format.read_array_header_2_0
         shape, fortran, dtype = read(source, max_header_size=_MAX_HEADER_BYTES)
@@ -173,7 +173,7 @@ def _header(memory: memoryview) -> tuple[tuple[int, ...], bool, Any, int]:
     if any(not 0 <= length < 1 << 62 for length in shape):
         raise MalformedError("an array has an impossible shape")
     if math.prod(shape) * dtype.itemsize != len(memory) - source.tell():
-        raise MalformedError("an array is not as long as its header says")
+        raise MalformedError("the size of an array is not the one in its header")
     return shape, fortran, dtype, source.tell()
 
 
@@ -183,7 +183,7 @@ def _array(memory: memoryview) -> Any:
     shape, fortran, dtype, start = _header(memory)
     order: Any = "F" if fortran else "C"
     if not math.prod(shape) or not dtype.itemsize:
-        # numpy.zeros would make elements of no bytes elements of one, as many as the header says.
+        # numpy.zeros would give each element without bytes one byte, as many as the header announces.
         return numpy.ndarray(shape, dtype, buffer=bytearray(), order=order)
     array = numpy.frombuffer(memory[start:], dtype=dtype).reshape(shape, order=order)
     if memory.readonly or not array.flags.aligned:

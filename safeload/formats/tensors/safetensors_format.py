@@ -1,7 +1,7 @@
 """The format ``safetensors``: a dict of arrays or tensors, read in place.
 
-The library's own readers copy every tensor, so the header is read here and arrays look into the memory that
-was verified; the library writes.
+The library writes the file. Its readers copy every tensor, so the header is read here, and arrays are views
+of the verified memory.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from safeload.limits import Limits
 from safeload.parsers.safetensors import METADATA, Tensor, parse
 from safeload.trust.gate import VerifiedArtifact
 
-# How numpy calls the types; those that it does not have itself are ml_dtypes'.
+# The types' names in numpy, and in ml_dtypes if numpy does not have them.
 _NUMPY = {
     "BOOL": "bool",
     "U8": "uint8",
@@ -40,11 +40,8 @@ _ML_DTYPES = {
     "F8_E5M2": "float8_e5m2",
     "F8_E8M0": "float8_e8m0fnu",
 }
-_TORCH = {
-    **_NUMPY,
-    **_ML_DTYPES,
-}
-# What a statement lists where the tensors were torch's.
+_TORCH = {**_NUMPY, **_ML_DTYPES}
+# The global in the statement of a file that was written from torch tensors.
 _TENSOR = "torch.Tensor"
 
 
@@ -71,7 +68,7 @@ class SafetensorsFormat:
                 f"safetensors takes a dict of arrays by name, not a {type(obj).__name__}"
             )
         if METADATA in obj:
-            raise SerializationError(f"{METADATA} is the format's own, and no name of an array")
+            raise SerializationError(f"the name {METADATA} is reserved by the format")
         kinds = {_kind(value) for value in obj.values()}
         if len(kinds) > 1:
             raise SerializationError("safetensors takes numpy arrays or torch tensors, not both at once")
@@ -105,7 +102,7 @@ class SafetensorsFormat:
         return {tensor.name: make(memory, tensor) for tensor in header.tensors}
 
     def globals_of(self, data: bytes, limits: Limits) -> tuple[str, ...]:
-        """Return nothing, for a file that is in order."""
+        """Return nothing, since the format holds data only; refuse a malformed file."""
         parse(data, limit=limits.schema_bytes, tensors=limits.members)
         return ()
 
@@ -124,11 +121,11 @@ def _dump_numpy(arrays: dict[str, Any], file: IO[bytes]) -> Written:
     for name, array in arrays.items():
         if type(array) is not numpy.ndarray:
             raise SerializationError(
-                f"{name} is a {type(array).__name__}, of which only the array would stay"
+                f"{name} is a {type(array).__name__}, of which only the array would be kept"
             )
-    # numpy.ascontiguousarray would make an array without dimensions one of one dimension.
+    # numpy.ascontiguousarray would give a zero-dimensional array one dimension.
     data = safetensors.numpy.save({name: numpy.asarray(array, order="C") for name, array in arrays.items()})
-    # Bytes in the other order, for one, are a type that the format does not have.
+    # The library converts what the format does not have, such as the other byte order.
     _require_kept(data, arrays, _as_numpy, equality.difference)
     file.write(data)
     return Written()
@@ -142,17 +139,17 @@ def _dump_torch(tensors: dict[str, Any], file: IO[bytes]) -> Written:
         if type(tensor) is not torch.Tensor or tensor.requires_grad:
             kind = type(tensor).__name__ + (" that requires a gradient" if tensor.requires_grad else "")
             raise SerializationError(
-                f"{name} is a {kind}, of which only type, shape and values would stay",
+                f"{name} is a {kind}, of which only type, shape and values would be kept",
                 hint="Store model.state_dict(), or tensor.detach().",
             )
         torch_tensors.require_dense(tensor, name)
-    # Each has a memory of its own afterwards, which is told where they overlap.
+    # Loaded tensors do not share memory, which makes a difference for those that overlap.
     once = {id(tensor) for tensor in tensors.values()}
     if len(once) < len(tensors) or any(
         torch_tensors.overlap(group) for group in torch_tensors.grouped(tensors.values())
     ):
         raise SerializationError(
-            "some of the tensors share their memory, and would not any more", hint="Store tensor.clone()."
+            "some of the tensors share memory, which the format does not keep", hint="Store tensor.clone()."
         )
     plain = {name: tensor.resolve_conj().resolve_neg().contiguous() for name, tensor in tensors.items()}
     data = safetensors.torch.save(plain, {"format": "pt"})
@@ -167,7 +164,7 @@ def _require_kept(
     make: Callable[[memoryview, Tensor], Any],
     difference: Callable[[Any, Any], str | None],
 ) -> None:
-    """Read back what was written, one tensor after the other, and compare it."""
+    """Read the file back, one tensor after the other, and compare it with what was given."""
     try:
         written = {tensor.name: tensor for tensor in parse(data, limit=len(data), tensors=len(given)).tensors}
         different = (
@@ -177,9 +174,9 @@ def _require_kept(
         )
         where = next(different, None)
     except SafeloadError as error:
-        raise SerializationError(f"safetensors would not keep it exactly: {error.problem}") from error
+        raise SerializationError(f"safetensors does not keep it exactly: {error.problem}") from error
     if where is not None:
-        raise SerializationError(f"safetensors would not keep it exactly: it differs at {where}")
+        raise SerializationError(f"safetensors does not keep it exactly: it differs at {where}")
 
 
 def _as_numpy(memory: memoryview, tensor: Tensor) -> Any:
@@ -190,10 +187,10 @@ def _as_numpy(memory: memoryview, tensor: Tensor) -> Any:
     elif tensor.dtype in _ML_DTYPES:
         dtype = numpy.dtype(getattr(_ml_dtypes(tensor), _ML_DTYPES[tensor.dtype]))
     else:
-        raise _no_such_type(tensor)
+        raise _unsupported(tensor)
     array = numpy.frombuffer(memory[tensor.start : tensor.stop], dtype=dtype).reshape(tensor.shape)
     if tensor.dtype == "BOOL" and array.size and array.view(numpy.uint8).max() > 1:
-        raise MalformedError(f"the tensor {tensor.name!r} holds truth values that are neither 0 nor 1")
+        raise MalformedError(f"the tensor {tensor.name!r} holds booleans that are neither 0 nor 1")
     if memory.readonly or not array.flags.aligned:
         array = array.copy()
     return array
@@ -204,7 +201,7 @@ def _as_torch(memory: memoryview, tensor: Tensor) -> Any:
 
     dtype = getattr(torch, _TORCH.get(tensor.dtype, ""), None)
     if dtype is None:
-        raise _no_such_type(tensor)
+        raise _unsupported(tensor)
     if tensor.start == tensor.stop:
         return torch.empty(tensor.shape, dtype=dtype)
     piece = memory[tensor.start : tensor.stop]
@@ -212,7 +209,7 @@ def _as_torch(memory: memoryview, tensor: Tensor) -> Any:
         piece = memoryview(bytearray(piece))
     made = torch.frombuffer(piece, dtype=dtype).reshape(tensor.shape)
     if tensor.dtype == "BOOL" and made.view(torch.uint8).max() > 1:
-        raise MalformedError(f"the tensor {tensor.name!r} holds truth values that are neither 0 nor 1")
+        raise MalformedError(f"the tensor {tensor.name!r} holds booleans that are neither 0 nor 1")
     return made
 
 
@@ -227,9 +224,9 @@ def _ml_dtypes(tensor: Tensor) -> Any:
     return ml_dtypes
 
 
-def _no_such_type(tensor: Tensor) -> DeserializationError:
+def _unsupported(tensor: Tensor) -> DeserializationError:
     return DeserializationError(
-        f"the tensor {tensor.name!r} is of the type {tensor.dtype}, for which there is no array here"
+        f"the tensor {tensor.name!r} is of the type {tensor.dtype}, which is not supported here"
     )
 
 
