@@ -6,6 +6,8 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import safeload
+from safeload import Limits, Policy
 from safeload.attestation import envelope, statement
 from safeload.attestation.digests import digest_of
 from safeload.attestation.envelope import Envelope, EnvelopeSignature
@@ -23,6 +25,15 @@ def payload_of(artifact: bytes, name: str, **changes: Any) -> bytes:
         "created": datetime(2026, 11, 23, 9, tzinfo=UTC),
     }
     return statement.encode(Statement(**{**fields, **changes}))
+
+
+def loaded(
+    artifact: bytes, format: str, key: SigningKey, limits: Limits | None = None, **options: Any
+) -> Any:
+    """Load a file that a signer signed without looking at it."""
+    signed = sidecar_of(payload_of(artifact, "x", format=format), key)
+    policy = Policy(limits=limits or Limits())
+    return safeload.loads(artifact, signed, name="x", keyring=key, policy=policy, **options)
 
 
 def signature_of(

@@ -14,7 +14,7 @@ import pytest
 from support import attacks, forgery, processes
 
 import safeload
-from safeload import HmacKey, Limits, Policy
+from safeload import HmacKey, Limits
 from safeload.formats import registry
 from safeload.formats.tables import footers
 
@@ -35,13 +35,6 @@ def written(table: Any, format: str, compression: str | None = "zstd") -> bytes:
     ) as writer:
         writer.write_table(table)
     return sink.getvalue()
-
-
-def load(artifact: bytes, format: str, key: HmacKey, limits: Limits | None = None, **options: Any) -> Any:
-    """Load a file that a signer signed without looking at it."""
-    sidecar = forgery.sidecar_of(forgery.payload_of(artifact, "x", format=format), key)
-    policy = Policy(limits=limits or Limits())
-    return safeload.loads(artifact, sidecar, name="x", keyring=key, policy=policy, **options)
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -69,7 +62,7 @@ def test_an_uncompressed_arrow_file_is_not_copied(key: HmacKey) -> None:
     table = pa.table({"a": np.arange(1000.0)})
     artifact = written(table, "arrow", None)
     before = pa.total_allocated_bytes()
-    loaded = load(artifact, "arrow", key, as_="table")
+    loaded = forgery.loaded(artifact, "arrow", key, as_="table")
     assert pa.total_allocated_bytes() - before < 1000
     start = np.frombuffer(artifact, np.uint8).__array_interface__["data"][0]
     assert start <= loaded.column(0).chunk(0).buffers()[1].address < start + len(artifact)
@@ -108,7 +101,7 @@ def test_a_file_that_decompresses_to_too_much_is_refused_first(format: str, matc
     assert len(artifact) < 100_000
     before = pa.total_allocated_bytes()
     with pytest.raises(safeload.LimitExceeded, match=match):
-        load(artifact, format, key, Limits(decompressed_bytes=30_000_000))
+        forgery.loaded(artifact, format, key, Limits(decompressed_bytes=30_000_000))
     assert pa.total_allocated_bytes() - before < 100_000
 
 
@@ -116,8 +109,11 @@ def test_a_ratio_beyond_the_limit_is_refused(key: HmacKey) -> None:
     """Above the floor; below it a small file may have any ratio."""
     artifact = written(ZEROS, "arrow")
     with pytest.raises(safeload.LimitExceeded, match="times its size"):
-        load(artifact, "arrow", key)
-    assert load(artifact, "arrow", key, Limits(ratio_floor_bytes=1 << 30), as_="table").num_rows == 4_000_000
+        forgery.loaded(artifact, "arrow", key)
+    assert (
+        forgery.loaded(artifact, "arrow", key, Limits(ratio_floor_bytes=1 << 30), as_="table").num_rows
+        == 4_000_000
+    )
 
 
 def test_a_parquet_files_ratio_is_that_of_its_row_groups(key: HmacKey) -> None:
@@ -126,8 +122,8 @@ def test_a_parquet_files_ratio_is_that_of_its_row_groups(key: HmacKey) -> None:
     artifact = written(texts, "parquet")
     limits = Limits(decompression_ratio=10, ratio_floor_bytes=1000)
     with pytest.raises(safeload.LimitExceeded, match="10 times its size"):
-        load(artifact, "parquet", key, limits)
-    assert len(load(artifact, "parquet", key)) == 2000
+        forgery.loaded(artifact, "parquet", key, limits)
+    assert len(forgery.loaded(artifact, "parquet", key)) == 2000
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -135,7 +131,7 @@ def test_too_many_columns_are_refused(format: str, key: HmacKey) -> None:
     """Nested ones count too."""
     artifact = written(pa.table({f"c{number}": [{"x": 1, "y": 2}] for number in range(10)}), format)
     with pytest.raises(safeload.LimitExceeded, match="columns"):
-        load(artifact, format, key, Limits(members=15))
+        forgery.loaded(artifact, format, key, Limits(members=15))
 
 
 def damaged(artifact: bytes) -> Iterator[bytes]:
@@ -158,7 +154,7 @@ def test_a_damaged_file_raises_only_what_safeload_raises(dumped: bool, format: s
     for data in damaged(artifact):
         tried += 1
         try:
-            repr(load(data, format, key))
+            repr(forgery.loaded(data, format, key))
         except safeload.SafeloadError:
             refused += 1
     assert refused > tried // 2
@@ -187,7 +183,7 @@ def test_batches_that_overlap_or_go_backwards_are_refused(
         for batch in batches:
             writer.write_batch(batch)
     artifact = bytearray(sink.getvalue())
-    assert load(bytes(artifact), "arrow", key)["a"].tolist() == [0, 1, 2]
+    assert forgery.loaded(bytes(artifact), "arrow", key)["a"].tolist() == [0, 1, 2]
     start = blocks_of(artifact, 3)
     blocks = [bytes(artifact[start + 24 * number :][:24]) for number in order]
     artifact[start : start + 72] = b"".join(blocks)
@@ -196,7 +192,7 @@ def test_batches_that_overlap_or_go_backwards_are_refused(
     with pytest.raises(safeload.MalformedError, match="batches"):
         safeload.sign(path, signer=key)
     with pytest.raises(safeload.MalformedError, match="batches"):
-        load(bytes(artifact), "arrow", key)
+        forgery.loaded(bytes(artifact), "arrow", key)
 
 
 def test_batches_that_share_their_last_bytes_are_refused(tmp_path: Path, key: HmacKey) -> None:
@@ -211,7 +207,7 @@ def test_batches_that_share_their_last_bytes_are_refused(tmp_path: Path, key: Hm
     (body,) = struct.unpack_from("<q", artifact, start + 16)
     struct.pack_into("<q", artifact, start + 16, body + 8)
     with pytest.raises(safeload.MalformedError, match="batches"):
-        load(bytes(artifact), "arrow", key)
+        forgery.loaded(bytes(artifact), "arrow", key)
 
 
 def test_a_dictionary_that_is_a_batch_is_refused(key: HmacKey) -> None:
@@ -221,7 +217,7 @@ def test_a_dictionary_that_is_a_batch_is_refused(key: HmacKey) -> None:
     second = blocks_of(artifact, 1, after=first)
     artifact[first : first + 24] = artifact[second : second + 24]
     with pytest.raises(safeload.MalformedError, match="overlap"):
-        load(bytes(artifact), "arrow", key)
+        forgery.loaded(bytes(artifact), "arrow", key)
 
 
 def test_the_buffers_of_all_batches_are_counted(key: HmacKey) -> None:
@@ -231,9 +227,9 @@ def test_the_buffers_of_all_batches_are_counted(key: HmacKey) -> None:
     with pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table, max_chunksize=2)
     artifact = sink.getvalue()
-    assert len(load(artifact, "arrow", key, Limits(members=40))) == 60
+    assert len(forgery.loaded(artifact, "arrow", key, Limits(members=40))) == 60
     with pytest.raises(safeload.LimitExceeded, match="buffers"):
-        load(artifact, "arrow", key, Limits(members=30))
+        forgery.loaded(artifact, "arrow", key, Limits(members=30))
 
 
 def test_dictionaries_between_batches_are_in_order(key: HmacKey) -> None:
@@ -245,7 +241,7 @@ def test_dictionaries_between_batches_are_in_order(key: HmacKey) -> None:
         for words in (["x"], ["x", "y"], ["x", "y", "z"]):
             column = pa.DictionaryArray.from_arrays(pa.array([len(words) - 1], pa.int32()), words)
             writer.write_batch(pa.record_batch([column], schema=schema))
-    assert load(sink.getvalue(), "arrow", key)["a"].tolist() == ["x", "y", "z"]
+    assert forgery.loaded(sink.getvalue(), "arrow", key)["a"].tolist() == ["x", "y", "z"]
 
 
 def test_offsets_that_lead_out_of_the_memory_are_refused(key: HmacKey) -> None:
@@ -255,7 +251,7 @@ def test_offsets_that_lead_out_of_the_memory_are_refused(key: HmacKey) -> None:
     assert artifact.count(offsets) == 1
     changed = artifact.replace(offsets, np.array([0, 7, 1 << 30], np.int32).tobytes())
     with pytest.raises(safeload.DeserializationError, match="offset"):
-        load(changed, "arrow", key)
+        forgery.loaded(changed, "arrow", key)
 
 
 def test_a_place_that_a_dictionary_does_not_have_is_refused(key: HmacKey) -> None:
@@ -266,7 +262,7 @@ def test_a_place_that_a_dictionary_does_not_have_is_refused(key: HmacKey) -> Non
     assert artifact.count(places) == 1
     changed = artifact.replace(places, np.array([1, 0, 1, 0, 99], np.int32).tobytes())
     with pytest.raises(safeload.DeserializationError, match="bounds"):
-        load(changed, "arrow", key, as_="table")
+        forgery.loaded(changed, "arrow", key, as_="table")
 
 
 @pytest.mark.parametrize("format", FORMATS)

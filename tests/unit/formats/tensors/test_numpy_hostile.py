@@ -18,20 +18,19 @@ import numpy as np
 import pytest
 from support.attacks import marker_pickle
 from support.auditing import no_unpickler_runs
-from support.forgery import payload_of, sidecar_of
+from support.forgery import loaded, payload_of, sidecar_of
 from support.numpy_files import npy, npz
 
 import safeload
-from safeload import FormatNotAllowed, HmacKey, LimitExceeded, Limits, MalformedError, Policy, SafeloadError
+from safeload import FormatNotAllowed, HmacKey, LimitExceeded, Limits, MalformedError, SafeloadError
 
 ONE = npy("<f8", (1,), b"\0" * 8)
 
 
 def load(data: bytes, key: HmacKey, **limits: int) -> Any:
     """Load bytes that are signed as numpy's; nothing is unpickled."""
-    sidecar = sidecar_of(payload_of(data, "x", format="numpy"), key)
     with no_unpickler_runs():
-        return safeload.loads(data, sidecar, name="x", keyring=key, policy=Policy(limits=Limits(**limits)))
+        return loaded(data, "numpy", key, Limits(**limits))
 
 
 def test_the_files_of_these_tests_are_read(key: HmacKey) -> None:
