@@ -53,7 +53,7 @@ class Member:
     start, packed
         Where its data begin in the file, and how many bytes they are there.
     size
-        How many bytes they unfold to.
+        How many bytes they decompress to.
     crc
         The CRC-32 of these.
     """

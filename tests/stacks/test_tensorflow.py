@@ -246,7 +246,7 @@ def test_safe_mode_is_no_option(model: keras.Model, key: HmacKey) -> None:
 
 
 def test_limits_hold(model: keras.Model, key: HmacKey) -> None:
-    """On members and on what they unfold to."""
+    """On members and on what they decompress to."""
     artifact, sidecar = safeload.dumps(model, format="keras", name="x", signer=key)
     for limits in (Limits(members=2), Limits(decompressed_bytes=1000)):
         with pytest.raises(safeload.LimitExceeded):

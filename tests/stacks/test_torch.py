@@ -354,7 +354,7 @@ def test_options(key: HmacKey) -> None:
     ids=lambda limits: next(iter(limits)),
 )
 def test_limits_hold(limits: dict[str, int], key: HmacKey) -> None:
-    """On members, on what they unfold to, and on the pickle."""
+    """On members, on what they decompress to, and on the pickle."""
     artifact, sidecar = safeload.dumps({"a": torch.ones(100)}, format="torch", name="x", signer=key)
     policy = Policy(limits=Limits(**limits))
     with pytest.raises(safeload.LimitExceeded):

@@ -118,12 +118,7 @@ def load_saved_model(folder: str, *, where: str) -> Callable[[Any], dict[str, An
 def convert_saved_model(folder: str, *, where: str) -> tuple[Any, str]:
     """Return the ONNX model of a verified SavedModel, and a sentence on how it was made.
 
-    Parameters
-    ----------
-    folder : str
-        A private copy of the verified folder.
-    where : str
-        Name of the folder in error messages.
+    `folder` and `where` are those of :func:`load_saved_model`.
 
     Returns
     -------

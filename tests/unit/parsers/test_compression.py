@@ -1,4 +1,4 @@
-"""Compressed streams: joblib's own are unfolded, and no other is, nor more than the limits allow."""
+"""Compressed streams: joblib's own are decompressed, and no other is, nor more than the limits allow."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def name(request: pytest.FixtureRequest) -> str:
     return found
 
 
-def unfolded(data: bytes, name: str, **limits: int) -> bytes:
-    """Unfold a stream."""
+def decompressed(data: bytes, name: str, **limits: int) -> bytes:
+    """Decompress a stream."""
     return decompress(data, name, Limits(**limits))
 
 
@@ -68,7 +68,7 @@ def test_the_compressors_are_those_of_joblib() -> None:
 
 
 @pytest.mark.parametrize("level", [1, 3, 9])
-def test_what_joblib_writes_is_unfolded_to_what_it_writes_plainly(
+def test_what_joblib_writes_is_decompressed_to_what_it_writes_plainly(
     name: str, level: int, tmp_path: Path
 ) -> None:
     """To the byte, and recognized by its first ones."""
@@ -77,7 +77,7 @@ def test_what_joblib_writes_is_unfolded_to_what_it_writes_plainly(
     joblib.dump(obj, tmp_path / "small", compress=(name, level))
     data = (tmp_path / "small").read_bytes()
     assert magic.compressor(data) == name
-    assert unfolded(data, name) == (tmp_path / "plain").read_bytes()
+    assert decompressed(data, name) == (tmp_path / "plain").read_bytes()
 
 
 def test_what_joblib_writes_loads(name: str, key: HmacKey, tmp_path: Path) -> None:
@@ -100,24 +100,24 @@ def test_what_joblib_writes_loads(name: str, key: HmacKey, tmp_path: Path) -> No
 @pytest.mark.parametrize("size", [0, 1, _MIB - 1, _MIB, _MIB + 1, 3 * _MIB])
 @pytest.mark.parametrize("byte", ["zeros", "noise"])
 def test_streams_of_every_size_come_back(name: str, size: int, byte: str) -> None:
-    """Around the steps in which they are read and unfolded, highly regular or not at all."""
+    """Around the steps in which they are read and decompressed, highly regular or not at all."""
     import random
 
     data = bytes(size) if byte == "zeros" else random.Random(1).randbytes(size)
-    assert unfolded(COMPRESS[name](data), name) == data
+    assert decompressed(COMPRESS[name](data), name) == data
 
 
 @pytest.mark.parametrize("rest", [b"\0", b"x", b"\0" * 100, b"PK\x03\x04", TEXT])
 def test_bytes_after_the_stream_are_refused(name: str, rest: bytes) -> None:
     """joblib itself would not end with some of these."""
     with pytest.raises(MalformedError, match="bytes follow"):
-        unfolded(COMPRESS[name](TEXT) + rest, name)
+        decompressed(COMPRESS[name](TEXT) + rest, name)
 
 
 def test_bytes_far_behind_the_stream_are_refused(name: str) -> None:
     """Beyond the step in which the stream ends, too."""
     with pytest.raises(MalformedError, match="bytes follow"):
-        unfolded(COMPRESS[name](TEXT) + bytes(2 * _MIB), name)
+        decompressed(COMPRESS[name](TEXT) + bytes(2 * _MIB), name)
 
 
 def test_bytes_after_a_stream_that_ends_with_a_step_are_refused(
@@ -126,34 +126,34 @@ def test_bytes_after_a_stream_that_ends_with_a_step_are_refused(
     """The decompressor has not seen them then."""
     data = COMPRESS[name](TEXT)
     monkeypatch.setattr(compression, "_STEP_BYTES", len(data))
-    assert unfolded(data, name) == TEXT
+    assert decompressed(data, name) == TEXT
     with pytest.raises(MalformedError, match="bytes follow"):
-        unfolded(data + b"x", name)
+        decompressed(data + b"x", name)
 
 
 def test_a_second_stream_is_refused(name: str) -> None:
     """The command-line tools append them; joblib does not."""
     with pytest.raises(MalformedError, match="bytes follow"):
-        unfolded(COMPRESS[name](TEXT) * 2, name)
+        decompressed(COMPRESS[name](TEXT) * 2, name)
 
 
 def test_a_stream_that_is_cut_is_refused(name: str) -> None:
     """At every place."""
     data = COMPRESS[name](TEXT)
-    assert unfolded(data, name) == TEXT
+    assert decompressed(data, name) == TEXT
     for length in range(len(data)):
         with pytest.raises(MalformedError):
-            unfolded(data[:length], name)
+            decompressed(data[:length], name)
 
 
-def test_a_stream_in_which_a_byte_was_changed_unfolds_alike_or_is_refused(name: str) -> None:
-    """By an error of ours; lzma alone has no checksum, and may unfold to something else."""
+def test_a_stream_in_which_a_byte_was_changed_decompresses_alike_or_is_refused(name: str) -> None:
+    """By an error of ours; lzma alone has no checksum, and may decompress to something else."""
     data = COMPRESS[name](TEXT)
     for place in range(len(data)):
         for flip in (0x01, 0x80, 0xFF):
             changed = data[:place] + bytes([data[place] ^ flip]) + data[place + 1 :]
             try:
-                result = unfolded(changed, name, decompressed_bytes=_MIB, decompressor_bytes=_MIB)
+                result = decompressed(changed, name, decompressed_bytes=_MIB, decompressor_bytes=_MIB)
             except SafeloadError:
                 continue
             if name not in ("lzma", "lz4"):
@@ -165,17 +165,17 @@ def test_a_stream_of_another_compressor_is_refused(name: str) -> None:
     for other in NAMES:
         if other not in (name, "lz4"):
             with pytest.raises((MalformedError, LimitExceeded)):
-                unfolded(COMPRESS[other](TEXT), name)
+                decompressed(COMPRESS[other](TEXT), name)
     for data in (b"", b"\0", b"x", TEXT):
         with pytest.raises((MalformedError, LimitExceeded)):
-            unfolded(data, name)
+            decompressed(data, name)
 
 
-def test_only_one_layer_is_unfolded(name: str, key: HmacKey, tmp_path: Path) -> None:
+def test_only_one_layer_is_decompressed(name: str, key: HmacKey, tmp_path: Path) -> None:
     """A stream in a stream is no joblib file."""
     joblib.dump([1], tmp_path / "x.joblib", compress=(name, 3))
     inner = (tmp_path / "x.joblib").read_bytes()
-    assert unfolded(COMPRESS[name](inner), name) == inner
+    assert decompressed(COMPRESS[name](inner), name) == inner
     (tmp_path / "x.joblib").write_bytes(COMPRESS[name](inner))
     safeload.sign(tmp_path / "x.joblib", keyring=key)
     with pytest.raises(SafeloadError):
@@ -186,22 +186,22 @@ def test_a_size_limit_is_kept_to_the_byte(name: str) -> None:
     """At the limit it passes, one byte over it is refused."""
     for size in (1, 1000, _MIB, _MIB + 1):
         data = COMPRESS[name](bytes(size))
-        assert unfolded(data, name, decompressed_bytes=size) == bytes(size)
+        assert decompressed(data, name, decompressed_bytes=size) == bytes(size)
         if size > 1:
             with pytest.raises(LimitExceeded, match="decompressed_bytes"):
-                unfolded(data, name, decompressed_bytes=size - 1)
+                decompressed(data, name, decompressed_bytes=size - 1)
 
 
 def test_a_ratio_limit_is_kept_to_the_byte(name: str) -> None:
     """It counts above the floor only."""
     data = COMPRESS[name](bytes(100_000))
     ratio = 100_000 // len(data)
-    assert unfolded(data, name, decompression_ratio=ratio + 1, ratio_floor_bytes=1) == bytes(100_000)
-    assert unfolded(data, name, decompression_ratio=1, ratio_floor_bytes=100_000) == bytes(100_000)
+    assert decompressed(data, name, decompression_ratio=ratio + 1, ratio_floor_bytes=1) == bytes(100_000)
+    assert decompressed(data, name, decompression_ratio=1, ratio_floor_bytes=100_000) == bytes(100_000)
     with pytest.raises(LimitExceeded):
-        unfolded(data, name, decompression_ratio=max(1, ratio - 1), ratio_floor_bytes=1)
+        decompressed(data, name, decompression_ratio=max(1, ratio - 1), ratio_floor_bytes=1)
     with pytest.raises(LimitExceeded):
-        unfolded(data, name, decompression_ratio=1, ratio_floor_bytes=99_999)
+        decompressed(data, name, decompression_ratio=1, ratio_floor_bytes=99_999)
 
 
 @cache
@@ -224,7 +224,7 @@ def bomb_of(name: str) -> bytes:
 
 
 def test_a_bomb_is_refused_before_memory_is_spent(name: str) -> None:
-    """By each limit; what is kept stays near the limit, whatever the stream would unfold to."""
+    """By each limit; what is kept stays near the limit, whatever the stream would decompress to."""
     bomb = bomb_of(name)
     small = {"decompressed_bytes": 2 * _MIB}, {"decompression_ratio": 1, "ratio_floor_bytes": 2 * _MIB}
     for limits in small:
@@ -234,7 +234,7 @@ def test_a_bomb_is_refused_before_memory_is_spent(name: str) -> None:
         tracemalloc.start()
         try:
             with pytest.raises(LimitExceeded):
-                unfolded(bomb, name, **limits)
+                decompressed(bomb, name, **limits)
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
@@ -246,7 +246,7 @@ def test_a_bomb_is_refused_by_the_limits_as_they_are(name: str, key: HmacKey) ->
     """Signed by an honest signer who was handed it; the same limits in a policy are kept as well."""
     bomb = bomb_of(name)
     with pytest.raises(LimitExceeded):
-        unfolded(bomb, name)
+        decompressed(bomb, name)
     from support.forgery import payload_of, sidecar_of
 
     sidecar = sidecar_of(payload_of(bomb, "bomb"), key)
@@ -277,21 +277,21 @@ def xz_with_dictionary(code: int) -> bytes:
 @pytest.mark.parametrize("size", [1 << 28, 1 << 30, 0xFFFFFFFF])
 def test_a_huge_dictionary_is_refused(size: int) -> None:
     """A few bytes of header must not cost gigabytes."""
-    assert unfolded(lzma_with_dictionary(1 << 16), "lzma") == TEXT
+    assert decompressed(lzma_with_dictionary(1 << 16), "lzma") == TEXT
     with pytest.raises(LimitExceeded, match="too much memory"):
-        unfolded(lzma_with_dictionary(size), "lzma")
-    assert unfolded(xz_with_dictionary(10), "xz") == TEXT
+        decompressed(lzma_with_dictionary(size), "lzma")
+    assert decompressed(xz_with_dictionary(10), "xz") == TEXT
     with pytest.raises(LimitExceeded, match="too much memory"):
-        unfolded(xz_with_dictionary(40), "xz")
+        decompressed(xz_with_dictionary(40), "xz")
 
 
 def test_the_dictionary_limit_is_that_of_the_limits() -> None:
     """It can be raised and lowered."""
     eight = 1 << 23
     for data, name in [(lzma_with_dictionary(eight), "lzma"), (xz_with_dictionary(22), "xz")]:
-        assert unfolded(data, name, decompressor_bytes=eight * 2) == TEXT
+        assert decompressed(data, name, decompressor_bytes=eight * 2) == TEXT
         with pytest.raises(LimitExceeded):
-            unfolded(data, name, decompressor_bytes=eight // 2)
+            decompressed(data, name, decompressor_bytes=eight // 2)
 
 
 def test_a_header_that_lies_about_the_size_is_refused() -> None:
@@ -308,7 +308,7 @@ def test_a_header_that_lies_about_the_size_is_refused() -> None:
     try:
         for data, name in liars:
             with pytest.raises(SafeloadError):
-                unfolded(data, name)
+                decompressed(data, name)
         assert tracemalloc.get_traced_memory()[1] < 8 * _MIB
     finally:
         tracemalloc.stop()
@@ -323,7 +323,7 @@ def test_an_lz4_frame_that_lies_about_the_size_is_refused() -> None:
     stream.write(frame.compress_chunk(context, TEXT))
     stream.write(b"\0\0\0\0")
     with pytest.raises(MalformedError):
-        unfolded(stream.getvalue(), "lz4")
+        decompressed(stream.getvalue(), "lz4")
 
 
 def test_lz4_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -331,4 +331,4 @@ def test_lz4_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(sys.modules, "lz4", None)
     monkeypatch.setitem(sys.modules, "lz4.frame", None)
     with pytest.raises(FormatNotAllowed, match="pip install"):
-        unfolded(b"\x04\x22\x4d\x18", "lz4")
+        decompressed(b"\x04\x22\x4d\x18", "lz4")

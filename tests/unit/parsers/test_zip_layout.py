@@ -179,7 +179,7 @@ def test_many_members_are_read() -> None:
 
 
 def test_bytes_that_are_an_archive_come_back_as_they_were() -> None:
-    """Only those of a sparse matrix are unfolded."""
+    """Only those of a sparse matrix are decompressed."""
     inner = archives.archive_of({"x.txt": b"x" * 1000}, zipfile.ZIP_DEFLATED)
     import skops.io
 

@@ -73,7 +73,7 @@ def test_an_array_comes_back_alone_and_in_a_dict(name: str, key: HmacKey) -> Non
 
 @pytest.mark.parametrize("name", ["a", "a/b", "../a", "/a", "a.npy", ".", " ", "ü 模型", "a" * 1000])
 def test_an_array_in_a_dict_may_have_any_name_that_zip_keeps(name: str, key: HmacKey) -> None:
-    """No name is a path here, since nothing is unfolded into a folder."""
+    """No name is a path here, since nothing is decompressed into a folder."""
     assert list(there_and_back({name: np.zeros(1), "other": np.zeros(1)}, key)) == [name, "other"]
 
 

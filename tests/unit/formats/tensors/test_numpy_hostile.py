@@ -1,4 +1,4 @@
-"""Numpy's files whose headers lie or whose archives unfold to too much, validly signed as such.
+"""Numpy's files whose headers lie or whose archives decompress to too much, validly signed as such.
 
 Signing says where a file comes from and not that it is in order; what is not is refused by a typed error.
 """
@@ -162,7 +162,7 @@ def _encrypted(data: bytes) -> bytes:
 
 
 def _announced(data: bytes, size: int) -> bytes:
-    # The unfolded size, in the directory.
+    # The decompressed size, in the directory.
     altered = bytearray(data)
     at = altered.index(b"PK\1\2") + 24
     altered[at : at + 4] = struct.pack("<I", size)
@@ -205,8 +205,8 @@ def test_a_member_that_stands_twice_is_malformed(key: HmacKey) -> None:
         load(data.replace(b"b.npy", b"a.npy"), key)
 
 
-def test_an_archive_that_unfolds_to_too_much_is_refused_by_what_it_announces(key: HmacKey) -> None:
-    """By its size, by its ratio, and by the number of its members; before anything is unfolded."""
+def test_an_archive_that_decompresses_to_too_much_is_refused_by_what_it_announces(key: HmacKey) -> None:
+    """By its size, by its ratio, and by the number of its members; before anything is decompressed."""
     size = 32 << 20
     data = npz(("a.npy", npy("|u1", (size,), bytes(size))), method=zipfile.ZIP_DEFLATED)
     assert len(data) < 40_000
