@@ -201,7 +201,7 @@ def test_a_class_of_the_programs_own_comes_from_the_program(key: HmacKey) -> Non
 def test_what_is_no_model_is_refused(key: HmacKey) -> None:
     """A layer, an array."""
     for obj in (keras.layers.Dense(1), np.ones(3), {"w": 1}):
-        with pytest.raises(safeload.SerializationError, match="no model of Keras 3"):
+        with pytest.raises(safeload.SerializationError, match="not a model of Keras 3"):
             safeload.dumps(obj, format="keras", name="x", signer=key)
 
 

@@ -49,20 +49,20 @@ class OnnxFormat:
 
         Parameters
         ----------
-        obj : object
-            A ``ModelProto``, the bytes of one, or the path of an ``.onnx`` file, whose external data are
-            taken in; or what is converted: a fitted estimator, or a Keras model.
+        obj : onnx.ModelProto, bytes, str, os.PathLike or object
+            A model, or the path of an ``.onnx`` file, whose external data are moved into the model; or a
+            fitted estimator or Keras model, which is converted.
         file : file object
-            Takes the bytes.
+            Open for writing bytes.
         sample, tolerance, target_opset : object, float, int, optional
-            For what is converted; see :func:`safeload.formats.onnx.conversion.convert`. The tolerance is 1e-5
-            by default.
+            For a conversion; see :func:`safeload.formats.onnx.conversion.convert`. The default tolerance is
+            1e-5.
 
         Raises
         ------
         SerializationError
-            It is not a valid model, has external data elsewhere, or cannot be converted so that it predicts
-            the same.
+            If it is not a valid model, has external data in an unknown folder, or cannot be converted to a
+            model that predicts the same.
         """
         import onnx
 
@@ -95,13 +95,13 @@ class OnnxFormat:
         as_ : {"session", "model", "bytes"}
             An ``onnxruntime.InferenceSession``, a ``ModelProto`` with all data in it, or the bytes of a model
             that is one file.
-        providers : iterable
-            What the session runs on.
+        providers : iterable of str
+            Execution providers of the session.
 
         Raises
         ------
         FormatNotAllowed
-            Bytes are asked for, and its data lie in other files; or onnxruntime is too old for those.
+            If bytes are requested of a model with external data, or onnxruntime is too old for these.
         MalformedError, FormatNotAllowed, LimitExceeded
             See ``model.py``.
         """

@@ -65,7 +65,7 @@ class _TableFormat:
     def load(
         self, verified: VerifiedArtifact, limits: Limits, *, as_: Literal["pandas", "table"] | None = None
     ) -> Any:
-        """Make the table; without compression, arrow's columns stay in the verified memory where they can.
+        """Make the table; uncompressed columns of an arrow file are views of the verified memory if possible.
 
         Parameters
         ----------
@@ -74,12 +74,12 @@ class _TableFormat:
         limits : Limits
             Caps on sizes.
         as_ : {"pandas", "table"}, optional
-            None makes what was dumped, and a DataFrame of a file that another program wrote.
+            None means what was dumped, or a DataFrame if another program wrote the file.
 
         Raises
         ------
         LimitExceeded
-            It decompresses to more than is allowed, or has too many columns.
+            If it decompresses to more than is allowed, or has too many columns.
         """
         registry.require_safe("pyarrow")
         if as_ not in (None, "pandas", "table"):
@@ -107,12 +107,12 @@ class ParquetFormat(_TableFormat):
     compressions = get_args(_ParquetCompression)
 
     def dump(self, obj: Any, file: IO[bytes], *, compression: _ParquetCompression | None = "zstd") -> Written:
-        """Write a DataFrame, Series or :class:`pyarrow.Table`, if it is kept exactly.
+        """Write a DataFrame, Series or :class:`pyarrow.Table` that the format keeps exactly.
 
         Raises
         ------
         SerializationError
-            It is something else, or what is read back differs; the message says where.
+            If it is another object, or is read back differently; the message names the place.
         """
         return self._dump(obj, file, compression)
 

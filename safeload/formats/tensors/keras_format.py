@@ -37,20 +37,20 @@ class KerasFormat:
     requires: tuple[str, ...] | None = ("keras",)
 
     def dump(self, obj: Any, file: IO[bytes], *, custom_objects: dict[str, Any] | None = None) -> Written:
-        """Write a Keras model, if it can be read back with equal weights and state of its optimizer.
+        """Write a Keras model that is read back with equal weights and an equal state of its optimizer.
 
-        It is read back with `custom_objects` as :meth:`load` takes them.
+        `custom_objects` are those of :meth:`load`, for reading it back.
 
         Raises
         ------
         SerializationError
-            It is no model of Keras 3, or does not come back; one with a lambda does not in safe mode.
+            If it is not a model of Keras 3, or is not read back exactly; safe mode refuses a lambda.
         """
         import keras
 
         registry.require_safe("keras")
         if not isinstance(obj, keras.Model):
-            raise SerializationError(f"a {type(obj).__name__} is no model of Keras 3")
+            raise SerializationError(f"a {type(obj).__name__} is not a model of Keras 3")
         # No number is wider than eight bytes.
         held = [*obj.variables, *getattr(getattr(obj, "optimizer", None), "variables", ())]
         size = sum(math.prod(variable.shape) * 8 for variable in held)
@@ -78,7 +78,7 @@ class KerasFormat:
         compile: bool = True,
         custom_objects: dict[str, Any] | None = None,
     ) -> Any:
-        """Make the model, from a private copy of the verified bytes that is deleted right after.
+        """Make the model from a private copy of the verified bytes, which is deleted afterwards.
 
         Parameters
         ----------
@@ -89,12 +89,12 @@ class KerasFormat:
         compile : bool
             Whether to compile it as it was when it was saved.
         custom_objects : dict, optional
-            Names in the model, and the program's objects that they stand for.
+            The program's classes and functions, by their names in the model.
 
         Raises
         ------
         MalformedError, LimitExceeded
-            It is not such an archive, or unfolds to too much.
+            If it is not such an archive, or decompresses to more than is allowed.
         """
         registry.require_safe("keras")
         _check(verified.blob.view, limits)

@@ -36,12 +36,12 @@ class NumpyFormat:
     def dump(self, obj: Any, file: IO[bytes], *, compress: bool = False) -> Written:
         """Write an array, or a dict of arrays by name; `compress` is for dicts.
 
-        An array that cannot be written to comes back as one that can.
+        A read-only array is loaded as a writable one.
 
         Raises
         ------
         SerializationError
-            It is something else, or holds Python objects.
+            If it is another object, or holds Python objects.
         """
         import numpy
 

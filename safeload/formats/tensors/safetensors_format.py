@@ -55,13 +55,12 @@ class SafetensorsFormat:
         """Write a dict of numpy arrays, or of torch tensors; there are no options.
 
         Types, shapes and values are kept. The order of keys and of elements in memory, the device, and
-        whether an array can be written to are not; an OrderedDict of tensors, such as a state dict, comes
-        back as a dict.
+        read-only flags are not. An OrderedDict of tensors, such as a state dict, is loaded as a dict.
 
         Raises
         ------
         SerializationError
-            It is something else, or holds a type that the format does not have.
+            If it is another object, or holds a type that the format does not have.
         """
         if type(obj) not in (dict, OrderedDict) or not all(isinstance(name, str) for name in obj):
             raise SerializationError(
@@ -81,7 +80,7 @@ class SafetensorsFormat:
     def load(
         self, verified: VerifiedArtifact, limits: Limits, *, as_: Literal["numpy", "torch"] | None = None
     ) -> dict[str, Any]:
-        """Make the dict; large arrays look into the verified memory, and can be written to.
+        """Make the dict; large arrays are writable views of the verified memory.
 
         Parameters
         ----------
@@ -90,7 +89,7 @@ class SafetensorsFormat:
         limits : Limits
             Caps on the header.
         as_ : {"numpy", "torch"}, optional
-            None makes what was stored, and numpy arrays of a file without a signature.
+            None means what was dumped, and numpy arrays for a file without a signature.
         """
         if as_ not in (None, "numpy", "torch"):
             raise OptionError('the format safetensors takes as_="numpy" or as_="torch"')

@@ -36,17 +36,16 @@ class TorchFormat:
     requires: tuple[str, ...] | None = ("torch",)
 
     def dump(self, obj: Any, file: IO[bytes]) -> Written:
-        """Write tensors, and dicts, lists, tuples, numbers and texts around them; there are no options.
+        """Write tensors in dicts, lists and tuples, with numbers and strings; there are no options.
 
-        Values, types, shapes, the order of keys, and which tensors share their memory are kept. Devices are
-        not, as it is loaded on the CPU by default, nor gradients and the graph that a tensor came from. Of a
-        larger memory that a tensor is a view of, only what is shown is written; where several share one, the
-        rest of it is zeros.
+        Values, types, shapes, the order of keys, and shared memory between tensors are kept. Devices,
+        gradients and autograd graphs are not. Of a larger storage only the bytes of its tensors are written;
+        if several tensors share it, the others are zeros.
 
         Raises
         ------
         SerializationError
-            Something else is in it, or it does not come back exactly.
+            If it holds anything else, or is not read back exactly.
         """
         import torch
 
@@ -76,12 +75,12 @@ class TorchFormat:
         return Written()
 
     def load(self, verified: VerifiedArtifact, limits: Limits, *, map_location: Any = "cpu") -> Any:
-        """Make the tensors; `map_location` says where, as in ``torch.load``.
+        """Make the tensors on the device `map_location`, which is that of ``torch.load``.
 
         Raises
         ------
         FormatNotAllowed, MalformedError, LimitExceeded
-            It is not an archive of tensors as ``torch.save`` has written them since PyTorch 1.6.
+            If it is not an archive of tensors in the layout of PyTorch 1.6 or newer.
         """
         registry.require_safe("torch")
         _check(verified.blob.view, limits)
