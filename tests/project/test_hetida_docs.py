@@ -1,4 +1,4 @@
-"""The recipes of docs/hetida.md tell the truth: what can run runs, names and numbers are the code's."""
+"""The recipes of docs/hetida.md are right: their code runs, and names and numbers are those of the code."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def test_the_configuration_and_the_wiring_work(
     assert answer["output_results_by_output_name"] == {"model": "x"}
 
 
-def test_the_policy_is_one(tmp_path: Path) -> None:
-    """As it stands there."""
+def test_the_policy_of_the_page_can_be_loaded(tmp_path: Path) -> None:
+    """Unchanged, as a file."""
     path = tmp_path / "hetida.toml"
     path.write_text(blocks("toml")[0], encoding="utf-8")
     path.chmod(0o600)
@@ -52,7 +52,7 @@ def test_the_policy_is_one(tmp_path: Path) -> None:
 
 
 def test_a_key_is_revoked_as_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the key's own id in place of the word."""
+    """With the key's own id in place of OLDKEYID."""
     monkeypatch.chdir(tmp_path)
     Path("safeload-keys").mkdir(mode=0o700)
     key = HmacKey.generate()
@@ -80,7 +80,7 @@ def test_every_option_that_is_named_exists() -> None:
 
 
 def test_the_table_of_errors_is_that_of_the_code() -> None:
-    """Every number stands there with the class that hetida makes of it."""
+    """Every number is listed with the class that hetida makes of it."""
     hetidas = {
         errors.StoreUnavailable: "AdapterConnectionError",
         errors.ObjectRefused: "AdapterOutputDataError",
