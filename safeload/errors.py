@@ -32,6 +32,19 @@
 
 Misuse by the calling program (an argument of the wrong type) is a ``TypeError`` or ``ValueError`` and not
 part of the tree. No message contains bytes of a payload or of a key.
+
+Examples
+--------
+Catch the base for all of them, or the class of one refusal:
+
+>>> statement = safeload.dump(model, "churn.joblib")
+>>> with open("churn.joblib", "ab") as file:
+...     _ = file.write(b"one byte more")
+>>> try:
+...     safeload.load("churn.joblib")
+... except safeload.DigestMismatch as error:
+...     print(error.where, "was changed after it was signed")
+churn.joblib was changed after it was signed
 """
 
 from __future__ import annotations

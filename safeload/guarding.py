@@ -73,8 +73,13 @@ class Guard:
 
     Examples
     --------
-    >>> with safeload.guard():  # doctest: +SKIP
-    ...     serve()
+    >>> import pickle
+    >>> data = pickle.dumps(model)
+    >>> with safeload.guard():
+    ...     pickle.loads(data)
+    Traceback (most recent call last):
+    ...
+    safeload.errors.UnguardedOperation: ...
     """
 
     def __init__(self, mode: GuardMode = "refuse", *, multiprocessing: bool = False) -> None:
@@ -123,7 +128,31 @@ class Guard:
 
 
 def guard(mode: GuardMode = "refuse", *, multiprocessing: bool = False) -> Guard:
-    """Return a guard, to use as a context manager or to switch on for good; see :class:`Guard`."""
+    """Return a guard, to use as a context manager or to switch on for good with ``enable``.
+
+    Parameters
+    ----------
+    mode : {"refuse", "report"}
+        See :class:`Guard`.
+    multiprocessing : bool
+        See :class:`Guard`.
+
+    Returns
+    -------
+    Guard
+        The guard, not switched on yet.
+
+    Raises
+    ------
+    ValueError
+        The mode is unknown.
+
+    Examples
+    --------
+    >>> statement = safeload.dump(model, "churn.joblib")
+    >>> with safeload.guard():
+    ...     model = safeload.load("churn.joblib")
+    """
     return Guard(mode, multiprocessing=multiprocessing)
 
 
