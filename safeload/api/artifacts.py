@@ -55,36 +55,36 @@ def dump(
 ) -> Statement:
     """Store an object with a signature sidecar, atomically.
 
-    An object that stands there already is replaced; a reader, or a crash at any moment, finds the old one or
-    the new one.
+    An object that is stored there already is replaced. A reader, or a crash at any moment, finds the old one
+    or the new one.
 
     Parameters
     ----------
-    obj
+    obj : object
         The object.
-    path
+    path : str or os.PathLike
         Where the artifact goes; its sidecar goes to ``<path>.sig``.
-    format
-        ``"joblib"``, or another of ``docs/formats.md``: ``pickle``, ``skops``, ``onnx``, ``safetensors``,
-        ``numpy``, ``parquet``, ``arrow``, ``torch``, ``keras``. ``"auto"`` takes the safest that keeps the
-        object exactly; which, and why, stands in what is returned, as `format` and `remarks`.
-    name
-        Under which it is signed; None means the file's name.
-    metadata
-        Anything in JSON to be signed along.
-    expires
-        With a time zone. After it the artifact is refused.
-    signer
-        The key to sign with; None means the keyring's.
-    keyring
-        A keyring, a key, or the path of a keyring file; None looks at ``SAFELOAD_KEYRING``,
+    format : str
+        ``"joblib"``, or another format of ``docs/formats.md``: ``pickle``, ``skops``, ``onnx``,
+        ``safetensors``, ``numpy``, ``parquet``, ``arrow``, ``torch``, ``keras``. ``"auto"`` takes the safest
+        one that keeps the object exactly; `format` and `remarks` of the result say which one, and why.
+    name : str, optional
+        Name under which it is signed; the default is the file's name.
+    metadata : dict, optional
+        JSON to be signed with the artifact.
+    expires : datetime.datetime, optional
+        Time, with a time zone, after which the artifact is refused.
+    signer : SigningKey, optional
+        Key to sign with; the default is the keyring's.
+    keyring : Keyring, SigningKey, str or os.PathLike, optional
+        A keyring, a key, or the path of a keyring file. The default is looked up in ``SAFELOAD_KEYRING``,
         ``SAFELOAD_KEY`` and the user's configuration folder, in this order.
-    policy
-        A policy or the path of one; None looks at ``SAFELOAD_POLICY``.
-    source
-        What the object was made of, to be signed along; see :func:`safeload.convert`.
+    policy : Policy, str or os.PathLike, optional
+        A policy or the path of one; the default is looked up in ``SAFELOAD_POLICY``.
+    source : Source, optional
+        What the object was made of, to be signed with it; see :func:`safeload.convert`.
     **options
-        The format's own: ``compress`` and ``protocol`` as in ``joblib.dump``, ``protocol`` for pickle,
+        Options of the format: ``compress`` and ``protocol`` as in ``joblib.dump``, ``protocol`` for pickle,
         ``sample`` and ``tolerance`` for onnx.
 
     Returns
@@ -95,18 +95,19 @@ def dump(
     Raises
     ------
     NoKeyError, KeyNotAllowed, KeyringError
-        There is no key that may sign this name.
+        No key may sign this name.
     SerializationError
         The object cannot be stored in this format.
     StorageError, NotFound
-        The operating system refused, or there is no such folder. What was there before is unharmed.
+        The operating system refused, or the folder does not exist. The former artifact is unharmed.
     InvalidName, TypeError, ValueError
-        A name, metadata, time or option that cannot be.
+        An impossible name, metadata, time or option.
 
     Examples
     --------
-    >>> import safeload
-    >>> safeload.dump(model, "churn.joblib", compress=3)  # doctest: +SKIP
+    >>> statement = safeload.dump(model, "churn.joblib", metadata={"auc": 0.93}, compress=3)
+    >>> statement.name, statement.format, statement.metadata
+    ('churn.joblib', 'joblib', {'auc': 0.93})
     """
     location = os.fspath(path)
     request = SigningRequest(
@@ -135,8 +136,31 @@ def dumps(
 ) -> tuple[bytes, bytes]:
     """Return the artifact and the sidecar of an object, for a queue or a database.
 
-    Parameters and errors are those of :func:`dump`. Give each object a `name` of its own, and ask
-    :func:`loads` for that name; otherwise two of them can be exchanged.
+    Parameters
+    ----------
+    obj : object
+        The object.
+    format, metadata, expires, signer, keyring, policy, **options : optional
+        As for :func:`dump`.
+    name : str
+        Name under which it is signed. Give each object a name of its own, and ask :func:`loads` for that
+        name; otherwise two objects can be exchanged.
+
+    Returns
+    -------
+    artifact, sidecar : bytes
+        Both belong together.
+
+    Raises
+    ------
+    SafeloadError, TypeError, ValueError
+        As :func:`dump`.
+
+    Examples
+    --------
+    >>> artifact, sidecar = safeload.dumps([1, 2], name="row/42")
+    >>> safeload.loads(artifact, sidecar, name="row/42")
+    [1, 2]
     """
     policy = resolve(policy)
     check_name(name)
@@ -174,28 +198,34 @@ def load(
 
     Parameters
     ----------
-    path
+    path : str or os.PathLike
         The artifact; its sidecar is ``<path>.sig``.
-    trusted
+    trusted : iterable of str, optional
         For a skops file without a sidecar: exact names of the types that it may contain. A sidecar that is
         present must verify all the same.
-    allow
+    allow : iterable of str, optional
         For a signed joblib or pickle file: exact names of all that it may refer to, and presets such as
-        ``"preset:sklearn"``. The file is held against the list before any of it is made, and again while it
-        is. It comes after the signature, never in its place.
-    mmap_mode
-        For joblib's format: ``"r"`` gives large arrays that cannot be written to, ``"c"`` such as can, where
-        what is written stays in memory. They look into a copy of the file that was made while it was
-        verified: a sealed memory file on Linux, so that several processes can have it (:func:`share`), and
-        private memory elsewhere. What becomes of the file afterwards is no matter to them.
-    name
-        Under which it must have been signed; None means the file's name.
-    keyring, policy
+        ``"preset:sklearn"``. The file is checked against the list before any object is made, and again while
+        objects are made. The list is checked in addition to the signature, never instead of it.
+    mmap_mode : {"r", "c"}, optional
+        For joblib's format: ``"r"`` makes large arrays read-only; with ``"c"`` they are writable, and changes
+        stay in memory. The arrays are views of a copy of the file that was made while it was verified: a
+        sealed memory file on Linux, which several processes can map (:func:`share`), and private memory
+        elsewhere. Later changes of the file do not affect them.
+    name : str, optional
+        Name under which it must have been signed; the default is the file's name.
+    keyring, policy : optional
         As for :func:`dump`.
     **options
-        The format's own. ``copy=True`` for joblib: each large array in memory of its own; otherwise they
-        share the artifact's, which stays as long as one of them does. ``as_`` and ``providers`` for onnx,
-        ``as_`` for safetensors, parquet and arrow, ``map_location`` for torch; see ``docs/formats.md``.
+        Options of the format. ``copy=True`` for joblib gives each large array memory of its own; otherwise
+        arrays share the artifact's memory, which lives as long as one of them does. ``as_`` and ``providers``
+        for onnx, ``as_`` for safetensors, parquet and arrow, ``map_location`` for torch; see
+        ``docs/formats.md``.
+
+    Returns
+    -------
+    object
+        The object.
 
     Raises
     ------
@@ -204,11 +234,18 @@ def load(
     PolicyError
         The policy, a limit or the allowlist does not admit it.
     MalformedError, NotFound, StorageError, NoKeyError, KeyringError
-        It, or the keyring, cannot be read as it must.
+        The artifact, its sidecar or the keyring cannot be read.
     DeserializationError
         It verified, and no object could be made of it.
     TypeError, ValueError
-        An option is not the format's; ``"r+"`` and ``"w+"`` are none, since they would write to the artifact.
+        The format has no such option. ``mmap_mode="r+"`` and ``"w+"`` are refused, since they would write to
+        the artifact.
+
+    Examples
+    --------
+    >>> statement = safeload.dump(model, "churn.joblib")
+    >>> safeload.load("churn.joblib", allow=["preset:sklearn"])
+    LogisticRegression(max_iter=1000)
     """
     location = os.fspath(path)
     if mmap_mode is not None:
@@ -237,7 +274,37 @@ def loads(
     policy: PolicySource | None = None,
     **options: Any,
 ) -> Any:
-    """Verify what :func:`dumps` returned, then make the object. Options and errors: see :func:`load`."""
+    """Verify what :func:`dumps` returned, then make the object.
+
+    Parameters
+    ----------
+    artifact : bytes
+        The artifact.
+    sidecar : bytes or None
+        Its sidecar; None for a skops file without a signature.
+    trusted, allow, keyring, policy, **options : optional
+        As for :func:`load`.
+    name : str
+        Name under which it must have been signed.
+
+    Returns
+    -------
+    object
+        The object.
+
+    Raises
+    ------
+    SafeloadError, TypeError, ValueError
+        As :func:`load`.
+
+    Examples
+    --------
+    >>> artifact, sidecar = safeload.dumps([1, 2], name="row/42")
+    >>> safeload.loads(artifact, sidecar, name="row/43")
+    Traceback (most recent call last):
+    ...
+    safeload.errors.SubjectMismatch: row/43: it was signed for the name 'row/42' and not for 'row/43'. ...
+    """
     request = LoadRequest.of(name, name=name, keyring=keyring, policy=policy, trusted=trusted, allow=allow)
     blob, limit = Blob(bytes(artifact), name), request.policy.limits.artifact_bytes
     if blob.size > limit:
@@ -259,12 +326,30 @@ def verify(
 ) -> Statement:
     """Verify an artifact or a model folder and return what was signed, without making the object.
 
-    Other parameters, and errors, are those of :func:`load`; a file without a sidecar is always refused.
-
     Parameters
     ----------
-    progress
-        For a folder: is called with the number of bytes of each file that is done.
+    path : str or os.PathLike
+        The artifact or folder; its sidecar is ``<path>.sig``.
+    name, keyring, policy : optional
+        As for :func:`load`.
+    progress : callable, optional
+        For a folder: called with the size of each file, in bytes, when it is done.
+
+    Returns
+    -------
+    Statement
+        What was signed.
+
+    Raises
+    ------
+    SafeloadError
+        As :func:`load`. A file without a sidecar is always refused.
+
+    Examples
+    --------
+    >>> statement = safeload.dump(model, "churn.joblib")
+    >>> safeload.verify("churn.joblib") == statement
+    True
     """
     location = os.fspath(path)
     if os.path.isdir(location):

@@ -55,31 +55,31 @@ def convert(
     policy: PolicySource | None = None,
     overwrite: bool = False,
 ) -> Statement:
-    """Load a signed artifact, and store it anew in another format.
+    """Load a signed artifact, and store it in another format.
 
     Parameters
     ----------
-    path
-        The source; an artifact, or the folder of a SavedModel. It must be signed.
-    target
-        Where the new artifact goes. A folder must not be there yet.
-    to
+    path : str or os.PathLike
+        The source: an artifact, or the folder of a SavedModel. It must be signed.
+    target : str or os.PathLike
+        Where the new artifact goes. A new folder must not exist yet.
+    to : str
         A format, ``"auto"``, or ``"tensorflow"``, which makes a SavedModel folder of an ONNX model.
-    sample
+    sample : array-like or DataFrame, optional
         Rows of data on which the predictions of both are compared before the new one is written. Estimators
         cannot become ONNX models without it.
-    tolerance
-        The largest difference of the predictions that is accepted, absolute below 1 and relative above.
-    name
-        Under which the new artifact is signed; None means its file's name.
-    metadata
-        To be signed along with what the source's statement has; None adds nothing.
-    expires
-        When the new artifact is refused; never later than the source.
-    signer, keyring, policy
+    tolerance : float
+        Largest accepted difference of the predictions, absolute below 1 and relative above.
+    name : str, optional
+        Name under which the new artifact is signed; the default is its file's name.
+    metadata : dict, optional
+        Signed in addition to the metadata of the source.
+    expires : datetime.datetime, optional
+        When the new artifact expires; never later than the source.
+    signer, keyring, policy : optional
         As for :func:`safeload.dump` and :func:`safeload.load`.
-    overwrite
-        Replace an artifact that is there. A folder is never replaced.
+    overwrite : bool
+        Replace an existing artifact. A folder is never replaced.
 
     Returns
     -------
@@ -91,14 +91,16 @@ def convert(
     SerializationError
         It cannot be stored in that format, or does not predict the same there.
     AlreadyExists
-        There is something at the target's place, a sidecar perhaps, and `overwrite` is false or a folder is
-        to be made.
+        The target or its sidecar exists, and `overwrite` is false or the target is a folder.
     SafeloadError
         As :func:`safeload.load` and :func:`safeload.dump`.
 
     Examples
     --------
-    >>> safeload.convert("churn.joblib", "churn.onnx", to="onnx", sample=X_test)  # doctest: +SKIP
+    >>> statement = safeload.dump(model, "churn.joblib")
+    >>> statement = safeload.convert("churn.joblib", "churn.onnx", to="onnx", sample=X)
+    >>> statement.format, statement.source.name
+    ('onnx', 'churn.joblib')
     """
     policy, destination = resolve(policy), os.fspath(target)
     if not overwrite:

@@ -38,10 +38,20 @@ class VerifiedFolder(os.PathLike[str]):
 
     Attributes
     ----------
-    path
-        Where it is. Files and folders in it are this user's alone, and the files can only be read.
-    statement
+    path : str
+        The path of the copy. Its files and folders belong to this user alone, and the files are read-only.
+    statement : Statement
         What was signed.
+
+    Examples
+    --------
+    >>> import pathlib
+    >>> pathlib.Path("bert").mkdir()
+    >>> size = pathlib.Path("bert", "config.json").write_text("{}")
+    >>> statement = safeload.sign("bert")
+    >>> with safeload.open_verified("bert") as folder:
+    ...     pathlib.Path(folder, "config.json").read_text()
+    '{}'
     """
 
     def __init__(self, copy: PrivateFolder, signed: Statement) -> None:
@@ -83,32 +93,42 @@ def open_verified(
 
     The original's path is not handed out: whoever can write the folder could exchange a file after it was
     verified and before the loader reads it. Each file is read once, into the copy and into its digest, and
-    the copy is handed out only if all of them are what was signed.
+    the copy is handed out only if all files are what was signed.
 
-    It is made in memory where the system has a file system there with room enough, among the temporary files
-    otherwise. It is deleted by :meth:`VerifiedFolder.close`, at the end of a ``with``, or when the program
-    ends; a program that is killed leaves it behind, as ``safeload-…``.
+    The copy is made in memory if the system has a file system there with enough room, and among the temporary
+    files otherwise. It is deleted by :meth:`VerifiedFolder.close`, at the end of a ``with``, or when the
+    program ends. A program that is killed leaves it behind, as ``safeload-…``.
 
     Parameters
     ----------
-    path
+    path : str or os.PathLike
         The folder; its sidecar is ``<path>.sig``.
-    name
-        Under which it must have been signed; None means the folder's name.
-    keyring, policy
+    name : str, optional
+        Name under which it must have been signed; the default is the folder's name.
+    keyring, policy : optional
         As for :func:`safeload.load`.
-    progress
-        Is called with the number of bytes of each file that is done.
+    progress : callable, optional
+        Called with the size of each file, in bytes, when it is done.
+
+    Returns
+    -------
+    VerifiedFolder
+        The copy.
 
     Raises
     ------
     VerificationError, PolicyError, MalformedError, NotFound, StorageError, NoKeyError, KeyringError
-        As :func:`safeload.load`. Nothing is left behind then.
+        As :func:`safeload.load`. No copy is left behind.
 
     Examples
     --------
-    >>> with safeload.open_verified("saved_model/") as folder:  # doctest: +SKIP
-    ...     model = tf.saved_model.load(folder.path)
+    >>> import pathlib
+    >>> pathlib.Path("saved_model").mkdir()
+    >>> size = pathlib.Path("saved_model", "saved_model.pb").write_bytes(b"...")
+    >>> statement = safeload.sign("saved_model")
+    >>> with safeload.open_verified("saved_model") as folder:  # then tf.saved_model.load(folder.path)
+    ...     print(pathlib.Path(folder.path).name)
+    saved_model
     """
     request = request_of(location_of(path), name, keyring, policy)
     authenticated, sizes, identity = _listed(request)

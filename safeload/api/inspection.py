@@ -31,22 +31,29 @@ class Inspection:
 
     Parameters
     ----------
-    path
+    path : str
         The file.
-    size
+    size : int
         In bytes.
-    digest
+    digest : str
         BLAKE3, as ``b3sum`` prints it.
-    looks_like
-        The format that its first bytes tell, or None.
-    key_ids
+    looks_like : str or None
+        The format that its first bytes tell.
+    key_ids : tuple of str
         The keys that the sidecar names, as hints; empty without a readable sidecar.
-    statement
+    statement : Statement or None
         The signed statement, if it verifies.
-    refusal
-        Why it does not verify, or None if it does.
-    report
-        What the bytes hold; None where that was not asked for.
+    refusal : SafeloadError or None
+        Why it does not verify.
+    report : Report or None
+        What the bytes hold; None if the report was not asked for.
+
+    Examples
+    --------
+    >>> statement = safeload.dump(model, "churn.joblib")
+    >>> found = safeload.inspect("churn.joblib")
+    >>> found.verified, found.looks_like, found.statement == statement
+    (True, 'joblib', True)
     """
 
     path: str
@@ -71,23 +78,35 @@ def inspect(
     policy: PolicySource | None = None,
     report: bool = True,
 ) -> Inspection:
-    """Look at a file and into it without deserializing it; nothing of it is run or imported.
+    """Read a file and its contents without deserializing it; nothing in it is run or imported.
 
-    The report's verdict is about what the file would do, whoever made it; `verified` is about who did.
+    The report's verdict says what the file would do, whoever made it. `verified` says who made it.
 
     Parameters
     ----------
-    path
+    path : str or os.PathLike
         The file.
-    keyring, policy
+    keyring, policy : optional
         As for :func:`safeload.load`.
-    report
-        Whether to look into it too.
+    report : bool
+        Whether to look into the file too.
+
+    Returns
+    -------
+    Inspection
+        What was found.
 
     Raises
     ------
     NotFound, MalformedError, LimitExceeded, StorageError
         The file itself cannot be read.
+
+    Examples
+    --------
+    >>> statement = safeload.dump(model, "churn.joblib")
+    >>> report = safeload.inspect("churn.joblib").report
+    >>> str(report.verdict), "sklearn.linear_model._logistic.LogisticRegression" in report.globals
+    ('known types', True)
     """
     location = os.fspath(path)
     request = LoadRequest.of(location, name=None, keyring=keyring, policy=policy, signed=True)

@@ -21,13 +21,20 @@ from safeload.trust.rules import LoadRequest
 class SharedArtifact:
     """A verified artifact in a sealed memory file, which can be pickled to worker processes.
 
-    Made by :func:`share`; a context manager. Keep it until every worker has loaded it; what they have loaded
-    stays.
+    Made by :func:`share`; a context manager. Keep it until every worker has loaded it. Loaded objects stay
+    valid afterwards.
 
     Attributes
     ----------
-    statement
-        What was signed.
+    statement : Statement or None
+        What was signed; None for a file that an allowlist admitted.
+
+    Examples
+    --------
+    >>> statement = safeload.dump(model, "churn.joblib")
+    >>> with safeload.share("churn.joblib") as shared:
+    ...     shared.load()
+    LogisticRegression(max_iter=1000)
     """
 
     def __init__(self, verified: VerifiedArtifact) -> None:
@@ -43,11 +50,16 @@ class SharedArtifact:
 
         Parameters
         ----------
-        mmap_mode
-            ``"r"``: large arrays of a joblib artifact cannot be written to, and all processes look into the
-            same memory. ``"c"``: what a process writes is its own. Other formats take no part in it.
-        policy, **options
+        mmap_mode : {"r", "c"}
+            ``"r"``: large arrays of a joblib artifact are read-only, and all processes share their memory.
+            ``"c"``: each process sees its own changes only. Other formats ignore it.
+        policy, **options : optional
             As for :func:`safeload.load`.
+
+        Returns
+        -------
+        object
+            The object.
 
         Raises
         ------
@@ -60,7 +72,7 @@ class SharedArtifact:
         return formats.deserialize(self._verified, resolve(policy), options)
 
     def close(self) -> None:
-        """Let workers find it no longer; what they and this process have loaded stays."""
+        """Make it unavailable to further workers; loaded objects stay valid."""
         sealed = self._verified.blob.sealed
         if sealed is not None:
             sealed.close()
@@ -82,9 +94,14 @@ def share(
     keyring: KeyringSource | None = None,
     policy: PolicySource | None = None,
 ) -> SharedArtifact:
-    """Verify an artifact into memory that worker processes can map and nobody can alter.
+    """Verify an artifact into memory that worker processes can map and nothing can change.
 
-    Parameters and errors are those of :func:`safeload.load`.
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The artifact; its sidecar is ``<path>.sig``.
+    name, keyring, policy : optional
+        As for :func:`safeload.load`.
 
     Returns
     -------
@@ -94,12 +111,19 @@ def share(
     Raises
     ------
     StorageError
-        The system has no sealed memory files; only Linux has. Or the artifact has further files.
+        The system has no sealed memory files (only Linux has), or the artifact has further files.
+    SafeloadError
+        As :func:`safeload.load`.
 
     Examples
     --------
-    >>> shared = safeload.share("churn.joblib")  # doctest: +SKIP
-    >>> joblib.Parallel(8)(joblib.delayed(score)(shared, part) for part in parts)  # doctest: +SKIP
+    >>> import joblib
+    >>> def score(shared, rows):
+    ...     return len(shared.load().predict(rows))
+    >>> statement = safeload.dump(model, "churn.joblib")
+    >>> with safeload.share("churn.joblib") as shared:
+    ...     joblib.Parallel(2, backend="threading")(joblib.delayed(score)(shared, X[i::2]) for i in range(2))
+    [75, 75]
     """
     location = os.fspath(path)
     if not AVAILABLE:

@@ -41,30 +41,42 @@ def sign(
 ) -> Statement:
     """Write the sidecar of an existing file or model folder, which is read and never deserialized.
 
-    Signing says that you vouch for it. Make sure of where it comes from first.
+    By signing a file you vouch for it, so find out first where it comes from.
 
     Parameters
     ----------
-    path
+    path : str or os.PathLike
         The artifact, or a folder, of which every file is signed (SavedModel, Hugging Face, mlflow).
-    format
-        How it is to be read; None tells it by its first bytes (a plain pickle is called joblib, which reads
-        it too). Files that an ONNX model keeps its weights in are signed along.
-    overwrite
-        Replace a sidecar that is there.
-    name, metadata, expires, signer, keyring, policy
+    format : str, optional
+        How the artifact is to be read. The default is told from its first bytes; a plain pickle is called
+        joblib, which reads it too. Files in which an ONNX model keeps its weights are signed with it.
+    name, metadata, expires, signer, keyring, policy : optional
         As for :func:`dump`.
-    progress
-        For a folder: is called with the number of bytes of each file that is done.
+    overwrite : bool
+        Replace an existing sidecar.
+    progress : callable, optional
+        For a folder: called with the size of each file, in bytes, when it is done.
+
+    Returns
+    -------
+    Statement
+        What was signed.
 
     Raises
     ------
     AlreadyExists
-        It has a sidecar and `overwrite` is false.
+        It has a sidecar, and `overwrite` is false.
     MalformedError
         Its format cannot be told.
     SafeloadError
-        As for :func:`dump`.
+        As :func:`dump`.
+
+    Examples
+    --------
+    >>> import joblib
+    >>> files = joblib.dump(model, "old.joblib")
+    >>> safeload.sign("old.joblib").format
+    'joblib'
     """
     location = os.fspath(path)
     request = SigningRequest(

@@ -115,22 +115,24 @@ def test_safeload_verifies_the_same_bytes(tmp_path: Path) -> None:
     from safeload import Keyring, Policy, SignatureInvalid
     from safeload.storage.blob import Blob
     from safeload.trust import gate
-    from safeload.trust.gate import Expectation
+    from safeload.trust.gate import LoadRequest
 
     path = tmp_path / "keyring.json"
     path.write_text(block("json keyring"), encoding="utf-8")
     path.chmod(0o600)
     keyring = Keyring.load(path)
-    expected = Expectation(name="größe.joblib", tag="2026-11-23", format="joblib")
+    request = LoadRequest(
+        location="artifact", name="größe.joblib", tag="2026-11-23", format="joblib", policy=Policy()
+    )
     sidecar = block("json sidecar").encode() + b"\n"
     now = datetime(2026, 12, 1, tzinfo=UTC)
     artifact = Blob(block("text artifact").encode(), "artifact")
-    verified = gate.verify(artifact, sidecar, expected, keyring, Policy(), now=now)
+    verified = gate.verify(artifact, sidecar, request, keyring, now=now)
     assert verified.keys == (keyring.entries[0].key.key_id,)
     forged = sidecar.replace(b'"sig":"X', b'"sig":"Y')
     assert forged != sidecar
     with pytest.raises(SignatureInvalid):
-        gate.verify(artifact, forged, expected, keyring, Policy(), now=now)
+        gate.verify(artifact, forged, request, keyring, now=now)
 
 
 def test_the_example_is_the_committed_vector() -> None:
