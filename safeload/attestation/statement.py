@@ -43,14 +43,42 @@ _Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Versions of Python and of the distributions that an object needs, where it was stored."""
+    """Versions of Python and of the distributions that an object needs, where it was stored.
+
+    Parameters
+    ----------
+    python : str
+        The Python version.
+    packages : dict of str to str
+        Versions of the distributions, by name.
+
+    Examples
+    --------
+    >>> statement = safeload.dump(model, "churn.joblib")
+    >>> "scikit-learn" in statement.environment.packages
+    True
+    """
 
     python: str
     packages: dict[str, str]
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The verified artifact that another was converted from: its signed name, format and digest."""
+    """The verified artifact that another was converted from.
+
+    Parameters
+    ----------
+    name, format : str
+        Its signed name and its format.
+    digest : dict of str to str
+        Its digest by algorithm, in hexadecimal.
+
+    Examples
+    --------
+    >>> source = safeload.Source("raw.csv", "csv", {"sha256": "0" * 64})
+    >>> safeload.dump(model, "churn.joblib", source=source).source.name
+    'raw.csv'
+    """
 
     name: str
     format: str
@@ -132,6 +160,12 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
         The artifact that this one was converted from.
     remarks : tuple of str
         How the format was chosen, or what was converted and how that was checked.
+
+    Examples
+    --------
+    >>> statement = safeload.dump(model, "churn.joblib")
+    >>> statement.name, statement.format, statement.tag
+    ('churn.joblib', 'joblib', None)
     """
 
     name: str

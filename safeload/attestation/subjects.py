@@ -31,6 +31,14 @@ class File(msgspec.Struct, frozen=True, order=True):
         Digest of its bytes.
     size : int
         Size in bytes.
+
+    Examples
+    --------
+    >>> import pathlib
+    >>> pathlib.Path("bert").mkdir()
+    >>> size = pathlib.Path("bert", "config.json").write_text("{}")
+    >>> [(file.path, file.size) for file in safeload.sign("bert").files]
+    [('config.json', 2)]
     """
 
     path: str

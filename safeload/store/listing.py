@@ -23,14 +23,24 @@ class TagStatus:
 
     Parameters
     ----------
-    name, tag
-        Whose it is.
-    latest
-        Whether the name's verified pointer names it.
-    statement, keys
-        What was signed and by which keys, if it verifies.
-    refusal
-        Why it does not, or None.
+    name, tag : str
+        Name and tag.
+    latest : bool
+        Whether the name's verified pointer names this tag.
+    statement : Statement or None
+        What was signed, if it verifies.
+    keys : tuple of str
+        Ids of the keys that signed it; empty if it does not verify.
+    refusal : SafeloadError or None
+        Why it does not verify.
+
+    Examples
+    --------
+    >>> store = safeload.Store("models/")
+    >>> statement = store.dump(model, "churn", "2026-11-23")
+    >>> for found in store.check("churn"):
+    ...     print(found.tag, found.latest, found.refusal)
+    2026-11-23 True None
     """
 
     name: str

@@ -20,7 +20,14 @@ DEFAULT_FOLDER = "/mnt/obj_repo"
 def dump_obj(obj: Any, name: str, tag: str) -> None:
     """Store an object under a name and a tag, and make it the latest.
 
-    A tag may be stored again, as in hetida designer; here that replaces it atomically.
+    A tag may be stored again, as in hetida designer. It is then replaced atomically.
+
+    Parameters
+    ----------
+    obj : object
+        The object.
+    name, tag : str
+        As for :meth:`safeload.Store.dump`.
 
     Raises
     ------
@@ -28,19 +35,39 @@ def dump_obj(obj: Any, name: str, tag: str) -> None:
         The name or tag is impossible, or the tag is ``latest`` in any case. It is a ValueError.
     SafeloadError
         As :meth:`safeload.Store.dump`.
+
+    Examples
+    --------
+    >>> safeload.dump_obj(model, "churn", "2026-11-23")
     """
     _store().dump(obj, name, tag, overwrite=True)
 
 
 def load_obj(name: str, tag: str = LATEST) -> Any:
-    """Verify and load an object; ``latest`` is what was stored last.
+    """Verify and load an object.
+
+    Parameters
+    ----------
+    name, tag : str
+        Name and tag; ``latest`` is the tag that was stored last.
+
+    Returns
+    -------
+    object
+        The object.
 
     Raises
     ------
     NotFound
-        There is none. It is a FileNotFoundError.
+        It does not exist. It is a FileNotFoundError.
     SafeloadError
         As :meth:`safeload.Store.load`.
+
+    Examples
+    --------
+    >>> safeload.dump_obj(model, "churn", "2026-11-23")
+    >>> safeload.load_obj("churn")
+    LogisticRegression(max_iter=1000)
     """
     return _store().load(name, tag)
 

@@ -35,14 +35,14 @@ class Store:
 
     Parameters
     ----------
-    location
+    location : str, os.PathLike or obstore.store.ObjectStore
         A folder; ``s3://bucket/prefix``, ``gs://…``, ``az://…`` or ``memory://`` (extra ``cloud``); or an
         object store of obstore's.
-    keyring, signer, policy
-        As for :func:`safeload.dump`. What is not given is looked up at each call, so that a rotated keyring
-        file counts at once.
-    state
-        Folder of the loader's memory against rollback; None means ``SAFELOAD_STATE`` or the user's state
+    keyring, signer, policy : optional
+        As for :func:`safeload.dump`. Defaults are looked up at each call, so that a rotated keyring file
+        takes effect at once.
+    state : str or os.PathLike, optional
+        Folder of the loader's memory against rollback; the default is ``SAFELOAD_STATE`` or the user's state
         folder.
     **config
         Passed on to obstore, for a location that is a URL.
@@ -54,9 +54,12 @@ class Store:
 
     Examples
     --------
-    >>> store = safeload.Store("models/")  # doctest: +SKIP
-    >>> store.dump(model, "churn", "2026-11-23")  # doctest: +SKIP
-    >>> model = store.load("churn")  # doctest: +SKIP
+    >>> store = safeload.Store("models/")
+    >>> statement = store.dump(model, "plant-a/churn", "2026-11-23", metadata={"auc": 0.93})
+    >>> store.load("plant-a/churn")
+    LogisticRegression(max_iter=1000)
+    >>> [(found.tag, found.latest) for found in store.tags("plant-a/churn")]
+    [('2026-11-23', True)]
     """
 
     def __init__(
@@ -83,14 +86,19 @@ class Store:
         return self._backend.location
 
     def restricted(self, formats: Iterable[str]) -> Store:
-        """Return this store for a caller who loads and lists objects in these formats only.
+        """Return this store for a caller who loads and lists objects in certain formats only.
 
-        It is not for storing: what it does not list still has a number and a place.
+        Do not store with it: tags that it does not list still have numbers and files.
 
         Parameters
         ----------
-        formats
-            Names of formats. The policy's own list goes on to hold.
+        formats : iterable of str
+            Names of formats. The policy's own list still holds.
+
+        Returns
+        -------
+        Store
+            A store at the same location.
         """
         if isinstance(formats, str):
             raise TypeError("formats is a collection of names")
@@ -115,13 +123,13 @@ class Store:
 
         Parameters
         ----------
-        obj
+        obj : object
             The object.
-        name, tag
+        name, tag : str
             Unicode text of 1 to 200 bytes each. ``latest`` is no tag to store under.
-        overwrite
-            Replace the tag, atomically. A tag is written once otherwise.
-        format, metadata, expires, **options
+        overwrite : bool
+            Replace the tag, atomically. Otherwise a tag is written once.
+        format, metadata, expires, **options : optional
             As for :func:`safeload.dump`.
 
         Returns
@@ -132,11 +140,11 @@ class Store:
         Raises
         ------
         TagExists
-            The tag is taken, or another writer took it meanwhile. Nothing has changed then.
+            The tag is taken, or another writer took it meanwhile. Nothing has changed.
         InvalidName, NoKeyError, KeyNotAllowed, SerializationError, StorageError
-            See :func:`safeload.dump`. What was there before is unharmed.
+            See :func:`safeload.dump`. The former version is unharmed.
         VerificationError
-            The name's pointer does not verify, so that it is not known which number comes next.
+            The name's pointer does not verify, so that the next number is unknown.
         """
         prepared = formats.prepare(format, obj, options, where=f"{name} {tag}")
         written = formats.Written()
@@ -162,9 +170,26 @@ class Store:
     def put(
         self, artifact: bytes, name: str, tag: str, *, format: str, metadata: dict[str, Any] | None = None
     ) -> Statement:
-        """Store the bytes of an artifact that is there already, and vouch for them; nothing is deserialized.
+        """Store the bytes of an existing artifact, and vouch for them; nothing is deserialized.
 
-        Parameters and errors are those of :meth:`dump`.
+        Parameters
+        ----------
+        artifact : bytes
+            The artifact.
+        name, tag, format : str
+            As for :meth:`dump`.
+        metadata : dict, optional
+            As for :meth:`dump`.
+
+        Returns
+        -------
+        Statement
+            What was signed.
+
+        Raises
+        ------
+        SafeloadError
+            As :meth:`dump`.
         """
         formats.get(format)
 
@@ -200,19 +225,25 @@ class Store:
 
         Parameters
         ----------
-        name, tag
-            Which; ``latest`` is what was stored last.
-        min_sequence, max_age
-            For ``latest`` in a loader that keeps no memory (a container): the lowest sequence number, or the
-            highest age of the pointer, that is accepted. With one of them given, a memory that cannot be kept
-            is no error.
+        name, tag : str
+            Name and tag; ``latest`` is the tag that was stored last.
+        min_sequence : int, optional
+            For ``latest`` in a loader without a memory (a container): the lowest accepted sequence number.
+        max_age : datetime.timedelta, optional
+            For the same: the highest accepted age of the pointer. With either of them, a memory that cannot
+            be kept is no error.
         **options
-            The format's own; see :func:`safeload.load`.
+            Options of the format; see :func:`safeload.load`.
+
+        Returns
+        -------
+        object
+            The object.
 
         Raises
         ------
         NotFound
-            There is no such name or tag.
+            The name or tag does not exist.
         RollbackDetected
             The pointer is older than one that was seen before, or than these arguments allow.
         VerificationError, PolicyError, MalformedError, DeserializationError, StorageError
@@ -225,16 +256,22 @@ class Store:
         return formats.deserialize(verified, context.policy, options)
 
     def verify(self, name: str | None = None, tag: str | None = None) -> tuple[Statement, ...]:
-        """Verify artifacts, all of them, those of a name, or one, without making the objects.
+        """Verify artifacts without making the objects: all, those of a name, or one.
+
+        Parameters
+        ----------
+        name, tag : str, optional
+            The default is all names, and all tags.
 
         Returns
         -------
         tuple of Statement
+            What was signed.
 
         Raises
         ------
         SafeloadError
-            The first that does not verify. :meth:`check` goes on to the others.
+            The first that does not verify. :meth:`check` continues with the others.
         """
         if tag is not None:
             if name is None:
@@ -253,24 +290,29 @@ class Store:
     def check(self, name: str | None = None, *, artifacts: bool = True) -> Iterator[TagStatus]:
         """Yield every tag, verified or with the reason why not.
 
-        A pointer that does not verify comes under the tag ``latest``.
+        A pointer that does not verify is listed under the tag ``latest``.
 
         Parameters
         ----------
-        name
+        name : str, optional
             One name only.
-        artifacts
-            Read and compare the artifacts too, and not the signed statements alone.
+        artifacts : bool
+            Verify the artifacts too, and not the signed statements alone.
+
+        Yields
+        ------
+        TagStatus
+            What is known of the tag.
         """
         context = self._context()
         for one in [name] if name is not None else self.names():
             yield from listing.check(context, one, artifacts=artifacts)
 
     def unreferenced_files(self) -> Iterator[str]:
-        """Yield the paths of files in the store that nothing signed accounts for, in no order.
+        """Yield the paths of files in the store that no signed record names, in no order.
 
         The store loads none of them. A dump that was stopped may have left them, and then they can be
-        deleted; a dump that is under way has one until it is done.
+        deleted. A dump that is running has such a file until it is done.
         """
         return listing.unreferenced_files(self._context())
 
@@ -293,16 +335,18 @@ class Store:
 
         Parameters
         ----------
-        latest
-            When it is the latest: ``move`` the pointer to the newest tag that remains, or ``refuse``. When
-            none remains the pointer stays, so that sequence numbers go on from it.
+        name, tag : str
+            Name and tag.
+        latest : {"move", "refuse"}
+            If the tag is the latest: ``"move"`` the pointer to the newest remaining tag, or ``"refuse"``. If
+            no tag remains, the pointer stays, so that sequence numbers continue from it.
 
         Raises
         ------
         NotFound
-            There is no such tag.
+            The tag does not exist.
         StoreError
-            It is the latest, and that was to be refused.
+            It is the latest, and `latest` is ``"refuse"``.
         """
         place, tag = Place(name), check_tag(tag)
         context = self._context()
@@ -321,23 +365,23 @@ class Store:
         self._backend.delete(record.path)
 
     def promote(self, name: str, tag: str) -> None:
-        """Make a tag that is there the latest of its name; errors as for :meth:`dump` and :meth:`load`."""
+        """Make an existing tag the latest of its name; errors are those of :meth:`dump` and :meth:`load`."""
         place, context = Place(name), self._context()
         record = read_statement(context, place, check_tag(tag))
         Commit(context, place, self._key(context.keyring, name)).point_at(record.signed)
 
     def rotate(self, key_id: str) -> Iterator[Rotated]:
-        """Sign every sidecar and pointer anew with another key of the keyring; no artifact is read.
+        """Sign every sidecar and pointer again with another key of the keyring; no artifact is read.
 
         Parameters
         ----------
-        key_id
+        key_id : str
             The key's id, or its beginning.
 
         Yields
         ------
         Rotated
-            What became of each; what does not verify is not signed anew.
+            What happened to each record. A record that does not verify is not signed again.
 
         Raises
         ------
