@@ -230,16 +230,18 @@ def test_names_are_encoded_as_the_page_shows() -> None:
         assert store_names.encode(name.strip("`")) == encoded.strip("`")
 
 
-def test_the_constants_are_those_of_the_code() -> None:
+def test_the_constants_are_those_of_the_code(tmp_path: Path) -> None:
     """Types, limits, and the names of algorithms."""
-    from safeload import Limits
+    from safeload import Keyring, LimitExceeded, Limits
     from safeload.attestation import envelope, pointer, statement
-    from safeload.trust.keys import files
 
     for text in (statement.PAYLOAD_TYPE, statement.STATEMENT_TYPE, statement.PREDICATE_TYPE):
         assert f"`{text}`" in PAGE
     assert f"`{pointer.PREDICATE_TYPE}`" in PAGE
     assert envelope.MAX_SIGNATURES == 16
     assert pointer.MAX_SEQUENCE == 2**53 - 1 - 2**32
-    assert files.LIMIT_BYTES == Limits().sidecar_bytes == 1 << 20
+    assert Limits().sidecar_bytes == 1 << 20
     assert (Limits().members, Limits().nesting, Limits().artifact_bytes) == (100_000, 200, 64 << 30)
+    (tmp_path / "keyring.json").write_bytes(b" " * ((1 << 20) + 1))
+    with pytest.raises(LimitExceeded):
+        Keyring.load(tmp_path / "keyring.json")
