@@ -1,4 +1,4 @@
-"""The tree of errors: as it is drawn, what each carries, and that none misleads a terminal."""
+"""The tree of errors: it is what its docstring shows, and no message controls a terminal."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MISUSE = (TypeError, ValueError, RuntimeError, AssertionError, LookupError, Attr
 
 
 def drawn() -> dict[str, str | None]:
-    """Return each error's parent as the docstring draws it."""
+    """Return the parent of each error, as the docstring shows it."""
     parents: dict[str, str | None] = {}
     above: list[str] = []
     for line in (errors.__doc__ or "").splitlines():
@@ -42,7 +42,7 @@ def drawn() -> dict[str, str | None]:
 
 
 def test_the_tree_is_the_one_that_is_drawn() -> None:
-    """Every error in its place, and none that is not there."""
+    """Every error has the parent that the docstring shows, and no error is missing there."""
     actual: dict[str, str | None] = {
         name: None if value is SafeloadError else value.__bases__[0].__name__
         for name, value in ERRORS.items()
@@ -59,7 +59,7 @@ def test_every_error_is_one_of_ours_first() -> None:
 
 @pytest.mark.parametrize("name", ERRORS)
 def test_a_second_base_stands_only_where_it_is_drawn(name: str) -> None:
-    """Where a drop-in needs it; no refusal passes for misuse by the program otherwise."""
+    """Drop-in functions need it; otherwise a refusal could be mistaken for misuse by the program."""
     value = ERRORS[name]
     second = SECOND_BASES.get(name)
     if second is not None:
@@ -71,7 +71,7 @@ def test_a_second_base_stands_only_where_it_is_drawn(name: str) -> None:
 
 @pytest.mark.parametrize("name", ERRORS)
 def test_an_error_says_what_failed_and_where_and_what_to_do(name: str) -> None:
-    """In this order, in one line, and keeps the three apart."""
+    """The message has them in this order on one line, and the attributes keep them apart."""
     error = ERRORS[name]("it is broken", where="models/x.joblib", hint="Mend it.")
     assert str(error) == "models/x.joblib: it is broken. Mend it."
     assert (error.problem, error.where, error.hint) == ("it is broken", "models/x.joblib", "Mend it.")
@@ -81,7 +81,7 @@ def test_an_error_says_what_failed_and_where_and_what_to_do(name: str) -> None:
 
 @pytest.mark.parametrize("name", ERRORS)
 def test_where_can_be_added_later(name: str) -> None:
-    """As the gate does, which knows the file."""
+    """The gate adds the file to errors of functions that do not know it."""
     error = ERRORS[name]("it is broken")
     error.where = "x.joblib"
     assert str(error) == "x.joblib: it is broken"
@@ -89,7 +89,7 @@ def test_where_can_be_added_later(name: str) -> None:
 
 @pytest.mark.parametrize("name", ERRORS)
 def test_an_error_survives_a_pickle_and_a_copy(name: str) -> None:
-    """Worker processes hand them on that way."""
+    """Worker processes pass errors to their parent that way."""
     error = ERRORS[name]("it is broken", where="x.joblib", hint="Mend it.")
     for other in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
         assert type(other) is ERRORS[name]
@@ -98,7 +98,7 @@ def test_an_error_survives_a_pickle_and_a_copy(name: str) -> None:
 
 
 def test_the_missing_types_are_kept() -> None:
-    """Exactly, so that a program can show them."""
+    """The exact names are an attribute, so that a program can show them."""
     error = UntrustedType("not listed", types=("a.B", "c.D"))
     assert error.types == ("a.B", "c.D")
     assert pickle.loads(pickle.dumps(error)).types == ("a.B", "c.D")
@@ -122,7 +122,7 @@ NASTY = [
 
 @pytest.mark.parametrize("text", NASTY, ids=ascii)
 def test_a_terminal_is_not_told_what_to_do(text: str) -> None:
-    """File names and what a file says come from strangers."""
+    """Names and contents of files come from strangers; control characters in them are escaped."""
     assert printable(text).isprintable()
     assert printable(f"a{text}b") != "ab"
     for error in (SafeloadError(f"a{text}b"), SafeloadError("x", where=f"a{text}b")):
@@ -133,19 +133,19 @@ def test_a_terminal_is_not_told_what_to_do(text: str) -> None:
 
 @pytest.mark.parametrize("text", NASTY, ids=ascii)
 def test_a_hint_tells_a_terminal_nothing_either(text: str) -> None:
-    """It may name what a policy lists."""
+    """A hint may quote what a policy lists."""
     assert str(SafeloadError("x", hint=f"It admits a{text}b.")).isprintable()
 
 
 def test_other_characters_stay_as_they_are() -> None:
-    """Messages are for people."""
+    """Letters of all languages remain readable."""
     for text in ("größe/✓ 😀.joblib", "a b", "C:\\x", "it's", ""):
         assert printable(text) == text
 
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_every_error_says_itself_what_it_means(name: str) -> None:
-    """And is public."""
+    """Each public error has a docstring of its own."""
     import safeload
 
     assert CLASSES[name].__dict__["__doc__"]
@@ -166,7 +166,7 @@ def hints() -> list[str]:
 
 
 def test_no_hint_suggests_to_skip_a_check() -> None:
-    """What one reads in distress is what one does."""
+    """A user in trouble does what the hint says."""
     assert len(hints()) > 30
     unsafe = re.compile(
         r"pickle\.load|joblib\.load|skip|disable|turn off|ignore|verify=|chmod (777|666|a\+)", re.I
@@ -175,7 +175,7 @@ def test_no_hint_suggests_to_skip_a_check() -> None:
 
 
 def test_every_hint_is_a_sentence() -> None:
-    """It stands after a full stop."""
+    """A hint follows a full stop in the message."""
     for hint in hints():
         text = hint.strip("f'\"")
         if text.isidentifier() or "." in hint.partition("(")[0]:

@@ -1,4 +1,4 @@
-"""docs/formats.md tells the truth: its Python runs, its table lists the formats and extras that there are."""
+"""docs/formats.md is right: its Python runs, and its table lists all formats and extras."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_python_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All blocks in order, as somebody would who copies them, the format of one's own among them."""
+    """All blocks run in order, as for a reader who copies them, also the example of an own format."""
     (tmp_path / "keys").mkdir()
     (tmp_path / "work").mkdir()
     Keyring.of(HmacKey.generate()).save(tmp_path / "keys" / "keyring.json")
@@ -37,7 +37,7 @@ def test_the_python_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_the_table_lists_every_format_and_the_extra_that_it_needs() -> None:
-    """No more and no less, and each extra can be installed."""
+    """The table lists exactly the formats that exist, and extras that pyproject.toml defines."""
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     start = DOCS.index("| `format=` |")
     rows = [row.split(" | ") for row in DOCS[start : DOCS.index("\n\n", start)].splitlines()[2:]]
@@ -49,7 +49,7 @@ def test_the_table_lists_every_format_and_the_extra_that_it_needs() -> None:
 
 
 def test_the_entry_point_of_the_page_is_in_the_group_that_is_looked_at() -> None:
-    """Its TOML names the group by which packages are asked for formats."""
+    """The TOML on the page names the group in which safeload looks for formats."""
     (toml,) = blocks("toml")
     assert tomllib.loads(toml)["project"]["entry-points"][formats.registry.GROUP] == {
         "lines": "mypackage.lines:FORMAT"

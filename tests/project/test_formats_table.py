@@ -1,4 +1,4 @@
-"""The table of estimators in docs/formats.md is what comes out today."""
+"""The table of estimators in docs/formats.md is up to date."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def tool() -> Iterator[Any]:
 
 @pytest.mark.slow
 def test_the_table_is_what_comes_out(tool: Any) -> None:
-    """With the versions that stand above it to the letter; with others about as many survive."""
+    """Exactly, with the versions that it names; with other versions about as many estimators survive."""
     rows = tool.survey()
     old = tool.committed()
     if tool.versions() in old:
@@ -39,7 +39,7 @@ def test_the_table_is_what_comes_out(tool: Any) -> None:
 
 
 def test_reasons_are_the_same_in_each_run(tool: Any) -> None:
-    """No address, no number and no line of another library stands in the table."""
+    """The table has no addresses, numbers or messages of other libraries."""
     table = tool.committed()
     rows = [line for line in table.splitlines() if line.startswith("| ")][1:]
     assert len(rows) > 190

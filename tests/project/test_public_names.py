@@ -1,4 +1,4 @@
-"""The public interface is one list, and what it lists is there and explained."""
+"""The public interface is one list, and every name on it exists and has a docstring."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAMES = [name for name in safeload.__all__ if name != "__version__"]
 
 
 def test_the_lazy_names_are_those_that_type_checkers_see() -> None:
-    """What is served at run time equals what stands in the block for type checkers."""
+    """The names that the package serves at run time are those in the block for type checkers."""
     tree = ast.parse(Path(safeload.__file__).read_text(encoding="utf-8"))
     block = next(node for node in tree.body if isinstance(node, ast.If))
     seen = {
@@ -29,7 +29,7 @@ def test_the_lazy_names_are_those_that_type_checkers_see() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_public_name_is_there_and_has_a_docstring(name: str) -> None:
-    """Each can be imported, and says itself what it is."""
+    """Each name can be imported and has a docstring."""
     value = getattr(safeload, name)
     assert value.__name__ == name
     assert inspect.getdoc(value)
@@ -42,7 +42,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 def test_every_error_is_in_the_tree() -> None:
-    """Every error class is a SafeloadError and stands in the docstring that draws the tree."""
+    """Every error class is a SafeloadError and is part of the tree in the docstring."""
     from safeload import errors
 
     classes = [value for value in vars(errors).values() if inspect.isclass(value)]
