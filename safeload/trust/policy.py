@@ -117,6 +117,8 @@ class Policy:
         How many different keys must have signed.
     limits : Limits
         Caps on size, ratio and depth.
+    origin : Origin, optional
+        The file that it was read from.
 
     Raises
     ------
@@ -126,9 +128,12 @@ class Policy:
 
     Examples
     --------
-    >>> from safeload import Policy
-    >>> Policy(formats={"joblib", "skops"}, environment="refuse").signatures
-    1
+    >>> policy = safeload.Policy(formats={"skops", "onnx"}, environment="refuse")
+    >>> statement = safeload.dump(model, "churn.joblib")
+    >>> safeload.load("churn.joblib", policy=policy)
+    Traceback (most recent call last):
+    ...
+    safeload.errors.FormatNotAllowed: churn.joblib: the policy does not admit the format 'joblib'. ...
     """
 
     formats: frozenset[str] | None = None

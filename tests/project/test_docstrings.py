@@ -33,7 +33,6 @@ LACKING = {
     "Keyring",
     "load_private_pem",
     "load_public_pem",
-    "Policy",
 }
 
 
