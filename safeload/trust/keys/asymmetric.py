@@ -5,6 +5,16 @@ and concatenated, as in JOSE (RFC 7518, section 3.4) and in DSSE's test vector. 
 signature in several ways, is not accepted. Anybody can turn an ECDSA signature (r, s) into (r, n - s), which
 verifies too; it vouches for the same statement, so that nothing is gained. ECDSA signing is deterministic
 (RFC 6979) if the installed cryptography supports it.
+
+Examples
+--------
+>>> key = safeload.Ed25519PrivateKey.generate()
+>>> signature = key.sign(b"message")
+>>> key.public.verify(b"message", signature)
+>>> key.public.verify(b"another message", signature)
+Traceback (most recent call last):
+...
+safeload.errors.SignatureInvalid: the signature does not fit. ...
 """
 
 from __future__ import annotations
