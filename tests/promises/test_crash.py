@@ -150,5 +150,5 @@ def test_kills_at_random_moments_lose_nothing(
         if ever:
             assert kill["loads"] in (kill["acknowledged"], kill["acknowledged"] + 1), kill
     assert len(kills) == 60
-    assert sum(kill["acknowledged"] for kill in kills) > 0
+    assert kills[-1]["acknowledged"] >= 60
     report(capsys, "random kills", [{"loads": "an acknowledged or the next version"} for _ in kills])

@@ -8,13 +8,14 @@ Modes: ``before`` and ``after`` end the child right before and right after the k
 k-th write get half of its bytes to the file and ends the child; ``short`` lets it write half and go on;
 ``error`` makes the k-th call fail with ENOSPC, or EIO where nothing is written; ``error-stop`` does, and ends
 the child right after the next rename if there is one; ``trace`` writes down the calls; ``kill`` sends SIGKILL
-at a random time to a child that dumps one object after the other.
+at random moments to a child that dumps one object after the other.
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
+import itertools
 import json
 import os
 import random
@@ -22,6 +23,7 @@ import shutil
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -200,24 +202,53 @@ def stops(mode: str, state: str, root: Path) -> list[dict[str, Any]]:
     raise AssertionError("a dump does not end")
 
 
+def killed(write: Callable[[int], None], lines: int) -> list[bytes]:
+    """Kill a forked writer at a random moment, and return the lines that it had written until then.
+
+    The moment comes after a number of lines, and not after a time, so that a writer gets as far on a slow machine
+    as on a fast one. The rest of the wait is random, up to twice the longest time between two lines.
+
+    Parameters
+    ----------
+    write : callable
+        Writes lines to the descriptor that it is given, and never returns.
+    lines : int
+        How many lines to wait for.
+    """
+    receiving, report = os.pipe()
+    process = os.fork()
+    if process == 0:
+        try:
+            write(report)
+        except BaseException:
+            traceback.print_exc()
+        os._exit(1)
+    _close(report)
+    with os.fdopen(receiving, "rb") as written:
+        found, between, last = [], 0.02, time.monotonic()
+        for _ in range(lines):
+            found.append(written.readline())
+            now = time.monotonic()
+            between, last = max(between, now - last), now
+        time.sleep(random.uniform(0, 2 * between))
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+        return [*found, *written]
+
+
 def kills(times: int, root: Path) -> list[dict[str, Any]]:
     """Kill a child that dumps version after version, again and again."""
     folder = root / "killed"
     folder.mkdir()
     version, done = 0, []
-    for _ in range(times):
-        receiving, report = os.pipe()
-        process = os.fork()
-        if process == 0:
-            for number in range(version + 1, version + 1_000_000):
-                dump(number, folder)
-                _write(report, b"%d\n" % number)
-        _close(report)
-        time.sleep(random.uniform(0, 0.05))
-        os.kill(process, signal.SIGKILL)
-        os.waitpid(process, 0)
-        with os.fdopen(receiving) as lines:
-            acknowledged = max((int(line) for line in lines), default=version)
+
+    def write(report: int) -> None:
+        for number in itertools.count(version + 1):
+            dump(number, folder)
+            _write(report, b"%d\n" % number)
+
+    for attempt in range(times):
+        acknowledged = max(map(int, killed(write, attempt % 4)), default=version)
         loads = outcome(folder)
         done.append({"acknowledged": acknowledged, "loads": loads})
         version = loads if isinstance(loads, int) else acknowledged

@@ -15,6 +15,9 @@ from support.paths import TESTS
 
 _TESTS = str(TESTS)
 
+# After so many seconds a process counts as hung. Nothing is measured by it, so it is far above what any takes.
+PATIENCE = 900
+
 
 def start(module: str, *arguments: object, key: HmacKey) -> subprocess.Popen[str]:
     """Start ``support.<module>`` with the key in its environment."""
@@ -36,10 +39,10 @@ def start(module: str, *arguments: object, key: HmacKey) -> subprocess.Popen[str
     )
 
 
-def finish(process: subprocess.Popen[str], *, timeout: float = 120) -> Any:
+def finish(process: subprocess.Popen[str]) -> Any:
     """Wait for a process and return the JSON that it printed."""
     try:
-        output, errors = process.communicate(timeout=timeout)
+        output, errors = process.communicate(timeout=PATIENCE)
     except subprocess.TimeoutExpired:
         process.kill()
         output, errors = process.communicate()
@@ -49,9 +52,9 @@ def finish(process: subprocess.Popen[str], *, timeout: float = 120) -> Any:
     return json.loads(output)
 
 
-def run(module: str, *arguments: object, key: HmacKey, timeout: float = 120) -> Any:
+def run(module: str, *arguments: object, key: HmacKey) -> Any:
     """Start and finish."""
-    return finish(start(module, *arguments, key=key), timeout=timeout)
+    return finish(start(module, *arguments, key=key))
 
 
 def free_port() -> int:

@@ -9,12 +9,10 @@ after each at what is there.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
-import random
-import signal
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,8 @@ from safeload.errors import SafeloadError
 from support import faults
 
 NAME, SAME = "churn", "same"
+# A writer is killed after up to so many lines, two for each dump.
+LINES = 5
 NAMES = ("churn", "plant-a/pump", "Ü" * 100)
 _overwriting = False
 
@@ -79,26 +79,16 @@ def kills(times: int, root: Path) -> dict[str, Any]:
     there: dict[tuple[str, str], int] = {}
     returned: dict[str, int] = {}
     lost, unverifiable, stale, number, dumps = [], [], [], 0, 0
-    for _ in range(times):
-        receiving, report = os.pipe()
-        process = os.fork()
-        if process == 0:
-            write_until_killed(folder, number, report)
-        os.close(report)
-        # Seldom before the first dump, and at any moment of one.
-        time.sleep(random.uniform(0.001, 0.06))
-        os.kill(process, signal.SIGKILL)
-        os.waitpid(process, 0)
+    for attempt in range(times):
         under_way: dict[tuple[str, str], int] = {}
-        with os.fdopen(receiving) as lines:
-            for line in lines:
-                what, name, tag, number = json.loads(line)
-                if what == "starts":
-                    under_way = {(name, tag): number}
-                else:
-                    there[name, tag] = returned[name] = number
-                    under_way = {}
-                    dumps += 1
+        for line in faults.killed(functools.partial(write_until_killed, folder, number), attempt % LINES):
+            what, name, tag, number = json.loads(line)
+            if what == "starts":
+                under_way = {(name, tag): number}
+            else:
+                there[name, tag] = returned[name] = number
+                under_way = {}
+                dumps += 1
         number += 1
         store = _store(folder)
         for (name, tag), version in there.items():
