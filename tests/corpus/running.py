@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from support.paths import environment
+from support.processes import ONE_THREAD, PATIENCE
+
 from corpus import techniques
 from corpus.entry import Technique
-
-_TESTS = str(Path(__file__).parent.parent)
 
 
 def written(folder: Path) -> dict[Path, Technique]:
@@ -27,19 +28,12 @@ def markers(folder: Path) -> set[str]:
     return {place.name for place in folder.iterdir() if os.path.lexists(place / "marker")}
 
 
-def run(module: str, asked: Any, *arguments: str, timeout: float = 300) -> Any:
+def run(module: str, asked: Any, *arguments: str, timeout: float = PATIENCE) -> Any:
     """Give ``corpus.<module>`` arguments and some JSON, and return the JSON that it prints."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, (_TESTS, os.environ.get("PYTHONPATH")))),
-        # One thread in the process, so that it can be forked.
-        "OPENBLAS_NUM_THREADS": "1",
-        "OMP_NUM_THREADS": "1",
-    }
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", f"corpus.{module}", *arguments],
         input=json.dumps(asked),
-        env=environment,
+        env=environment(**ONE_THREAD),
         capture_output=True,
         text=True,
         timeout=timeout,

@@ -15,6 +15,7 @@ import joblib
 import numpy as np
 import pytest
 from support.auditing import no_unpickler_runs
+from support.processes import PATIENCE
 
 import safeload
 from safeload import DigestMismatch, HmacKey, LimitExceeded, MalformedError, Policy
@@ -211,6 +212,6 @@ def test_a_forked_process_loads_large_artifacts_too(key: HmacKey, tmp_path: Path
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert ran.stdout == "7\n"

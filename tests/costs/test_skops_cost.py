@@ -1,4 +1,4 @@
-"""skops files that are made to cost much are refused within a second and 64 MiB above their size."""
+"""skops files that are made to cost much are refused with little computing and 64 MiB above their size."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from support import archives, processes
 from support import skops_schemas as schemas
@@ -107,14 +106,17 @@ def test_costly_files_are_refused_at_little_cost(
         path = tmp_path / f"{number}.skops"
         path.write_bytes(make())
         paths.append(path)
-    measured = processes.run("cost", *paths, key=key, timeout=300)
+    measured = processes.run("cost", *paths, key=key)
     with capsys.disabled():
-        print("\n  case, size in KiB, outcome, seconds, MiB")
-        for (case, path), (outcome, seconds, grown) in zip(
+        print("\n  case, size in KiB, outcome, computing, MiB")
+        for (case, path), (outcome, computing, grown) in zip(
             zip(CASES, paths, strict=True), measured, strict=True
         ):
-            print(f"  {case:34} {path.stat().st_size >> 10:7} {outcome:16} {seconds:6.3f} {grown / MIB:6.1f}")
-    for case, path, (outcome, _, grown) in zip(CASES, paths, measured, strict=True):
+            print(
+                f"  {case:34} {path.stat().st_size >> 10:7} {outcome:16} {computing:6.3f} {grown / MIB:6.1f}"
+            )
+    for case, path, (outcome, computing, grown) in zip(CASES, paths, measured, strict=True):
         assert outcome in ("LimitExceeded", "MalformedError"), case
         assert grown < path.stat().st_size + 64 * MIB, case
-    assert np.median([seconds for _, seconds, _ in measured]) < 1
+        # As a multiple of the yardstick, which is a quarter of a second on a machine of 2024.
+        assert computing < 4, case

@@ -1,7 +1,7 @@
 """Pickles that announce or unfold to far more than they are; none of them is ever deserialized.
 
 ``python -m support.bombs`` looks into each in a process of its own, and prints as JSON its name, verdict,
-seconds of computing, and the bytes by which the process grew beyond the file.
+computing as a multiple of :mod:`support.yardstick`, and the bytes by which the process grew beyond the file.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import json
 import os
 import resource
 import struct
-import time
+
+from support.yardstick import computing, yardstick
 
 MIB = 1 << 20
 
@@ -56,16 +57,15 @@ BOMBS = {
 }
 
 
-def _examined(data: bytes) -> dict[str, object]:
+def _examined(data: bytes, unit: float) -> dict[str, object]:
     from safeload import Limits
     from safeload.scanning import contents
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    start = time.process_time()
-    report = contents.examine(data, Limits())
-    seconds = time.process_time() - start
+    reports = []
+    seconds = computing(lambda: reports.append(contents.examine(data, Limits())))
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
-    return {"verdict": report.verdict, "seconds": seconds, "grown": grown - len(data)}
+    return {"verdict": reports[0].verdict, "computing": seconds / unit, "grown": grown - len(data)}
 
 
 def main() -> None:
@@ -74,12 +74,13 @@ def main() -> None:
     from safeload.scanning import contents
 
     contents.examine(b"N.", Limits())  # So that what is imported is not counted.
+    unit = yardstick()
     results = {}
     for name, data in BOMBS.items():
         receive, send = os.pipe()
         child = os.fork()
         if child == 0:
-            os.write(send, json.dumps(_examined(data)).encode())
+            os.write(send, json.dumps(_examined(data, unit)).encode())
             os._exit(0)
         os.close(send)
         with os.fdopen(receive, "rb") as answer:

@@ -1,7 +1,8 @@
-"""Loads files, each in a fork of one warm process, and tells the outcome, the seconds and the memory of each.
+"""Loads files, each in a fork of one warm process, and tells outcome, computing and memory of each.
 
-``python -m support.cost FILE…`` prints a JSON list of ``[outcome, seconds, bytes]``; bytes are the growth of
-the fork's peak of resident memory, the file's own bytes included.
+``python -m support.cost FILE…`` prints a JSON list of ``[outcome, computing, bytes]``; computing is a
+multiple of :mod:`support.yardstick`, bytes are the growth of the fork's peak of resident memory, the file's own
+included.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import json
 import os
 import resource
 import sys
-import time
 
 import numpy as np
 import scipy.sparse
@@ -18,6 +18,7 @@ import skops.io
 
 import safeload
 from safeload.errors import SafeloadError
+from support.yardstick import computing, yardstick
 
 
 def peak() -> int:
@@ -25,28 +26,33 @@ def peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def load(path: str) -> tuple[str, float, int]:
+def load(path: str, unit: float) -> tuple[str, float, int]:
     """Load a file with an empty allowlist."""
-    before, start = peak(), time.perf_counter()
-    try:
-        safeload.load(path, trusted=[])
-        outcome = "loaded"
-    except SafeloadError as error:
-        outcome = error.code
-    return outcome, time.perf_counter() - start, peak() - before
+    outcome = "loaded"
+
+    def attempt() -> None:
+        nonlocal outcome
+        try:
+            safeload.load(path, trusted=[])
+        except SafeloadError as error:
+            outcome = error.code
+
+    before, seconds = peak(), computing(attempt)
+    return outcome, seconds / unit, peak() - before
 
 
 def main(paths: list[str]) -> list[tuple[str, float, int]]:
     """Return the measurements, one a file."""
     for warm in ([1], np.arange(3), np.random.RandomState(0), scipy.sparse.csr_matrix([[1.0]])):
         safeload.loads(skops.io.dumps(warm), None, trusted=["scipy.sparse._csr.csr_matrix"])
+    unit = yardstick()
     found = []
     for path in paths:
         read, write = os.pipe()
         child = os.fork()
         if child == 0:
             try:
-                os.write(write, json.dumps(load(path)).encode())
+                os.write(write, json.dumps(load(path, unit)).encode())
             finally:
                 os._exit(0)
         os.close(write)

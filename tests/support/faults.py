@@ -205,8 +205,8 @@ def stops(mode: str, state: str, root: Path) -> list[dict[str, Any]]:
 def killed(write: Callable[[int], None], lines: int) -> list[bytes]:
     """Kill a forked writer at a random moment, and return the lines that it had written until then.
 
-    The moment comes after a number of lines, and not after a time, so that a writer gets as far on a slow machine
-    as on a fast one. The rest of the wait is random, up to twice the longest time between two lines.
+    The moment comes after a number of lines, not after a time, so that a writer gets as far on a slow
+    machine as on a fast one. The rest of the wait is random, up to twice the longest time between two lines.
 
     Parameters
     ----------

@@ -19,6 +19,7 @@ import safeload
 from safeload.integrations import hetida
 from safeload.integrations.hetida import ids
 from support.hetida_standin import Filtered, Runtime, hand_on, load_object, store_object
+from support.processes import PATIENCE
 
 NAME = "churn"
 
@@ -37,32 +38,39 @@ def value(who: str, number: int) -> dict[str, Any]:
     return {"who": who, "number": number, "weights": list(range(2000))}
 
 
-def _repeat(seconds: str, gate: str, once: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
-    """Start together with the others, go on for some time, and count."""
-    until = time.monotonic() + 60
-    while not Path(gate).exists() and time.monotonic() < until:
+def _repeat(times: str, folder: str, others: str, once: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
+    """Start together with the others, go on until each has done its number of times, and count."""
+
+    def all_have(mark: str) -> bool:
+        return len(list(Path(folder).glob(f"*.{mark}"))) > int(others)
+
+    def mark(what: str) -> None:
+        (Path(folder) / f"{os.getpid()}.{what}").touch()
+
+    mark("ready")
+    until = time.monotonic() + PATIENCE
+    while not all_have("ready") and time.monotonic() < until:
         time.sleep(0.001)
-    end = time.monotonic() + float(seconds)
     outcomes: Counter[str] = Counter()
-    number = 0
-    while time.monotonic() < end:
-        answer = once(number)
+    while not all_have("done") and time.monotonic() < until:
+        answer = once(outcomes.total())
         outcomes["ok" if answer["error"] is None else answer["error"]["message"]] += 1
-        number += 1
+        if outcomes.total() == int(times):
+            mark("done")
     return dict(outcomes)
 
 
-def write(seconds: str, gate: str, who: str) -> dict[str, Any]:
+def write(times: str, folder: str, others: str, who: str) -> dict[str, Any]:
     """Store one tag again and again by the component."""
     runtime = start()
 
     def once(number: int) -> dict[str, Any]:
         return runtime.run(store_object, values={"name": NAME, "tag": "v1", "obj": value(who, number)})
 
-    return _repeat(seconds, gate, once)
+    return _repeat(times, folder, others, once)
 
 
-def read(seconds: str, gate: str, tag: str) -> dict[str, Any]:
+def read(times: str, folder: str, others: str, tag: str) -> dict[str, Any]:
     """Load by the component and by a source in turn."""
     runtime = start()
     source = Filtered(ids.encode(ids.Name(NAME)), "THINGNODE", tag)
@@ -77,7 +85,7 @@ def read(seconds: str, gate: str, tag: str) -> dict[str, Any]:
             assert loaded == value(loaded["who"], loaded["number"])
         return answer
 
-    return _repeat(seconds, gate, once)
+    return _repeat(times, folder, others, once)
 
 
 def attempt(wanted: str) -> list[Any]:

@@ -20,6 +20,7 @@ import safeload
 from safeload import Entry, HmacKey, Keyring, Store
 from safeload.integrations import hetida
 from support.hetida_standin import Filtered, Runtime, hand_on
+from support.processes import PATIENCE
 
 # A key goes only after so many rotations more: nobody is still signing with it then.
 _KEPT = 6
@@ -68,7 +69,7 @@ def rotate(stop: str) -> None:
     path = os.environ["SAFELOAD_KEYRING"]
     store = Store(os.environ["MODEL_REPO_PATH"])
     rounds, signed, refused = 0, 0, []
-    until = time.monotonic() + 100
+    until = time.monotonic() + PATIENCE
     while not Path(stop).exists() and time.monotonic() < until:
         keyring = Keyring.load(path)
         key = HmacKey.generate()

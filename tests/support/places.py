@@ -23,6 +23,7 @@ import obstore
 from obstore.store import MemoryStore, S3Store
 
 from safeload import Keyring, Store
+from support.processes import PATIENCE
 
 BUCKET = "models"
 
@@ -156,7 +157,7 @@ def s3_server() -> Iterator[str]:
 
 
 def _await(endpoint: str, process: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         assert process.poll() is None, "the server ended"
         try:

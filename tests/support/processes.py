@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -11,28 +10,20 @@ from base64 import b64encode
 from typing import Any
 
 from safeload import HmacKey
-from support.paths import TESTS
+from support.paths import environment
 
-_TESTS = str(TESTS)
-
-# After so many seconds a process counts as hung. Nothing is measured by it, so it is far above what any takes.
+# Seconds after which a process counts as hung: far more than any takes, since nothing is measured by it.
 PATIENCE = 900
+
+# The numerical libraries start no threads in a process that forks.
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 def start(module: str, *arguments: object, key: HmacKey) -> subprocess.Popen[str]:
     """Start ``support.<module>`` with the key in its environment."""
-    search = os.pathsep.join(filter(None, (_TESTS, os.environ.get("PYTHONPATH"))))
-    environment = {
-        **os.environ,
-        "PYTHONPATH": search,
-        "SAFELOAD_KEY": b64encode(key.export_secret()).decode(),
-        # One thread in the process, so that it can be forked.
-        "OPENBLAS_NUM_THREADS": "1",
-        "OMP_NUM_THREADS": "1",
-    }
     return subprocess.Popen(
         [sys.executable, "-W", "error", "-m", f"support.{module}", *map(str, arguments)],
-        env=environment,
+        env=environment(SAFELOAD_KEY=b64encode(key.export_secret()).decode(), **ONE_THREAD),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -2,7 +2,7 @@
 
 ``python -m support.racing <function> <folder> <arguments>`` runs one of the functions of `ROLES` and prints
 what it returns as JSON. A loader runs until the file ``stop`` appears in the folder, or until it has done its
-number of loads; so does a writer.
+number of loads; so does a writer. What has to be seen is counted, however long it takes.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from typing import Any
 import safeload
 from safeload.errors import SafeloadError
 from support.attacks import marker_pickle
+from support.processes import PATIENCE
 
 NAME = "churn.joblib"
 A, B = "object A", "object B"
-# Nothing runs longer than this, whatever the counts.
-_SECONDS = 60
+# A thread that loads while others write has seen enough after more loads and more versions than these.
+LOADS, VERSIONS = 100, 10
 
 
 def value(label: Any) -> dict[str, Any]:
@@ -107,7 +108,7 @@ class Attacker:
     def run(self, steps: int, stop: threading.Event | None = None) -> int:
         """Attack until told to stop, but at least `steps` times."""
         done = 0
-        until = time.monotonic() + _SECONDS
+        until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
             if done >= steps and (_stopped(self.folder) if stop is None else stop.is_set()):
                 break
@@ -133,16 +134,21 @@ def load_until_stopped(folder: Path) -> dict[str, Any]:
     return _load_many(folder, None, wanted=0)
 
 
+def readers_that_saw_enough(folder: Path) -> int:
+    """Return how many loading threads have loaded often, and seen several versions."""
+    return sum(name.endswith(".enough") for name in os.listdir(folder))
+
+
 def _load_many(folder: Path, loads: int | None, *, wanted: int) -> dict[str, Any]:
     outcomes: Counter[str] = Counter()
     wrong: list[str] = []
     first_refusal: str | None = None
     seen: list[Any] = []
     done = 0
-    until = time.monotonic() + _SECONDS
+    until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         kinds = {kind == "loaded" for kind in outcomes}
-        if done >= loads and len(kinds) >= wanted if loads is not None else _stopped(folder):
+        if done >= loads and len(kinds) >= wanted if loads is not None else done > LOADS and _stopped(folder):
             break
         done += 1
         try:
@@ -159,6 +165,8 @@ def _load_many(folder: Path, loads: int | None, *, wanted: int) -> dict[str, Any
                 wrong.append("an object that nobody stored")
             elif not seen or seen[-1] != label:
                 seen.append(label)
+        if loads is None and done > LOADS and len(seen) == VERSIONS + 1:
+            (folder / f"{os.getpid()}-{threading.get_ident()}.enough").touch()
     return {
         "loads": done,
         "outcomes": dict(outcomes),
@@ -182,12 +190,17 @@ def attack_and_load_in_threads(folder: Path, steps: str, loads: str) -> dict[str
     return {**result, "attacks": attacks[0]}
 
 
-def dump(folder: Path, writer: str, times: str, labels: str = "") -> dict[str, int]:
-    """Store `times` objects over one path; with `labels` the same few again and again."""
-    for number in range(int(times)):
+def dump(folder: Path, writer: str, times: str, labels: str = "", readers: str = "0") -> dict[str, int]:
+    """Store at least `times` objects over one path, until `readers` threads have seen enough.
+
+    With `labels` the same few are stored again and again.
+    """
+    number = 0
+    while number < int(times) or readers_that_saw_enough(folder) < int(readers):
         label = number % int(labels) if labels else number
         safeload.dump(value([int(writer), label]), folder / NAME)
-    return {"dumps": int(times)}
+        number += 1
+    return {"dumps": number}
 
 
 def in_threads(folder: Path, writers: str, times: str) -> dict[str, int]:

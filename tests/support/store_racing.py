@@ -16,6 +16,7 @@ from typing import Any
 import safeload
 from safeload import Store
 from safeload.errors import SafeloadError, TagExists
+from support.processes import PATIENCE
 
 NAME = "churn"
 
@@ -26,7 +27,7 @@ def _open(given: dict[str, Any]) -> Store:
 
 def _await(gate: str) -> None:
     """Start together with the others."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE
     while not Path(gate).exists() and time.monotonic() < until:
         time.sleep(0.001)
 
@@ -77,12 +78,12 @@ def overwrite(store: Store, gate: str, writer: str, count: str) -> dict[str, Any
 
 
 def load(store: Store, gate: str, tag: str, stop: str) -> dict[str, Any]:
-    """Load until a file appears; tell of refusals, and of objects that nobody stored."""
+    """Load until a file appears and one load succeeded; report refusals, and objects that were not stored."""
     _await(gate)
     outcomes: Counter[str] = Counter()
     wrong = []
-    until = time.monotonic() + 100
-    while not Path(stop).exists() and time.monotonic() < until:
+    until = time.monotonic() + PATIENCE
+    while not (Path(stop).exists() and outcomes["loaded"]) and time.monotonic() < until:
         try:
             loaded = store.load(NAME, tag)
         except safeload.NotFound:

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 from support.every_format import contents_of, sidecar_of
+from support.processes import PATIENCE
 
 import safeload
 from safeload import DigestMismatch, HmacKey, SafeloadError, StorageError
@@ -181,7 +182,9 @@ def run(script: str, model: Path, key: HmacKey, places: Path) -> Path:
     """)
     command = [sys.executable, "-W", "error", "-c", start + textwrap.dedent(script)]
     environment = {**os.environ, "SAFELOAD_KEY": b64encode(key.export_secret()).decode()}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
     assert done.returncode == 0, done.stderr
     path = Path(done.stdout.splitlines()[0])
     assert path.is_relative_to(places / "memory")

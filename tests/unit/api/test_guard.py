@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from support.attacks import marker_pickle
+from support.processes import PATIENCE
 
 import safeload
 from safeload import HmacKey, UnguardedOperation
@@ -43,7 +44,7 @@ def run(code: str, path: Path, key: HmacKey, **environment: str) -> Any:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE,
         env={**os.environ, "SAFELOAD_KEY": b64encode(key.export_secret()).decode(), **environment},
     )
     assert ran.returncode == 0, ran.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 import subprocess
@@ -11,9 +12,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from support.processes import free_port
+from support.processes import PATIENCE, free_port
 
 from safeload import HmacKey, Keyring, Store
+
+get = functools.partial(httpx.get, timeout=PATIENCE)
 
 COMMAND = (sys.executable, "-m", "safeload.integrations.hetida")
 
@@ -23,7 +26,7 @@ def run(*arguments: object, cwd: Path, **environment: str) -> subprocess.Complet
         [*COMMAND, *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
         cwd=cwd,
         env={**os.environ, "COLUMNS": "300", **environment},
@@ -67,10 +70,10 @@ def test_it_serves_on_loopback_and_not_from_the_working_folder(keys: Path, tmp_p
         text=True,
     )
     try:
-        until = time.monotonic() + 60
+        until = time.monotonic() + PATIENCE
         while True:
             try:
-                answer = httpx.get(f"http://127.0.0.1:{port}/hd/info/")
+                answer = get(f"http://127.0.0.1:{port}/hd/info/")
                 break
             except httpx.TransportError:
                 assert process.poll() is None, process.communicate()[1]
@@ -78,19 +81,19 @@ def test_it_serves_on_loopback_and_not_from_the_working_folder(keys: Path, tmp_p
                 time.sleep(0.05)
         assert answer.json()["id"] == "models"
         assert "server" not in answer.headers
-        rebound = httpx.get(f"http://127.0.0.1:{port}/hd/info", headers={"Host": f"evil:{port}"})
+        rebound = get(f"http://127.0.0.1:{port}/hd/info", headers={"Host": f"evil:{port}"})
         assert rebound.status_code == 400
-        assert httpx.get(f"http://localhost:{port}/hd/info").status_code == 200
-        structure = httpx.get(f"http://127.0.0.1:{port}/hd/structure?parentId=churn").json()
+        assert get(f"http://localhost:{port}/hd/info").status_code == 200
+        structure = get(f"http://127.0.0.1:{port}/hd/structure?parentId=churn").json()
         assert [one["metadataKey"] for one in structure["sources"]] == ["latest", "1"]
-        assert httpx.get(f"http://127.0.0.1:{port}/info").status_code == 404
+        assert get(f"http://127.0.0.1:{port}/info").status_code == 404
         # On no other address of this machine.
         with socket.socket() as asking:
             asking.settimeout(5)
             assert asking.connect_ex(("127.0.0.2", port)) != 0
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE)
     assert not marker.exists()
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from support.hetida_standin import Filtered, Runtime, hand_on, stand_in
+from support.processes import PATIENCE
 
 from safeload import HmacKey, Keyring, Store
 from safeload.integrations import hetida
@@ -267,7 +268,7 @@ def test_the_event_loop_goes_on_while_an_object_is_loaded(
     store: Store, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two executions can be within a load at the same time."""
-    meeting = threading.Barrier(2, timeout=20)
+    meeting = threading.Barrier(2, timeout=PATIENCE)
     original = Store.load
 
     def slow(self: Store, *arguments: Any, **options: Any) -> Any:

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 from support.attacks import marker_pickle
-from support.processes import free_port
+from support.processes import PATIENCE, free_port
 
 import safeload
 from safeload import HmacKey, Keyring, Store
@@ -72,7 +72,7 @@ class Api:
 
     def __init__(self, port: int) -> None:
         self._url = f"http://127.0.0.1:{port}/api/transformations"
-        self._client = httpx.Client(timeout=60)
+        self._client = httpx.Client(timeout=PATIENCE)
 
     def close(self) -> None:
         """Close the connections."""
@@ -149,7 +149,7 @@ def api(repo: Path, key: HmacKey, tmp_path: Path) -> Iterator[Api]:
             [*map(str, command)], cwd=runtime, env=environment, stdout=log, stderr=subprocess.STDOUT
         )
     try:
-        until = time.monotonic() + 180
+        until = time.monotonic() + PATIENCE
         while True:
             try:
                 httpx.get(f"http://127.0.0.1:{port}/api/info")
@@ -163,7 +163,7 @@ def api(repo: Path, key: HmacKey, tmp_path: Path) -> Iterator[Api]:
         running.close()
     finally:
         process.terminate()
-        process.wait(timeout=60)
+        process.wait(timeout=PATIENCE)
 
 
 def test_the_released_components_and_the_adapter_run_in_the_real_runtime(

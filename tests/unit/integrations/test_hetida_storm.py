@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 import sys
 import time
@@ -15,17 +14,15 @@ from typing import Any
 
 import httpx
 import pytest
+from support import processes
 from support.attacks import marker_pickle
-from support.paths import TESTS
+from support.paths import environment
 
 from safeload import HmacKey, Keyring, Store
 from safeload.integrations.hetida import ids
 from safeload.integrations.hetida.ids import Name, Namespace, Source
 
 PROCESSES, REQUESTS, AT_ONCE, NAMES, TAGS = 4, 2000, 12, 8, 3
-SECONDS = 150
-
-_TESTS = str(TESTS)
 
 
 def name_of(number: int) -> str:
@@ -37,19 +34,18 @@ def stored(name: str, tag: str) -> dict[str, Any]:
 
 
 @contextmanager
-def process(*arguments: object, **environment: str) -> Iterator[subprocess.Popen[str]]:
+def process(*arguments: object) -> Iterator[subprocess.Popen[str]]:
     """Run a role of ``support.hetida_server``; it ends with its input, or is killed."""
-    search = os.pathsep.join(filter(None, (_TESTS, os.environ.get("PYTHONPATH"))))
     started = subprocess.Popen(
         [sys.executable, "-m", "support.hetida_server", *map(str, arguments)],
-        env={**os.environ, **environment, "PYTHONPATH": search},
+        env=environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
     try:
         yield started
-        started.communicate(timeout=30)
+        started.communicate(timeout=processes.PATIENCE)
     finally:
         started.kill()
         started.wait()
@@ -71,7 +67,7 @@ class Storm:
     async def run(self) -> None:
         """Ask all, some at once."""
         pending = iter(range(REQUESTS))
-        async with httpx.AsyncClient(timeout=60) as client:
+        async with httpx.AsyncClient(timeout=processes.PATIENCE) as client:
 
             async def ask() -> None:
                 for number in pending:
@@ -170,7 +166,7 @@ def test_a_storm_on_a_rotating_key_fails_no_load_and_makes_no_unverified_object(
         rotator = stack.enter_context(process("rotate", stop))
         storm = Storm(ports, planted)
         try:
-            asyncio.run(asyncio.wait_for(storm.run(), SECONDS))
+            asyncio.run(asyncio.wait_for(storm.run(), processes.PATIENCE))
         finally:
             stop.touch()
         rotated = rotator.stdout.read() if rotator.stdout is not None else ""

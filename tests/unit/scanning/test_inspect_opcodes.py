@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import pickletools
 import subprocess
@@ -11,7 +10,7 @@ import sys
 from typing import Any
 
 import pytest
-from support.paths import TESTS
+from support.paths import environment
 
 from safeload import Limits
 from safeload.scanning import interpreter, scan
@@ -176,7 +175,7 @@ def loaded(pickles: list[bytes]) -> list[list[str | None]]:
         capture_output=True,
         text=True,
         check=True,
-        env={**os.environ, "PYTHONPATH": str(TESTS)},
+        env=environment(),
     )
     answer: list[list[str | None]] = json.loads(ran.stdout)
     return answer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.auditing import no_unpickler_runs
-from support.paths import ROOT, TESTS
+from support.paths import environment
 from support.signed_pickles import load, signed
 
 import safeload
@@ -287,12 +286,11 @@ assert copyreg._extension_cache == {}
 def test_a_number_that_stands_for_a_name_is_held_like_the_name(format: str, tmp_path: Path) -> None:
     """Also when the process has looked it up before, which unpicklers remember."""
     marker = tmp_path / "marker"
-    paths = os.pathsep.join([str(TESTS), str(ROOT)])
     done = subprocess.run(
         [sys.executable, "-c", EXTENSION, str(marker), format],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": paths},
+        env=environment(),
         check=False,
     )
     assert done.stdout.split() == ["refused"] * 2, done.stderr

@@ -20,6 +20,7 @@ from support.attacks import marker_pickle
 from support.auditing import no_unpickler_runs
 from support.forgery import loaded, payload_of, sidecar_of
 from support.numpy_files import npy, npz
+from support.processes import PATIENCE
 
 import safeload
 from safeload import FormatNotAllowed, HmacKey, LimitExceeded, Limits, MalformedError, SafeloadError
@@ -148,7 +149,11 @@ def test_elements_without_bytes_cost_no_memory(descr: Any, key: HmacKey) -> None
     sidecar = sidecar_of(payload_of(data, "x", format="numpy"), key)
     arguments = [data.hex(), sidecar.hex(), key.export_secret().hex()]
     done = subprocess.run(
-        [sys.executable, "-c", limited, *arguments], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", limited, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=True,
     )
     assert done.stdout.split() in (["loaded", "0"], ["refused"])
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import safetensors
 import safetensors.numpy
+from support.processes import PATIENCE
 from support.safetensors_files import file_of, tensor
 
 import safeload
@@ -189,7 +190,7 @@ except SafeloadError as error:
     print(error.code, peak() - before, len(data))
 """
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=PATIENCE, check=True
     )
     code, grown, size = done.stdout.split()
     assert code == ("MalformedError" if "dimensions" in request.node.callspec.id else "LimitExceeded")
