@@ -1,8 +1,8 @@
 """Loads files, each in a fork of one warm process, and tells outcome, computing and memory of each.
 
 ``python -m support.cost FILE…`` prints a JSON list of ``[outcome, computing, bytes]``; computing is a
-multiple of :mod:`support.yardstick`, bytes are the growth of the fork's peak of resident memory, the file's own
-included.
+multiple of :mod:`support.yardstick`, bytes are the growth of the fork's peak of resident memory, the size
+of the file included.
 """
 
 from __future__ import annotations

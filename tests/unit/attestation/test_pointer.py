@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -19,6 +22,7 @@ POINTER = Pointer(
     digest=Digest("blake3", "0f" * 32),
     created=datetime(2026, 11, 23, 9, tzinfo=UTC),
 )
+PAYLOAD = pointer.encode(POINTER)
 
 
 def test_a_pointer_comes_back() -> None:
@@ -71,3 +75,47 @@ def test_the_two_predicates_have_the_fields_of_what_they_are_made_of() -> None:
     assert set(pointer._Predicate.__struct_fields__) == {*Pointer.__struct_fields__} - {"digest"}
     own = {*statement.Statement.__struct_fields__} - {"digest", "file", "files"}
     assert set(statement._Predicate.__struct_fields__) == own
+
+
+def altered(change: Callable[[Any], object]) -> bytes:
+    """Return the payload with a change, encoded as the original is."""
+    document = json.loads(PAYLOAD)
+    change(document)
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+CHANGES: dict[str, Callable[[Any], object]] = {
+    "another statement type": lambda d: d.update(_type="https://in-toto.io/Statement/v0.1"),
+    "no subject": lambda d: d.update(subject=[]),
+    "no digest": lambda d: d["subject"][0].update(digest={}),
+    "an unknown algorithm": lambda d: d["subject"][0].update(digest={"md5": "0f" * 32}),
+    "a short digest": lambda d: d["subject"][0].update(digest={"blake3": "0f" * 31}),
+    "an unknown member": lambda d: d["predicate"].update(more=1),
+    "a missing member": lambda d: d["predicate"].pop("version"),
+    "a number as text": lambda d: d["predicate"].update(version="2"),
+    "a time without a zone": lambda d: d["predicate"].update(created="2026-11-23T09:00:00"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_an_altered_pointer_is_refused(change: Callable[[Any], object]) -> None:
+    """Even where a key with the right to sign vouches for it."""
+    assert altered(lambda document: None) == PAYLOAD
+    with pytest.raises(MalformedError):
+        pointer.parse(altered(change))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        *(b"", b"{", b"null", b"[]", b"\xff", b"[" * 100_000, PAYLOAD + b" ", b" " + PAYLOAD, PAYLOAD * 2),
+        json.dumps(json.loads(PAYLOAD)).encode(),
+        PAYLOAD.replace(b'"tag":', b'"tag":"0","tag":'),
+        PAYLOAD.replace(b"churn", b"\\u0063hurn"),
+    ],
+    ids=lambda payload: payload[:12],
+)
+def test_another_encoding_of_a_pointer_is_refused(payload: bytes) -> None:
+    """White space, doubled members and escapes would give one pointer two encodings."""
+    with pytest.raises(MalformedError):
+        pointer.parse(payload)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -263,3 +263,10 @@ def test_two_statements_share_no_metadata() -> None:
     one = Statement(name="a", digest=PLAIN.digest, size=1, format="joblib", created=NOW)
     other = Statement(name="a", digest=PLAIN.digest, size=1, format="joblib", created=NOW)
     assert one.metadata is not other.metadata
+
+
+def test_a_time_that_has_no_year_in_utc_is_misuse() -> None:
+    """The last hours of the last year lie beyond it elsewhere."""
+    west = timezone(timedelta(hours=-10))
+    with pytest.raises(ValueError, match="out of range"):
+        statement.utc_seconds(datetime(9999, 12, 31, 23, tzinfo=west))

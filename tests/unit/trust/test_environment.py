@@ -215,3 +215,10 @@ def test_the_comparison_imports_nothing() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
+
+
+def test_a_distribution_without_a_version_is_not_written_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package may be listed by its files while its metadata is gone."""
+    monkeypatch.setattr(environment, "_distribution_of", lambda top: f"{top}-distribution")
+    monkeypatch.setattr(environment, "installed", {"other-distribution": "1"}.get)
+    assert environment.capture(["gone.Name", "other.Name"]).packages == {"other-distribution": "1"}

@@ -22,6 +22,7 @@ from safeload import (
     KeyNotAllowed,
     Keyring,
     KeyringError,
+    SignatureInvalid,
 )
 from safeload.trust.keys import jwk
 
@@ -274,3 +275,16 @@ def test_a_window_that_is_no_number_of_seconds_is_refused(member: str, value: st
 def test_patterns_that_are_no_list_of_text_are_refused(names: Any) -> None:
     """A restriction that cannot be understood is not none."""
     refuse(json.dumps({"keys": [{**RFC_OKP, "safeload_names": names}]}).encode())
+
+
+def test_a_key_of_a_foreign_class_is_not_written() -> None:
+    """A key that lives elsewhere verifies in memory, and has no material to put into a file."""
+
+    class Elsewhere:
+        key_id, algorithm = Ed25519PrivateKey.generate().key_id, "ed25519"
+
+        def verify(self, message: bytes, signature: bytes) -> None:
+            raise SignatureInvalid("no signature verifies")
+
+    with pytest.raises(KeyringError, match="Elsewhere cannot be written"):
+        jwk.encode(Keyring([Entry(key=Elsewhere())]))  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ import hmac
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -22,7 +23,7 @@ from safeload import (
     KeyringError,
     SignatureInvalid,
 )
-from safeload.trust.keys import SigningKey, VerifyingKey
+from safeload.trust.keys import SigningKey, VerifyingKey, asymmetric
 from safeload.trust.keys.base import parse_key_id
 
 SECRET = bytes(range(32))
@@ -340,3 +341,20 @@ def test_a_key_id_in_another_spelling_is_refused(text: str) -> None:
     assert parse_key_id("0123456789abcdef" * 4) == "0123456789abcdef" * 4
     with pytest.raises(KeyringError):
         parse_key_id(text)
+
+
+def test_where_signatures_cannot_be_deterministic_they_are_random(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with cryptography 42, which does not know the argument, or an OpenSSL before 3.2."""
+    genuine = ec.ECDSA
+    key = EcdsaP256PrivateKey.generate()
+
+    def older(algorithm: hashes.HashAlgorithm, **named: bool) -> ec.ECDSA:
+        if named:
+            raise TypeError("unexpected keyword argument")
+        return genuine(algorithm)
+
+    monkeypatch.setattr(asymmetric.ec, "ECDSA", older)
+    one, other = key.sign(b"message"), key.sign(b"message")
+    assert one != other
+    key.public.verify(b"message", one)
+    key.public.verify(b"message", other)

@@ -237,3 +237,21 @@ def test_an_empty_keyring_is_refused_when_it_is_read_back(path: Path) -> None:
     Keyring([]).save(path)
     with pytest.raises(KeyringError, match="no list of keys"):
         Keyring.load(path)
+
+
+def test_a_folder_that_cannot_be_looked_at_is_a_storage_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the keyring lies in a store could not be told otherwise."""
+    path, genuine = tmp_path / "deep" / "keys.json", os.stat
+    path.parent.mkdir()
+    SECRET.save(path)
+
+    def stat_of(looked_at: object, **named: object) -> os.stat_result:
+        if str(looked_at) == str(tmp_path):
+            raise PermissionError(13, "Permission denied")
+        return genuine(looked_at, **named)  # type: ignore[call-overload, no-any-return]
+
+    monkeypatch.setattr(os, "stat", stat_of)
+    with pytest.raises(StorageError, match="Permission denied"):
+        Keyring.load(path)
