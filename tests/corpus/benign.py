@@ -39,14 +39,10 @@ class Benign:
 
     Parameters
     ----------
-    name
-        Unique, as a file name.
-    category
-        What stands in the table.
+    name, category, suffix
+        As those of a technique.
     data
         The file.
-    suffix
-        Of its name.
     named
         Whether presets name what is in it: plain data and the packages that presets are for.
     """

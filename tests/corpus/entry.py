@@ -14,6 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from corpus.assembler import Op, pickled
+
 Loader = Literal["pickle", "pickle in Python", "repeated pickle", "joblib", "numpy", "skops"]
 
 
@@ -109,3 +111,15 @@ def installed(modules: Iterable[str]) -> bool:
         else _importable(module)
         for module in modules
     )
+
+
+def pickles_of(
+    category: str, ways: dict[str, tuple[str, Callable[[Place], Op]]], needs: dict[str, tuple[str, ...]]
+) -> list[Technique]:
+    """Return techniques whose file is a pickle of one object, given as one line and what makes the object."""
+    return [
+        Technique(
+            way, category, about, lambda place, made=made: pickled(made(place)), needs=needs.get(way, ())
+        )
+        for way, (about, made) in ways.items()
+    ]

@@ -6,7 +6,7 @@ import marshal
 from collections.abc import Callable
 
 from corpus.assembler import EXEC, Op, attribute, build, call, call_with, method, name, pickled, value
-from corpus.entry import Place, Technique
+from corpus.entry import Place, pickles_of
 
 
 def _code(place: Place) -> bytes:
@@ -215,13 +215,4 @@ _NEEDS = {
     "dataclasses._create_fn": ("python3.13-",),
 }
 
-TECHNIQUES = [
-    Technique(
-        way,
-        "evaluation",
-        about,
-        lambda place, made=made: pickled(made(place)),
-        needs=_NEEDS.get(way, ()),
-    )
-    for way, (about, made) in _WAYS.items()
-]
+TECHNIQUES = pickles_of("evaluation", _WAYS, needs=_NEEDS)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from corpus.assembler import Op, call, method, name, pickled
-from corpus.entry import Place, Technique
+from corpus.assembler import Op, call, method, name
+from corpus.entry import Place, pickles_of
 
 _Made = Callable[[Place], Op]
 
@@ -112,13 +112,4 @@ _WAYS: dict[str, tuple[str, _Made]] = {
 }
 _NEEDS = {"setuptools spawn": ("setuptools",), "script_helper": ("test",)}
 
-TECHNIQUES = [
-    Technique(
-        way,
-        "processes",
-        about,
-        lambda place, made=made: pickled(made(place)),
-        needs=_NEEDS.get(way, ()),
-    )
-    for way, (about, made) in _WAYS.items()
-]
+TECHNIQUES = pickles_of("processes", _WAYS, needs=_NEEDS)

@@ -10,17 +10,7 @@ import pytest
 
 import safeload
 import safeload.trust.reading
-from safeload import (
-    DigestMismatch,
-    HmacKey,
-    Keyring,
-    LimitExceeded,
-    Limits,
-    MalformedError,
-    Policy,
-    SignatureMissing,
-    UnknownKey,
-)
+from safeload import HmacKey, Keyring, Limits, Policy
 from safeload.attestation import envelope
 
 NAME = "churn.joblib"
@@ -64,10 +54,10 @@ def test_a_file_of_holes_costs_nothing(
     with pytest.raises(safeload.SafeloadError) as caught:
         safeload.load(path, keyring=keyring, policy=Policy(limits=Limits(artifact_bytes=2 * HOLES)))
     expected = {
-        "none": SignatureMissing,
-        "garbage": MalformedError,
+        "none": safeload.SignatureMissing,
+        "garbage": safeload.MalformedError,
         "of another file": safeload.SubjectMismatch,
-        "of fewer bytes": DigestMismatch,
+        "of fewer bytes": safeload.DigestMismatch,
     }
     assert type(caught.value) is expected[signature]
     assert sum(reads) < 10_000
@@ -86,7 +76,7 @@ def test_memory_that_is_not_there_is_a_limit(
     monkeypatch.setattr(os, "read", no_memory)
     with pytest.raises(safeload.SafeloadError, match=r"memory|over"):
         safeload.load(path, keyring=keyring)
-    with pytest.raises(LimitExceeded, match="memory"):
+    with pytest.raises(safeload.LimitExceeded, match="memory"):
         safeload.sign(path, signer=key, overwrite=True)
 
 
@@ -108,7 +98,7 @@ def test_a_large_file_that_keeps_changing_is_not_read_again_and_again(
 
     monkeypatch.setattr(safeload.trust.reading, "read", read)
     reads.clear()
-    with pytest.raises(DigestMismatch):
+    with pytest.raises(safeload.DigestMismatch):
         safeload.load(path, keyring=keyring)
     assert 2_000_000 < sum(reads) < 6_000_000
 
@@ -146,7 +136,7 @@ def test_an_object_loads_while_one_by_another_key_replaces_it(
     safeload.dump("new", path, signer=other)
     new = (path.read_bytes(), beside.read_bytes())
     beside.write_bytes(envelope.two_envelope_sidecar(new[1], old[1]))
-    with pytest.raises(UnknownKey):
+    with pytest.raises(safeload.UnknownKey):
         safeload.load(path, keyring=keyring)
     assert safeload.load(path, keyring=other) == "new"
     path.write_bytes(old[0])

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 from support import faults, processes
+from support.stops import report
+from support.stops import series as stops_of
 
 from safeload import HmacKey
 
@@ -25,21 +27,8 @@ BEFORE = {"nothing": "NotFound", "object": 1, "interrupted-early": 0, "interrupt
 
 
 def series(mode: str, state: str, key: HmacKey, folder: Path) -> list[dict[str, Any]]:
-    """Return the stops of one series, having looked at what holds for each of them."""
-    stops: list[dict[str, Any]] = processes.run("faults", mode, state, folder, key=key)
-    for stop in stops:
-        assert stop["before"] == BEFORE[state], stop
-        assert stop["loads"] in (stop["before"], faults.NEW), stop
-        assert stop["next"] == faults.NEXT, stop
-    return stops
-
-
-def report(capsys: pytest.CaptureFixture[str], what: str, stops: list[dict[str, Any]]) -> None:
-    """Print how many stops there were and what was found after them."""
-    found = Counter(str(stop["loads"]) for stop in stops)
-    calls = Counter(str(stop.get("call")) for stop in stops)
-    with capsys.disabled():
-        print(f"\n  {what}: {len(stops)} stops, loads {dict(found)}, at {dict(calls)}", end="")
+    """Return the stops of one series, each of them looked at."""
+    return stops_of("faults", mode, state, key, folder, before=BEFORE[state])
 
 
 @pytest.mark.parametrize("state", STATES)

@@ -7,6 +7,7 @@ are put in, every value. The numbers of cases are printed.
 from __future__ import annotations
 
 import io
+import itertools
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -119,44 +120,36 @@ def test_the_watch_sees_an_unpickler(
     assert 2_000 < len(pair[0]) < 3_000
 
 
-@pytest.mark.parametrize("mutation", [bit_flips, truncations, insertions, deletions])
-def test_every_small_alteration_of_the_artifact_is_refused(
+@pytest.mark.parametrize(
+    ("part", "mutation"),
+    [
+        *itertools.product(["artifact", "sidecar"], [bit_flips, truncations, insertions, deletions]),
+        ("sidecar", substitutions),
+    ],
+)
+def test_every_small_alteration_is_refused(
+    part: str,
     mutation: Mutation,
     pair: tuple[bytes, bytes],
     keyring: Keyring,
     deserialized: list[Any],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """No altered artifact loads with the honest sidecar, and none reaches an unpickler."""
-    artifact, signature = pair
+    """No altered artifact or sidecar loads with its honest other half, and none reaches an unpickler."""
+    honest = dict(zip(("artifact", "sidecar"), pair, strict=True))
     kinds = refuse_all(
-        lambda altered=altered: safeload.loads(altered, signature, name=NAME, keyring=keyring)
-        for altered in mutation(artifact)
+        lambda altered=altered: safeload.loads(
+            *{**honest, part: altered}.values(), name=NAME, keyring=keyring
+        )
+        for altered in mutation(honest[part])
     )
-    assert set(kinds) == {"DigestMismatch"}
-    assert kinds.total() >= len(artifact)
+    if part == "artifact":
+        assert set(kinds) == {"DigestMismatch"}
+    else:
+        assert set(kinds) <= {"MalformedError", "SignatureInvalid", "UnknownKey"}
+    assert kinds.total() >= len(honest[part])
     assert deserialized == []
-    report(capsys, f"{mutation.__name__} of the artifact ({len(artifact):,} bytes)", kinds)
-
-
-@pytest.mark.parametrize("mutation", [bit_flips, truncations, insertions, deletions, substitutions])
-def test_every_small_alteration_of_the_sidecar_is_refused(
-    mutation: Mutation,
-    pair: tuple[bytes, bytes],
-    keyring: Keyring,
-    deserialized: list[Any],
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """The honest artifact loads with no altered sidecar, and reaches no unpickler."""
-    artifact, signature = pair
-    kinds = refuse_all(
-        lambda altered=altered: safeload.loads(artifact, altered, name=NAME, keyring=keyring)
-        for altered in mutation(signature)
-    )
-    assert set(kinds) <= {"MalformedError", "SignatureInvalid", "UnknownKey"}
-    assert kinds.total() >= len(signature)
-    assert deserialized == []
-    report(capsys, f"{mutation.__name__} of the sidecar ({len(signature):,} bytes)", kinds)
+    report(capsys, f"{mutation.__name__} of the {part} ({len(honest[part]):,} bytes)", kinds)
 
 
 @pytest.mark.parametrize("altered_part", ["artifact", "sidecar"])

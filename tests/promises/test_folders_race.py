@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from support.every_format import contents_of, sidecar_of
+from support.model_folders import signed
 
 import safeload
 from safeload import DigestMismatch, HmacKey, MalformedError, NotFound, StorageError
@@ -26,11 +27,7 @@ HOSTILE = b"9" * 10
 @pytest.fixture
 def model(tmp_path: Path, key: HmacKey) -> Path:
     """Return a signed folder."""
-    for relative, data in FILES.items():
-        (tmp_path / "model" / relative).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "model" / relative).write_bytes(data)
-    safeload.sign(tmp_path / "model", signer=key)
-    return tmp_path / "model"
+    return signed(tmp_path / "model", FILES, key)
 
 
 def _write_over(model: Path) -> None:

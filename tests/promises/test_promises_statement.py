@@ -178,35 +178,22 @@ def test_a_signed_payload_that_is_no_statement_is_malformed(
     refuse(payload, key, keyring)
 
 
-@pytest.mark.parametrize("subjects", [0, 2])
-def test_a_signed_statement_with_other_than_one_subject_is_malformed(
-    subjects: int, key: HmacKey, keyring: Keyring
+SUBJECT, DIGESTS = ("subject",), ("subject", 0, "digest")
+ONE_FILE: list[tuple[tuple[Any, ...], Callable[[Any], object]]] = [
+    *((SUBJECT, lambda subjects: []), (SUBJECT, lambda subjects: subjects * 2)),
+    *((DIGESTS, lambda digests: {}), (DIGESTS, lambda digests: {"blake3": "0" * 64, "sha256": "0" * 64})),
+    ((*DIGESTS, "blake3"), str.upper),
+    ((*DIGESTS, "blake3"), lambda text: text[:-1]),
+    ((*DIGESTS, "blake3"), lambda text: text + "0"),
+    ((*DIGESTS, "blake3"), lambda text: "g" * 64),
+]
+
+
+@pytest.mark.parametrize(("path", "change"), ONE_FILE)
+def test_a_signed_statement_about_other_than_one_file_and_one_digest_is_malformed(
+    path: tuple[Any, ...], change: Callable[[Any], object], key: HmacKey, keyring: Keyring
 ) -> None:
-    """One statement, one file."""
-    refuse(
-        changed(("subject",), lambda holder, name: holder.update({name: holder[name] * subjects})),
-        key,
-        keyring,
-    )
-
-
-@pytest.mark.parametrize("digests", [{}, {"blake3": "0" * 64, "sha256": "0" * 64}])
-def test_a_signed_subject_with_other_than_one_digest_is_malformed(
-    digests: dict[str, str], key: HmacKey, keyring: Keyring
-) -> None:
-    """One file, one digest."""
-    path = ("subject", 0, "digest")
-    refuse(changed(path, lambda holder, name: holder.update({name: digests})), key, keyring)
-
-
-@pytest.mark.parametrize(
-    "change", [str.upper, lambda text: text[:-1], lambda text: text + "0", lambda text: "g" * 64]
-)
-def test_a_signed_digest_in_another_spelling_is_malformed(
-    change: Callable[[str], str], key: HmacKey, keyring: Keyring
-) -> None:
-    """Sixty-four lower-case hexadecimal characters."""
-    path = ("subject", 0, "digest", "blake3")
+    """One subject, with one digest of 64 lower-case hexadecimal characters."""
     refuse(changed(path, lambda holder, name: holder.update({name: change(holder[name])})), key, keyring)
 
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 from support import faults, processes
+from support.stops import report
+from support.stops import series as stops_of
 
 import safeload
 from safeload import HmacKey, Keyring, Store
@@ -22,21 +24,8 @@ BEFORE = {"nothing": "NotFound", "object": 1, "overwrite": 1}
 
 
 def series(mode: str, state: str, key: HmacKey, folder: Path) -> list[dict[str, Any]]:
-    """Return the stops of one series, having looked at what holds for each of them."""
-    stops: list[dict[str, Any]] = processes.run("store_faults", mode, state, folder, key=key)
-    for stop in stops:
-        assert stop["before"] == BEFORE[state], stop
-        # The new tag may be there before `latest` names it; an overwritten tag is one file.
-        assert stop["loads"] in (stop["before"], faults.NEW), stop
-        assert stop["next"] == faults.NEXT, stop
-    return stops
-
-
-def report(capsys: pytest.CaptureFixture[str], what: str, stops: list[dict[str, Any]]) -> None:
-    """Print how many stops there were and what was found after them."""
-    found = Counter(str(stop["loads"]) for stop in stops)
-    with capsys.disabled():
-        print(f"\n  {what}: {len(stops)} stops, latest loads {dict(found)}", end="")
+    """Return the stops of one series, each of them looked at."""
+    return stops_of("store_faults", mode, state, key, folder, before=BEFORE[state])
 
 
 @pytest.mark.parametrize("state", BEFORE)

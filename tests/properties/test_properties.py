@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from support.forgery import payload_of, sidecar_of
-from support.strategies import json_values, mutations, names, text
+from support.strategies import json_values, mutations, names, read_back, text
 
 import safeload
 from safeload import (
@@ -195,11 +195,7 @@ def test_any_bytes_are_a_sidecar_or_malformed(data: bytes) -> None:
 @given(st.binary() | mutations(PAYLOAD) | json_values().map(lambda value: json.dumps(value).encode()))
 def test_any_bytes_are_a_statement_or_malformed(data: bytes) -> None:
     """And what is one is written the same way: ``parse`` is the inverse of ``encode`` and no more."""
-    try:
-        found = statement.parse(data)
-    except MalformedError:
-        return
-    assert statement.encode(found) == data
+    read_back(data, statement.parse, statement.encode, MalformedError)
 
 
 @MANY

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
 
-from safeload.errors import InvalidName
+from safeload.errors import InvalidName, SafeloadError
 from safeload.store.names import check
 
 
@@ -78,3 +79,15 @@ def mutations(draw: st.DrawFn, data: bytes) -> bytes:
         elif way == "cut":
             del changed[start:]
     return bytes(changed)
+
+
+def read_back(
+    data: bytes, parse: Callable[[bytes], Any], encode: Callable[[Any], bytes], error: type[SafeloadError]
+) -> Any:
+    """Parse any bytes; what is not refused with `error` must be encoded as the same bytes."""
+    try:
+        found = parse(data)
+    except error:
+        return None
+    assert encode(found) == data
+    return found

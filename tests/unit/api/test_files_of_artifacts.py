@@ -16,19 +16,7 @@ from support.forgery import payload_of
 from support.forgery import sidecar_of as forged_sidecar
 
 import safeload
-from safeload import (
-    DigestMismatch,
-    HmacKey,
-    Keyring,
-    LimitExceeded,
-    Limits,
-    MalformedError,
-    NotFound,
-    Policy,
-    SafeloadError,
-    StorageError,
-    formats,
-)
+from safeload import HmacKey, Keyring, Limits, Policy, formats
 from safeload.attestation.digests import digest_of
 from safeload.attestation.subjects import File
 from safeload.formats import registry
@@ -148,27 +136,27 @@ def _moved_out(link: str, target: str) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("alter", "error"),
     [
-        (_altered, DigestMismatch),
-        (_larger, DigestMismatch),
-        (_shorter, DigestMismatch),
-        (_missing, DigestMismatch),
-        (_exchanged, DigestMismatch),
-        (_without_its_folder, DigestMismatch),
-        (_of_a_terabyte, DigestMismatch),
-        (_a_folder, MalformedError),
-        (_a_fifo, MalformedError),
-        (_moved_out("part.bin", "../away"), MalformedError),
-        (_moved_out("part.bin", "{parent}/away"), MalformedError),
-        (_moved_out("part.bin", "sub/../../away"), MalformedError),
-        (_moved_out("sub", "../away"), MalformedError),
-        (_moved_out("sub", "{parent}/away"), MalformedError),
-        (_moved_out("part.bin", "/dev/zero"), MalformedError),
-        (_moved_out("part.bin", "nowhere"), DigestMismatch),
+        (_altered, safeload.DigestMismatch),
+        (_larger, safeload.DigestMismatch),
+        (_shorter, safeload.DigestMismatch),
+        (_missing, safeload.DigestMismatch),
+        (_exchanged, safeload.DigestMismatch),
+        (_without_its_folder, safeload.DigestMismatch),
+        (_of_a_terabyte, safeload.DigestMismatch),
+        (_a_folder, safeload.MalformedError),
+        (_a_fifo, safeload.MalformedError),
+        (_moved_out("part.bin", "../away"), safeload.MalformedError),
+        (_moved_out("part.bin", "{parent}/away"), safeload.MalformedError),
+        (_moved_out("part.bin", "sub/../../away"), safeload.MalformedError),
+        (_moved_out("sub", "../away"), safeload.MalformedError),
+        (_moved_out("sub", "{parent}/away"), safeload.MalformedError),
+        (_moved_out("part.bin", "/dev/zero"), safeload.MalformedError),
+        (_moved_out("part.bin", "nowhere"), safeload.DigestMismatch),
     ],
     ids=lambda value: value.__name__,
 )
 def test_whatever_is_done_to_a_file_refuses_the_artifact(
-    alter: Callable[[Path], None], error: type[SafeloadError], model: Path, key: HmacKey
+    alter: Callable[[Path], None], error: type[safeload.SafeloadError], model: Path, key: HmacKey
 ) -> None:
     """By load, verify and share alike, each with the error for it."""
     alter(model.parent)
@@ -193,7 +181,7 @@ def test_what_a_format_names_outside_the_folder_is_not_signed(tmp_path: Path, ke
     (tmp_path / "secret").write_bytes(b"secret")
     for named in ("../secret", str(tmp_path / "secret"), "sub/../../secret", "", ".", "nothing", "/"):
         (folder / NAME).write_text(f"{named}\n")
-        with pytest.raises((MalformedError, NotFound)):
+        with pytest.raises((safeload.MalformedError, safeload.NotFound)):
             safeload.sign(folder / NAME, format="filelist", signer=key)
         assert not sidecar_of(folder / NAME).exists()
 
@@ -203,9 +191,9 @@ def test_limits_count_the_files_too(model: Path, key: HmacKey) -> None:
     (model.parent / "part.bin").unlink()
     size = model.stat().st_size + 110
     for limits in (Limits(members=1), Limits(artifact_bytes=size - 1)):
-        with pytest.raises(LimitExceeded):
+        with pytest.raises(safeload.LimitExceeded):
             safeload.load(model, keyring=key, policy=Policy(limits=limits))
-    with pytest.raises(DigestMismatch):
+    with pytest.raises(safeload.DigestMismatch):
         safeload.load(model, keyring=key, policy=Policy(limits=Limits(members=2, artifact_bytes=size)))
 
 
@@ -225,13 +213,13 @@ def test_a_file_that_is_exchanged_after_it_was_read_changes_nothing(
     assert safeload.load(model, keyring=key) == FILES
     assert sorted(exchanged) == sorted(FILES)
     monkeypatch.undo()
-    with pytest.raises(DigestMismatch):
+    with pytest.raises(safeload.DigestMismatch):
         safeload.load(model, keyring=key)
 
 
 def test_the_bytes_alone_are_not_loaded(model: Path, key: HmacKey) -> None:
     """In memory there are no files beside it, so that those that were signed are missing."""
-    with pytest.raises(DigestMismatch, match="missing"):
+    with pytest.raises(safeload.DigestMismatch, match="missing"):
         safeload.loads(model.read_bytes(), sidecar_of(model).read_bytes(), name=NAME, keyring=key)
 
 
@@ -249,14 +237,14 @@ def test_a_dump_over_it_that_was_stopped_leaves_it_loadable(model: Path, key: Hm
     (model.parent / "part.bin").write_bytes(b"another")
     assert safeload.load(model, keyring=key) == ["part.bin"]
     model.write_bytes(old[0])
-    with pytest.raises(DigestMismatch):
+    with pytest.raises(safeload.DigestMismatch):
         safeload.load(model, keyring=key)
 
 
 @pytest.mark.skipif(not AVAILABLE, reason="this system has no sealed memory files")
 def test_it_is_not_shared(model: Path, key: HmacKey) -> None:
     """The files would not be in the sealed memory; the refusal says what to do instead."""
-    with pytest.raises(StorageError, match="further files"):
+    with pytest.raises(safeload.StorageError, match="further files"):
         safeload.share(model, keyring=key)
 
 
@@ -275,7 +263,7 @@ def test_files_that_never_fit_are_not_read_again_and_again(
         return real(*arguments, **named)
 
     monkeypatch.setattr(reading, "read_below", read_below)
-    with pytest.raises(DigestMismatch):
+    with pytest.raises(safeload.DigestMismatch):
         safeload.load(model, keyring=key)
     assert 2 <= reads.count("part.bin") <= 3
 
@@ -289,7 +277,7 @@ def test_what_is_signed_under_a_limit_loads_under_it(model: Path, key: HmacKey) 
             safeload.sign(model, format="filelist", overwrite=True, signer=key, policy=rules)
             assert safeload.load(model, keyring=key, policy=rules) == FILES
         else:
-            with pytest.raises(LimitExceeded):
+            with pytest.raises(safeload.LimitExceeded):
                 safeload.sign(model, format="filelist", overwrite=True, signer=key, policy=rules)
 
 
@@ -305,12 +293,12 @@ def test_a_store_holds_no_artifacts_with_files(key: HmacKey, tmp_path: Path) -> 
     payload = payload_of(artifact.read_bytes(), "churn", **fields, files=files)
     sidecar = next(path for path in artifact.parent.iterdir() if path.name.endswith("v1.sig"))
     sidecar.write_bytes(forged_sidecar(payload, key))
-    with pytest.raises(DigestMismatch, match="missing"):
+    with pytest.raises(safeload.DigestMismatch, match="missing"):
         store.load("churn", "v1")
 
 
 @pytest.mark.parametrize("name", ["a:b", "a\\b", "a\x01b"])
 def test_a_file_whose_name_cannot_be_signed_is_refused(name: str, tmp_path: Path, key: HmacKey) -> None:
     """An artifact that names such a file is not signed."""
-    with pytest.raises(MalformedError):
+    with pytest.raises(safeload.MalformedError):
         signed(tmp_path / "models", {name: b""}, key)

@@ -9,29 +9,12 @@ from pathlib import Path
 
 import pytest
 from support.every_format import contents_of, sidecar_of
-from support.model_folders import FILES, opened, refused, signed
+from support.model_folders import FILES, opened, refused
 
 import safeload
-from safeload import (
-    DigestMismatch,
-    HmacKey,
-    InvalidName,
-    LimitExceeded,
-    Limits,
-    MalformedError,
-    NotFound,
-    Policy,
-    SafeloadError,
-    StorageError,
-)
+from safeload import HmacKey, Limits, Policy
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="folders need the descriptors of POSIX")
-
-
-@pytest.fixture
-def model(tmp_path: Path, key: HmacKey) -> Path:
-    """Return a signed folder."""
-    return signed(tmp_path / "model", FILES, key)
 
 
 def _missing(model: Path) -> None:
@@ -115,34 +98,34 @@ def _a_folder_that_links_in(model: Path) -> None:
 @pytest.mark.parametrize(
     ("alter", "error"),
     [
-        (_missing, DigestMismatch),
-        (_extra, DigestMismatch),
-        (_renamed, DigestMismatch),
-        (_altered, DigestMismatch),
-        (_shorter, DigestMismatch),
-        (_larger, DigestMismatch),
-        (_of_a_terabyte, LimitExceeded),
-        (_filled, DigestMismatch),
-        (_exchanged, DigestMismatch),
-        (_a_folder_for_a_file, DigestMismatch),
-        (_a_fifo, MalformedError),
-        (_a_socket, StorageError),
-        (_linked("/dev/zero"), MalformedError),
-        (_linked("/dev/null"), MalformedError),
-        (_linked("{model}/sub/deep/empty"), MalformedError),
-        (_linked("../model/sub/deep/empty"), MalformedError),
-        (_linked("sub/../sub/deep/empty"), MalformedError),
-        (_linked("nowhere"), NotFound),
-        (_linked("config.json"), StorageError),
-        (_linked("sub"), DigestMismatch),
-        (_linked("sub/weights.bin"), DigestMismatch),
-        (_a_folder_that_links_out, DigestMismatch),
-        (_a_folder_that_links_in, DigestMismatch),
+        (_missing, safeload.DigestMismatch),
+        (_extra, safeload.DigestMismatch),
+        (_renamed, safeload.DigestMismatch),
+        (_altered, safeload.DigestMismatch),
+        (_shorter, safeload.DigestMismatch),
+        (_larger, safeload.DigestMismatch),
+        (_of_a_terabyte, safeload.LimitExceeded),
+        (_filled, safeload.DigestMismatch),
+        (_exchanged, safeload.DigestMismatch),
+        (_a_folder_for_a_file, safeload.DigestMismatch),
+        (_a_fifo, safeload.MalformedError),
+        (_a_socket, safeload.StorageError),
+        (_linked("/dev/zero"), safeload.MalformedError),
+        (_linked("/dev/null"), safeload.MalformedError),
+        (_linked("{model}/sub/deep/empty"), safeload.MalformedError),
+        (_linked("../model/sub/deep/empty"), safeload.MalformedError),
+        (_linked("sub/../sub/deep/empty"), safeload.MalformedError),
+        (_linked("nowhere"), safeload.NotFound),
+        (_linked("config.json"), safeload.StorageError),
+        (_linked("sub"), safeload.DigestMismatch),
+        (_linked("sub/weights.bin"), safeload.DigestMismatch),
+        (_a_folder_that_links_out, safeload.DigestMismatch),
+        (_a_folder_that_links_in, safeload.DigestMismatch),
     ],
     ids=lambda value: value.__name__,
 )
 def test_whatever_is_altered_refuses_the_folder(
-    alter: Callable[[Path], None], error: type[SafeloadError], model: Path, key: HmacKey
+    alter: Callable[[Path], None], error: type[safeload.SafeloadError], model: Path, key: HmacKey
 ) -> None:
     """Each by its own error, by both ways, and at once."""
     alter(model)
@@ -167,11 +150,11 @@ def test_links_to_files_that_stay_in_their_folder_count_as_the_files(tmp_path: P
 def test_links_that_lead_out_are_not_signed(tmp_path: Path, key: HmacKey) -> None:
     """Nor are links to folders, links to nothing, and what is no file."""
     for put, error in (
-        (lambda path: path.symlink_to(tmp_path / "secret"), MalformedError),
-        (lambda path: path.symlink_to("../secret"), MalformedError),
-        (lambda path: path.symlink_to("."), MalformedError),
-        (lambda path: path.symlink_to("nothing"), NotFound),
-        (os.mkfifo, MalformedError),
+        (lambda path: path.symlink_to(tmp_path / "secret"), safeload.MalformedError),
+        (lambda path: path.symlink_to("../secret"), safeload.MalformedError),
+        (lambda path: path.symlink_to("."), safeload.MalformedError),
+        (lambda path: path.symlink_to("nothing"), safeload.NotFound),
+        (os.mkfifo, safeload.MalformedError),
     ):
         (tmp_path / "secret").write_bytes(b"secret")
         model = tmp_path / "model"
@@ -191,17 +174,17 @@ def test_links_that_lead_out_are_not_signed(tmp_path: Path, key: HmacKey) -> Non
 def test_a_name_that_cannot_be_signed_is_refused(name: bytes, model: Path, key: HmacKey) -> None:
     """When it is signed, and when it is found in a folder that was signed without it."""
     Path(os.fsdecode(os.fsencode(model) + b"/sub/" + name)).write_bytes(b"")
-    error = refused(model, InvalidName, key)
+    error = refused(model, safeload.InvalidName, key)
     assert str(error).isprintable()
-    with pytest.raises(InvalidName):
+    with pytest.raises(safeload.InvalidName):
         safeload.sign(model, signer=key, overwrite=True)
 
 
 def test_limits_hold_for_files_depth_and_bytes(model: Path, key: HmacKey) -> None:
     """Each is looked at before a file is opened."""
     for limits in (Limits(members=3), Limits(nesting=2), Limits(artifact_bytes=1002)):
-        refused(model, LimitExceeded, key, policy=Policy(limits=limits))
-        with pytest.raises(LimitExceeded):
+        refused(model, safeload.LimitExceeded, key, policy=Policy(limits=limits))
+        with pytest.raises(safeload.LimitExceeded):
             safeload.sign(model, signer=key, overwrite=True, policy=Policy(limits=limits))
     just_enough = Policy(limits=Limits(members=4, nesting=3, artifact_bytes=1003))
     assert opened(model, key, policy=just_enough) == FILES
@@ -217,7 +200,7 @@ def test_folders_within_folders_without_end_are_refused(model: Path, key: HmacKe
         os.close(here)
         here = below
     os.close(here)
-    refused(model, LimitExceeded, key)
+    refused(model, safeload.LimitExceeded, key)
 
 
 @pytest.mark.parametrize("make", [os.mkdir, lambda path: Path(path).touch()], ids=["folders", "files"])
@@ -246,5 +229,5 @@ def test_more_names_than_are_allowed_are_not_even_listed(
 
     monkeypatch.setattr(os, "scandir", Counted)
     monkeypatch.setattr(os, "supports_fd", {*os.supports_fd, Counted})
-    refused(model, LimitExceeded, key, policy=Policy(limits=Limits(members=10)))
+    refused(model, safeload.LimitExceeded, key, policy=Policy(limits=Limits(members=10)))
     assert len(looked_at) <= 2 * 22

@@ -27,16 +27,6 @@ FILES = {"a": b"1", "deep/er/est/b": b"2", "deep/c": b""}
 
 
 @pytest.fixture
-def model(tmp_path: Path, key: HmacKey) -> Path:
-    """Return a signed folder."""
-    for relative, data in FILES.items():
-        (tmp_path / "model" / relative).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "model" / relative).write_bytes(data)
-    safeload.sign(tmp_path / "model", signer=key)
-    return tmp_path / "model"
-
-
-@pytest.fixture
 def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Let copies be made in folders of the test's own: ``memory`` and ``temporary``."""
     for name in ("memory", "temporary"):

@@ -60,13 +60,7 @@ def test_a_sidecar_without_its_final_line_feed_is_refused(data: bytes) -> None:
 def test_other_line_ends_are_refused(data: bytes) -> None:
     """Those of Windows, and those that Unicode adds."""
     for end in (
-        b"\r\n",
-        b"\r",
-        b"\n\n",
-        b"\0\n",
-        b" \n",
-        b"\x0b",
-        b"\x0c",
+        *(b"\r\n", b"\r", b"\n\n", b"\0\n", b" \n", b"\x0b", b"\x0c"),
         "\u2028".encode(),
         "\x85".encode(),
     ):

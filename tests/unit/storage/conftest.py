@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.processes import PATIENCE
 from support.signed_folder import NAME, VALUE
 
 import safeload
@@ -26,7 +27,7 @@ def _alarm() -> Iterator[None]:
         yield
         return
     before = signal.signal(signal.SIGALRM, hangs)
-    signal.alarm(20)
+    signal.alarm(PATIENCE)
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
