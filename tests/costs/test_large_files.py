@@ -131,6 +131,7 @@ def alterations(data: bytes) -> Iterator[bytes]:
     yield data[1 << 20 :] + data[: 1 << 20]
 
 
+@pytest.mark.slow
 def test_every_piece_is_verified(obj: dict[str, Any], key: HmacKey, tmp_path: Path) -> None:
     """A bit in any of them, pieces in another order, and other lengths; before anything is unpickled."""
     safeload.dump(obj, tmp_path / "x", signer=key)

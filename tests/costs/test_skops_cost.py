@@ -97,6 +97,7 @@ def _loop() -> schemas.Node:
     return loop
 
 
+@pytest.mark.slow
 def test_costly_files_are_refused_at_little_cost(
     key: HmacKey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

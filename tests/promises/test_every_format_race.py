@@ -87,6 +87,7 @@ def _turns() -> Iterator[None]:
     sys.setswitchinterval(before)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_turns")
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.id)
 def test_a_thread_that_exchanges_the_files_gets_nothing_unsigned_loaded(
@@ -118,6 +119,7 @@ def test_a_thread_that_exchanges_the_files_gets_nothing_unsigned_loaded(
         )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_turns")
 def test_a_thread_that_writes_in_a_large_file_gets_no_byte_into_the_copy(
     key: HmacKey, tmp_path: Path, capsys: pytest.CaptureFixture[str]

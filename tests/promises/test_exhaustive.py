@@ -120,6 +120,7 @@ def test_the_watch_sees_an_unpickler(
     assert 2_000 < len(pair[0]) < 3_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("part", "mutation"),
     [
@@ -152,6 +153,7 @@ def test_every_small_alteration_is_refused(
     report(capsys, f"{mutation.__name__} of the {part} ({len(honest[part]):,} bytes)", kinds)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("altered_part", ["artifact", "sidecar"])
 @pytest.mark.parametrize("mutation", [bit_flips, truncations])
 def test_every_bit_flip_and_truncation_on_disk_is_refused(

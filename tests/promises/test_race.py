@@ -52,6 +52,7 @@ def assert_only_signed_objects(result: dict[str, Any], attacks: int, folder: Pat
     assert not (folder / "marker").exists()
 
 
+@pytest.mark.slow
 def test_a_thread_that_exchanges_the_files_gets_no_unsigned_byte_loaded(
     key: HmacKey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -61,6 +62,7 @@ def test_a_thread_that_exchanges_the_files_gets_no_unsigned_byte_loaded(
     report(capsys, f"a thread: {result['attacks']} attacks, {result['loads']} loads: {result['outcomes']}")
 
 
+@pytest.mark.slow
 def test_a_process_that_exchanges_the_files_gets_no_unsigned_byte_loaded(
     key: HmacKey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -102,6 +104,7 @@ def assert_never_unloadable(results: list[dict[str, Any]]) -> None:
         assert result["loads"] > racing.LOADS
 
 
+@pytest.mark.slow
 def test_an_object_that_is_replaced_again_and_again_is_loadable_at_every_moment(
     key: HmacKey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -115,6 +118,7 @@ def test_an_object_that_is_replaced_again_and_again_is_loadable_at_every_moment(
     report(capsys, f"one writer: {dumps} dumps, {loads} loads by {len(results)} threads, all loaded")
 
 
+@pytest.mark.slow
 def test_two_objects_that_alternate_are_loadable_at_every_moment(
     key: HmacKey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -125,6 +129,7 @@ def test_two_objects_that_alternate_are_loadable_at_every_moment(
     report(capsys, f"two objects in turns: {dumps} dumps, {loads} loads, all loaded")
 
 
+@pytest.mark.slow
 def test_many_writers_of_one_path_leave_it_loadable_throughout(
     key: HmacKey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

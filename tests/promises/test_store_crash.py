@@ -28,6 +28,7 @@ def series(mode: str, state: str, key: HmacKey, folder: Path) -> list[dict[str, 
     return stops_of("store_faults", mode, state, key, folder, before=BEFORE[state])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", BEFORE)
 @pytest.mark.parametrize("mode", ["before", "after", "torn"])
 def test_a_dump_stopped_at_any_call_leaves_every_tag_verifiable(
@@ -44,6 +45,7 @@ def test_a_dump_stopped_at_any_call_leaves_every_tag_verifiable(
     report(capsys, f"{mode} each call, {state}", stops)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", BEFORE)
 @pytest.mark.parametrize("mode", ["error", "short"])
 def test_a_call_that_fails_is_told_and_loses_nothing(
@@ -56,6 +58,7 @@ def test_a_call_that_fails_is_told_and_loses_nothing(
     report(capsys, f"{mode} at each call, {state}", stops)
 
 
+@pytest.mark.slow
 def test_writers_that_are_killed_lose_no_tag(
     key: HmacKey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

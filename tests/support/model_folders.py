@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,3 +37,42 @@ def refused(folder: Path | str, error: type[SafeloadError], key: object, **named
             way(folder, keyring=key, **named)  # type: ignore[operator]
         assert type(caught.value) is error
     return caught.value
+
+
+def at(relative: str, alter: Callable[[Path], object]) -> Callable[[Path], None]:
+    """Return what alters a folder at one place."""
+
+    def altered(folder: Path) -> None:
+        alter(folder / relative)
+
+    altered.__name__ = f"{alter.__name__} at {relative}"
+    return altered
+
+
+def exchanged(one: str, other: str) -> Callable[[Path], None]:
+    """Return what exchanges two files of a folder."""
+
+    def altered(folder: Path) -> None:
+        (folder / one).rename(folder / "spare")
+        (folder / other).rename(folder / one)
+        (folder / "spare").rename(folder / other)
+
+    altered.__name__ = f"{one} and {other} exchanged"
+    return altered
+
+
+def a_folder_for_a_file(path: Path) -> None:
+    """Put a folder in the place of a file."""
+    path.unlink()
+    path.mkdir()
+
+
+def a_fifo(path: Path) -> None:
+    """Put a FIFO without a writer in the place of a file."""
+    path.unlink()
+    os.mkfifo(path)
+
+
+def a_terabyte(path: Path) -> None:
+    """Let a file announce a terabyte."""
+    os.truncate(path, 1 << 40)

@@ -14,6 +14,7 @@ import pytest
 from support.every_format import sidecar_of
 from support.forgery import payload_of
 from support.forgery import sidecar_of as forged_sidecar
+from support.model_folders import a_fifo, a_folder_for_a_file, a_terabyte, at, exchanged
 
 import safeload
 from safeload import HmacKey, Keyring, Limits, Policy, formats
@@ -100,28 +101,8 @@ def _missing(folder: Path) -> None:
     (folder / "sub" / "part.bin").unlink()
 
 
-def _exchanged(folder: Path) -> None:
-    (folder / "part.bin").rename(folder / "spare")
-    (folder / "sub" / "part.bin").rename(folder / "part.bin")
-    (folder / "spare").rename(folder / "sub" / "part.bin")
-
-
 def _without_its_folder(folder: Path) -> None:
     (folder / "sub").rename(folder / "bus")
-
-
-def _a_folder(folder: Path) -> None:
-    (folder / "part.bin").unlink()
-    (folder / "part.bin").mkdir()
-
-
-def _a_fifo(folder: Path) -> None:
-    (folder / "part.bin").unlink()
-    os.mkfifo(folder / "part.bin")
-
-
-def _of_a_terabyte(folder: Path) -> None:
-    os.truncate(folder / "part.bin", 1 << 40)
 
 
 def _moved_out(link: str, target: str) -> Callable[[Path], None]:
@@ -140,11 +121,11 @@ def _moved_out(link: str, target: str) -> Callable[[Path], None]:
         (_larger, safeload.DigestMismatch),
         (_shorter, safeload.DigestMismatch),
         (_missing, safeload.DigestMismatch),
-        (_exchanged, safeload.DigestMismatch),
+        (exchanged("part.bin", "sub/part.bin"), safeload.DigestMismatch),
         (_without_its_folder, safeload.DigestMismatch),
-        (_of_a_terabyte, safeload.DigestMismatch),
-        (_a_folder, safeload.MalformedError),
-        (_a_fifo, safeload.MalformedError),
+        (at("part.bin", a_terabyte), safeload.DigestMismatch),
+        (at("part.bin", a_folder_for_a_file), safeload.MalformedError),
+        (at("part.bin", a_fifo), safeload.MalformedError),
         (_moved_out("part.bin", "../away"), safeload.MalformedError),
         (_moved_out("part.bin", "{parent}/away"), safeload.MalformedError),
         (_moved_out("part.bin", "sub/../../away"), safeload.MalformedError),

@@ -9,7 +9,16 @@ from pathlib import Path
 
 import pytest
 from support.every_format import contents_of, sidecar_of
-from support.model_folders import FILES, opened, refused
+from support.model_folders import (
+    FILES,
+    a_fifo,
+    a_folder_for_a_file,
+    a_terabyte,
+    at,
+    exchanged,
+    opened,
+    refused,
+)
 
 import safeload
 from safeload import HmacKey, Limits, Policy
@@ -41,28 +50,8 @@ def _larger(model: Path) -> None:
     (model / "sub" / "weights.bin").write_bytes(b"w" * 1001)
 
 
-def _of_a_terabyte(model: Path) -> None:
-    os.truncate(model / "config.json", 1 << 40)
-
-
 def _filled(model: Path) -> None:
     (model / "sub" / "deep" / "empty").write_bytes(b"x")
-
-
-def _exchanged(model: Path) -> None:
-    (model / "config.json").rename(model / "spare")
-    (model / "sub" / "weights.bin").rename(model / "config.json")
-    (model / "spare").rename(model / "sub" / "weights.bin")
-
-
-def _a_folder_for_a_file(model: Path) -> None:
-    (model / "config.json").unlink()
-    (model / "config.json").mkdir()
-
-
-def _a_fifo(model: Path) -> None:
-    (model / "config.json").unlink()
-    os.mkfifo(model / "config.json")
 
 
 def _a_socket(model: Path) -> None:
@@ -104,11 +93,11 @@ def _a_folder_that_links_in(model: Path) -> None:
         (_altered, safeload.DigestMismatch),
         (_shorter, safeload.DigestMismatch),
         (_larger, safeload.DigestMismatch),
-        (_of_a_terabyte, safeload.LimitExceeded),
+        (at("config.json", a_terabyte), safeload.LimitExceeded),
         (_filled, safeload.DigestMismatch),
-        (_exchanged, safeload.DigestMismatch),
-        (_a_folder_for_a_file, safeload.DigestMismatch),
-        (_a_fifo, safeload.MalformedError),
+        (exchanged("config.json", "sub/weights.bin"), safeload.DigestMismatch),
+        (at("config.json", a_folder_for_a_file), safeload.DigestMismatch),
+        (at("config.json", a_fifo), safeload.MalformedError),
         (_a_socket, safeload.StorageError),
         (_linked("/dev/zero"), safeload.MalformedError),
         (_linked("/dev/null"), safeload.MalformedError),

@@ -141,6 +141,7 @@ def plant(folder: Path, stranger: Store, marker: Path) -> list[str]:
     return ["planted-by-another-key", "planted-file", "planted-copy"]
 
 
+@pytest.mark.slow
 def test_a_storm_on_a_rotating_key_fails_no_load_and_makes_no_unverified_object(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -63,6 +63,7 @@ def recording(tool: Any) -> dict[str, Any]:
     return {"names": names, "called": called, "dumped": dumped}
 
 
+@pytest.mark.slow
 def test_the_names_that_todays_dumps_need_are_in_the_presets(
     recording: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -79,6 +80,7 @@ def test_the_names_that_todays_dumps_need_are_in_the_presets(
         print(f", of which {len(refused)} are refused; the presets hold {len(namelists.known())}", end="")
 
 
+@pytest.mark.slow
 def test_the_names_that_todays_dumps_call_are_listed_as_called(recording: dict[str, Any]) -> None:
     """So that whoever sees a call of another name knows that no library wrote it."""
     assert {name for name in recording["called"] if namelists.refusal(name) is None} <= namelists.called()
