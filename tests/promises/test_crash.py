@@ -18,7 +18,10 @@ from support.stops import series as stops_of
 
 from safeload import HmacKey
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="stops are made in forked processes")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="stops are made in forked processes"),
+]
 
 STATES = ["nothing", "object", "interrupted-early", "interrupted-late"]
 
@@ -31,7 +34,6 @@ def series(mode: str, state: str, key: HmacKey, folder: Path) -> list[dict[str, 
     return stops_of("faults", mode, state, key, folder, before=BEFORE[state])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("mode", ["before", "after"])
 def test_a_dump_stopped_at_any_call_leaves_the_old_object_or_the_new_one(
@@ -48,7 +50,6 @@ def test_a_dump_stopped_at_any_call_leaves_the_old_object_or_the_new_one(
     report(capsys, f"{mode} each call, {state}", stops)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("state", STATES)
 def test_a_torn_write_leaves_the_old_object_or_the_new_one(
     state: str, key: HmacKey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -67,7 +68,6 @@ def test_a_write_that_takes_half_of_the_bytes_is_continued(key: HmacKey, tmp_pat
     assert {stop["loads"] for stop in stops} == {faults.NEW}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("state", STATES)
 def test_a_full_disk_at_any_call_raises_leaves_nothing_behind_and_loses_nothing(
     state: str, key: HmacKey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -82,7 +82,6 @@ def test_a_full_disk_at_any_call_raises_leaves_nothing_behind_and_loses_nothing(
     report(capsys, f"failure of each call, {state}", stops)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("state", STATES)
 def test_what_a_failing_call_raises_is_a_storage_error(state: str, key: HmacKey, tmp_path: Path) -> None:
     """No OSError leaves a dump that is not a SafeloadError, whichever call failed."""
@@ -90,7 +89,6 @@ def test_what_a_failing_call_raises_is_a_storage_error(state: str, key: HmacKey,
     assert [(stop["at"], stop["call"], *stop["told"]) for stop in stops if stop["ended"] == faults.RAW] == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("state", STATES)
 def test_a_call_that_fails_and_a_stop_at_the_next_rename_lose_nothing(
     state: str, key: HmacKey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -133,7 +131,6 @@ def test_every_rename_is_of_a_synced_file_and_is_itself_synced_before_the_next(
     assert waiting_for is None
 
 
-@pytest.mark.slow
 def test_kills_at_random_moments_lose_nothing(
     key: HmacKey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

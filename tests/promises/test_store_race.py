@@ -11,6 +11,8 @@ from support import places, processes, store_racing
 
 from safeload import HmacKey, Keyring
 
+pytestmark = pytest.mark.slow
+
 WRITERS, READERS = 6, 2
 
 
@@ -58,7 +60,6 @@ def count_of(place: places.Place, key: HmacKey, default: int) -> int:
     return default if isinstance(place, places.FolderPlace) else default // 4
 
 
-@pytest.mark.slow
 def test_of_several_writers_of_a_tag_exactly_one_wins(
     shared: places.Place, key: HmacKey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -79,7 +80,6 @@ def test_of_several_writers_of_a_tag_exactly_one_wins(
     report(capsys, f"{count} tags, {WRITERS} writers of each: one winner each time")
 
 
-@pytest.mark.slow
 def test_writers_of_different_tags_all_get_theirs_and_a_number_each(
     shared: places.Place, key: HmacKey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -98,7 +98,6 @@ def test_writers_of_different_tags_all_get_theirs_and_a_number_each(
     report(capsys, f"{len(sequences)} tags by {WRITERS} writers, all there, numbers up to {max(sequences)}")
 
 
-@pytest.mark.slow
 def test_a_tag_that_is_overwritten_all_the_time_always_loads(
     shared: places.Place, key: HmacKey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
