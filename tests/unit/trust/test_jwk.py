@@ -287,4 +287,4 @@ def test_a_key_of_a_foreign_class_is_not_written() -> None:
             raise SignatureInvalid("no signature verifies")
 
     with pytest.raises(KeyringError, match="Elsewhere cannot be written"):
-        jwk.encode(Keyring([Entry(key=Elsewhere())]))  # type: ignore[arg-type]
+        jwk.encode([Entry(key=Elsewhere())])  # type: ignore[arg-type]
