@@ -19,6 +19,7 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from typing import Any, Literal, get_args
 
 from safeload import namelists
@@ -71,6 +72,12 @@ def allowlist(names: Iterable[str], *, field: str = "trusted") -> frozenset[str]
     for name in entries:
         if not isinstance(name, str):
             raise TypeError(f"{field}= takes names and not types")
+    return _checked(entries, field)
+
+
+# A preset has more than a thousand names, and every load is given its list anew.
+@lru_cache(maxsize=32)
+def _checked(entries: frozenset[str], field: str) -> frozenset[str]:
     result = namelists.expand(entries)
     for name in result:
         if not _QUALIFIED_NAME.fullmatch(name):

@@ -27,25 +27,28 @@ from typing import Any
 from safeload import namelists
 from safeload.errors import MalformedError, SafeloadError, UntrustedType
 from safeload.formats.pickles import array_wrapper, global_names
-from safeload.formats.pickles.plain_unpickler import PlainUnpickler, load_plain
-from safeload.formats.pickles.stand_ins import (
+from safeload.formats.pickles.array_stand_ins import (
     ArrayMade,
-    Called,
-    DType,
+    FromBuffer,
     NumpyMade,
-    Random,
+    PredictorMade,
     Scalar,
-    StandIn,
     Texts,
+    TreeMade,
     Wrapper,
-    watching_dtypes,
+    watching,
 )
+from safeload.formats.pickles.dtype_stand_ins import DType
+from safeload.formats.pickles.plain_unpickler import PlainUnpickler, load_plain
+from safeload.formats.pickles.stand_ins import Called, Random, StandIn
 from safeload.formats.pickles.unpicklers import ArrayUnpickler
 
 _GETATTR, _ENCODE, _ZONE = "builtins.getattr", "_codecs.encode", "zoneinfo.ZoneInfo"
 _SCALARS = ("numpy._core.multiarray.scalar", "numpy.core.multiarray.scalar")
 _RECONSTRUCT = ("numpy._core.multiarray._reconstruct", "numpy.core.multiarray._reconstruct")
+_FROM_BUFFER = ("numpy._core.numeric._frombuffer", "numpy.core.numeric._frombuffer")
 _TEXTS = "numpy._core._internal._convert_to_stringdtype_kwargs"
+_TREES = {"Tree": TreeMade, "TreePredictor": PredictorMade}
 
 
 class _Cast:
@@ -80,6 +83,8 @@ class _Cast:
             return DType
         if full == "copyreg._reconstructor":
             return _RECONSTRUCTOR
+        if full == "builtins.bytes":
+            return _BYTES
         return _kind(full)
 
     def _attribute(self, *arguments: Any) -> Any:
@@ -103,8 +108,13 @@ def _kind(full: str) -> type[StandIn]:
         return ArrayMade
     if full in _SCALARS:
         return Scalar
+    if full in _FROM_BUFFER:
+        return FromBuffer
     if full.startswith("numpy.random."):
         return Random
+    if full.startswith("sklearn."):
+        # By the last part: a module that imports the class names it as well.
+        return _TREES.get(full.rpartition(".")[2], StandIn)
     return NumpyMade if full.startswith("numpy.") else StandIn
 
 
@@ -113,9 +123,23 @@ def _reconstructed(kind: Any = None, base: Any = None, *_: Any) -> Any:
     # The base's constructor is called, which is that of a built-in type.
     if isinstance(base, Called) and not base.__name__.startswith("builtins."):
         _refuse_call(base.__name__)
-    return Wrapper() if kind is Wrapper else StandIn()
+    if kind is Wrapper:
+        return Wrapper()
+    if not isinstance(kind, type):
+        return StandIn()
+    if issubclass(kind, PredictorMade):
+        return PredictorMade()
+    if issubclass(kind, TreeMade):
+        raise MalformedError("a decision tree is made without its constructor")
+    return StandIn()
 
 
+def _bytes_of(*arguments: Any) -> Any:
+    """Return empty bytes, which protocols below 3 write as a call; other bytes are a stand-in."""
+    return StandIn(*arguments) if arguments else b""
+
+
+_BYTES = Called("builtins.bytes", (StandIn,), {"judge": staticmethod(_bytes_of)})
 _RECONSTRUCTOR = Called("copyreg._reconstructor", (StandIn,), {"judge": staticmethod(_reconstructed)})
 
 
@@ -185,7 +209,7 @@ def hold(
     # Nothing of the file writes into it, or the load would find other bytes than the rehearsal.
     memory = memory.toreadonly()
     try:
-        with watching_dtypes(), _without_collections():
+        with watching(), _without_collections():
             if plain:
                 load_plain(memory, lambda source: _with(cast, _PlainRehearsal(source, None)))
             else:

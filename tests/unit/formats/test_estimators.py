@@ -13,7 +13,7 @@ from support import estimators
 from support.auditing import watching
 
 import safeload
-from safeload import HmacKey
+from safeload import HmacKey, namelists
 from safeload.attestation import envelope, statement
 from safeload.formats.equality import difference
 from safeload.formats.pickles import array_wrapper, joblib_arrays, picklers
@@ -115,6 +115,20 @@ def test_the_signed_globals_are_those_that_loading_asks_for(key: HmacKey) -> Non
         assert listed == {f"{module}.{name}" for module, name in lookups}, name
         kinds.add(array_wrapper.NAME in listed)
     assert len(kinds) >= 1
+
+
+@pytest.mark.usefixtures("_sizes")
+def test_estimators_whose_names_are_in_the_preset_load_by_it(key: HmacKey) -> None:
+    """What is checked before anything is made refuses nothing that scikit-learn writes."""
+    preset, admitted = namelists.preset("sklearn"), 0
+    for name, (model, data) in estimators.fitted().items():
+        artifact, sidecar = safeload.dumps(model, name=name, signer=key)
+        names = statement.parse(envelope.parse(sidecar.rstrip(b"\n")).payload).globals or ()
+        if set(names) <= preset:
+            loaded = safeload.loads(artifact, sidecar, name=name, keyring=key, allow=["preset:sklearn"])
+            assert same_results(model, loaded, data), name
+            admitted += 1
+    assert admitted >= FLOOR - 10
 
 
 def test_unsigned_skops_files_load_by_exactly_the_types_they_need(key: HmacKey) -> None:

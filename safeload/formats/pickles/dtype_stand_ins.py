@@ -1,51 +1,90 @@
-"""Types of arrays' elements as a pickle describes them, rebuilt from their description alone.
+"""What a dry run puts in the place of ``numpy.dtype``, and the real dtype that it describes.
 
-``numpy.dtype`` takes a state that it does not hold against the type: with other flags than the type has,
-numpy follows bytes of the file as pointers. So the type is made anew from its code, fields and shape, as
-numpy makes one itself, and the state must be the one that this type has.
+numpy does not check the state of a dtype against its type: with other flags than the type has, it follows
+bytes of the file as pointers. So the type is made anew from its code, fields and shape, as numpy makes one
+itself, and the state must be the one that this type has.
 """
 
 from __future__ import annotations
 
-import re
-from typing import Any, Protocol
+import threading
+from typing import Any
 
 from safeload.errors import MalformedError
+from safeload.formats.pickles.stand_ins import StandIn
+from safeload.parsers import native_state
 
-# Needs initialization, needs the interpreter's lock, was made aligned: none says anything about pointers.
-_HARMLESS_FLAGS = 8 | 16 | 128
-_CODE = re.compile(r"[biufcSVOUmM][0-9]{1,9}")
 _MAX_DEPTH = 20
 _RECORDS = ("numpy.record", "numpy.rec.record")
 
 
-class Described(Protocol):
-    """What a pickle says of a type: the arguments of ``numpy.dtype``, and the state, if it sets one."""
+class DType(StandIn):
+    """Stands for a ``numpy.dtype``; its arguments and state are checked once they are complete.
 
-    arguments: tuple[Any, ...]
-    state: Any
+    It cannot change afterwards: numpy would follow bytes of arrays that were made before as pointers.
+    """
+
+    state: Any = None
+    # The real dtype, once it is complete; and whether it holds no objects then.
+    made: Any = None
+    is_plain = False
+
+    def __setstate__(self, state: Any) -> None:
+        if self.state is not None:
+            raise MalformedError("the state of a dtype is set twice")
+        if isinstance(state, tuple) and len(state) > 4 and isinstance(state[4], dict):
+            state = (*state[:4], _FIELDS.taken(state[4]), *state[5:])
+        self.state = state
+        self.made = rebuilt(self)
+        self.is_plain = not self.made.hasobject
+
+
+class _Fields(threading.local):
+    """The fields of the dtypes in this thread's dry run, which must not change once a dtype was made.
+
+    By identity: the dictionary of the pickle, which numpy keeps using, and what was in it.
+    """
+
+    def __init__(self) -> None:
+        self._taken: dict[int, tuple[dict[Any, Any], dict[Any, Any]]] = {}
+
+    def taken(self, given: dict[Any, Any]) -> dict[Any, Any]:
+        if id(given) not in self._taken:
+            self._taken[id(given)] = (given, dict(given))
+            # A pickle can put items in, and take none out: what is empty in the end was never altered.
+            given.clear()
+        return self._taken[id(given)][1]
+
+    def reset(self) -> None:
+        self._taken = {}
+
+    def require_unaltered(self) -> None:
+        if any(given for given, _ in self._taken.values()):
+            raise MalformedError("the fields of a dtype are altered after it was made")
+
+
+_FIELDS = _Fields()
+forget_fields, require_unaltered_fields = _FIELDS.reset, _FIELDS.require_unaltered
 
 
 def rebuilt(described: Any, depth: int = 0) -> Any:
-    """Return the ``numpy.dtype`` that a description is of.
+    """Return the ``numpy.dtype`` that a stand-in describes.
 
     Raises
     ------
     MalformedError
-        numpy describes none so.
+        numpy does not describe a dtype in this way.
     """
     import numpy
 
-    arguments = getattr(described, "arguments", None)
-    if depth > _MAX_DEPTH or not isinstance(arguments, tuple) or not arguments:
+    if depth > _MAX_DEPTH or not isinstance(described, DType) or not described.args:
         raise _unknown()
-    code, state = arguments[0], described.state
+    code, state = described.args[0], described.state
     # Of a record, its class stands in the place of the code; here it is a stand-in by that name.
     record = isinstance(code, type) and code.__name__ in _RECORDS
     if record:
         code = "V8"
-    if not isinstance(code, str) or not _CODE.fullmatch(code):
-        raise _unknown()
+    native_state.dtype_code(code)
     try:
         made = numpy.dtype(code)
         # Without a state, another could be set later, when arrays have been made of it.
@@ -56,10 +95,7 @@ def rebuilt(described: Any, depth: int = 0) -> Any:
             made = numpy.dtype((numpy.record, made))
     except (TypeError, ValueError, KeyError, IndexError, OverflowError):
         raise _unknown() from None
-    flags = state[7]
-    # One byte, which some versions write with a sign.
-    if type(flags) is not int or not -128 <= flags < 256 or (flags ^ made.flags) & 0xFF & ~_HARMLESS_FLAGS:
-        raise MalformedError("the state of a dtype has flags that the type does not have")
+    native_state.check_dtype_flags(made.kind, state[7], objects=made.hasobject)
     if made.kind not in "SUV" and state[5] != -1:
         raise _unknown()
     return made
