@@ -27,6 +27,7 @@ from safeload.errors import LimitExceeded, MalformedError
 from safeload.formats.skops import loaders, states
 from safeload.formats.skops import sparse as skops_arrays
 from safeload.formats.skops.nodes import listed, mapping, named, scalar, scalar_text
+from safeload.parsers import native_state
 
 Members = Mapping[str, bytes | memoryview]
 
@@ -213,7 +214,7 @@ class _Walk:
                 self.found.generators.add(f"numpy.random.{kind}")
             case "TreeNode":
                 states.check_tree(state["content"], state["__reduce__"]["args"], self._array)
-            case "ObjectNode" if f"{module}.{name}" == states.PREDICTOR:
+            case "ObjectNode" if f"{module}.{name}" == native_state.PREDICTOR:
                 states.check_predictor(state["content"], self._array)
         return ()
 
