@@ -8,26 +8,12 @@ only as numpy spells it: a code such as ``f8``, copied, and one state.
 from __future__ import annotations
 
 import math
-import re
 from typing import Any
 
+from safeload.errors import MalformedError
+from safeload.parsers import native_state
 from safeload.scanning.values import Bytes, Mapping, items_of
 
-_CODE = re.compile(r"([biufcSVOUmM])([0-9]{1,9})")
-_SIZES = {
-    "b": (1,),
-    "i": (1, 2, 4, 8),
-    "u": (1, 2, 4, 8),
-    "f": (2, 4, 8, 12, 16),
-    "c": (8, 16, 24, 32),
-    "m": (8,),
-    "M": (8,),
-    "O": (4, 8),
-}
-_REFERENCES, _ALIGNED = 0x01, 0x80
-_OBJECT_FLAGS, _FIELDS_WITH_OBJECTS_FLAGS = 63, 27
-# Needs initialization, needs the interpreter's lock: neither says anything about pointers.
-_HARMLESS_FLAGS = (0, 8, 16, 24)
 _MAX_LENGTH = 1 << 62
 _UNITS = ("Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as", "generic")
 
@@ -58,13 +44,10 @@ class DType:
     def __init__(self, code: str, copied: bool) -> None:
         self.code = code
         self.copied = copied
-        match = _CODE.fullmatch(code)
-        if match is None:
-            raise Unknown(f"a dtype of the form {code[:40]!r}, which numpy does not write")
-        kind, size = match[1], int(match[2])
-        if kind in _SIZES and size not in _SIZES[kind]:
-            raise Unknown(f"a dtype of the form {code[:40]!r}, which numpy does not write")
-        self.itemsize = size * 4 if kind == "U" else size
+        try:
+            kind, self.itemsize = native_state.dtype_code(code)
+        except MalformedError:
+            raise Unknown(f"a dtype of the form {code[:40]!r}, which numpy does not write") from None
         self.objects = kind == "O"
         self.order = "|"
         self.fields: dict[str, tuple[DType, int]] = {}
@@ -118,24 +101,12 @@ class DType:
                 raise Corrupting("gives a dtype another size than its own")
         elif size != -1 or alignment != -1:
             raise Unknown("a dtype's state in a form that numpy does not write")
-        self._check_flags(flags & 0xFF)
+        try:
+            native_state.check_dtype_flags(kind, flags, objects=self.objects)
+        except MalformedError as error:
+            raise Corrupting(f"holds what native code trusts: {error.problem}") from None
         if len(items) == 9:
             self._check_metadata(items[8])
-
-    def _check_flags(self, flags: int) -> None:
-        kind = self.code[0]
-        if bool(flags & _REFERENCES) != self.objects:
-            raise Corrupting(
-                "sets a dtype's flags so that bytes would be taken for objects, or objects for bytes"
-            )
-        if kind == "O":
-            right = flags == _OBJECT_FLAGS
-        elif self.objects:
-            right = flags & ~_ALIGNED in (_FIELDS_WITH_OBJECTS_FLAGS, _OBJECT_FLAGS)
-        else:
-            right = flags & ~_ALIGNED in _HARMLESS_FLAGS
-        if not right:
-            raise Corrupting("sets a dtype's flags otherwise than numpy does")
 
     def _structure(self, subarray: Any, names: Any, fields: Any, size: int) -> None:
         """Take over the fields of a structured dtype, or the element of a subarray."""

@@ -11,6 +11,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from safeload.errors import MalformedError
+from safeload.parsers import native_state
 from safeload.scanning import dtypes, trees
 from safeload.scanning.dtypes import Corrupting, Unknown
 from safeload.scanning.names import GETATTR
@@ -35,10 +37,8 @@ _SCALAR = {f"{core}.multiarray.scalar" for core in _CORES}
 _FROM_BUFFER = {f"{core}.numeric._frombuffer" for core in _CORES}
 _DTYPE = "numpy.dtype"
 _ARRAYS = {"numpy.ndarray", "numpy.matrix", "numpy.memmap"}
-_TREE = "sklearn.tree._tree.Tree"
 _RANDOM = "numpy.random."
-_MT19937_KEY = 624
-_PHILOX_BUFFER = 4
+_UNTOLD = "the state of a random number generator that cannot be told"
 # Encodings by name would run code; this one is how protocols below 3 write bytes.
 _ENCODE = "_codecs.encode"
 
@@ -131,10 +131,15 @@ def built(target: CallResult, state: Any, data: bytes, found: Found) -> None:
     elif name in _RECONSTRUCT:
         target.known = _array(state)
         found(target.known)
-    elif name == _TREE:
-        trees.check(target.arguments, state, data)
-    elif name.startswith(_RANDOM):
-        _check_random(state, data)
+    try:
+        if name == native_state.TREE:
+            trees.check(target.arguments, state, data)
+        elif name == native_state.PREDICTOR:
+            trees.check_predictor(state, data)
+        elif name.startswith(_RANDOM):
+            _check_random(state)
+    except MalformedError as error:
+        raise Corrupting(f"holds what native code trusts: {error.problem}") from None
 
 
 def _check_reconstruct(arguments: tuple[Any, ...] | None) -> None:
@@ -226,30 +231,41 @@ def _check_getattr(how: str, arguments: tuple[Any, ...] | None) -> None:
     raise Corrupting("reaches an attribute by name (builtins.getattr)")
 
 
-def _check_random(state: Any, data: bytes) -> None:
-    """Hold the position of a generator within what it indexes; native code does not."""
-    items = items_of(state) or (state,)
-    for item in items:
-        fields = item.by_text() if type(item) is Mapping else None
-        if fields is None or "bit_generator" not in fields:
-            if fields is not None or type(item) is Mapping:
-                raise Unknown("the state of a random number generator that cannot be told")
-            continue
-        inner = fields.get("state")
-        numbers = inner.by_text() if type(inner) is Mapping else None
-        if numbers is None:
-            raise Unknown("the state of a random number generator that cannot be told")
-        if fields["bit_generator"] == "MT19937":
-            _check_position(numbers.get("pos"), _MT19937_KEY)
-            key = array_of(numbers.get("key"))
-            if type(key) is Array and (key.shape != (_MT19937_KEY,) or key.dtype.objects):
-                raise Unknown("the state of a random number generator of another length than it has")
-        elif fields["bit_generator"] == "Philox":
-            _check_position(fields.get("buffer_pos"), _PHILOX_BUFFER)
+def _check_random(state: Any) -> None:
+    """Require that a generator's state is of its kind, and its position within its numbers."""
+    for item in items_of(state) or (state,):
+        if type(item) is Mapping:
+            fields = item.by_text()
+            if fields is None or "bit_generator" not in fields:
+                raise Unknown(_UNTOLD)
+            native_state.check_bit_generator(
+                fields["bit_generator"], _Fields(fields).form, _Fields(fields).number
+            )
 
 
-def _check_position(position: Any, end: int) -> None:
-    if type(position) is not int:
-        raise Unknown("the position of a random number generator that cannot be told")
-    if not 0 <= position <= end:
-        raise Corrupting("puts a random number generator's position outside of its numbers")
+class _Fields:
+    """The state of a bit generator, by paths."""
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        self._fields = fields
+
+    def _at(self, path: native_state.Path) -> Any:
+        fields: Any = self._fields
+        for key in path[:-1]:
+            inner = fields.get(key)
+            fields = inner.by_text() if type(inner) is Mapping else None
+            if fields is None:
+                raise Unknown(_UNTOLD)
+        return fields.get(path[-1])
+
+    def form(self, path: native_state.Path) -> tuple[tuple[int, ...], str]:
+        array = array_of(self._at(path))
+        if type(array) is not Array:
+            raise Unknown(_UNTOLD)
+        return array.shape, array.dtype.code
+
+    def number(self, path: native_state.Path) -> int:
+        number = self._at(path)
+        if type(number) is not int:
+            raise Unknown(_UNTOLD)
+        return number

@@ -1,66 +1,76 @@
-"""The nodes of a scikit-learn decision tree, whose indices its native code follows without looking."""
+"""The nodes of scikit-learn's decision trees, whose indices its native code follows without checking them."""
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
+from safeload.parsers import native_state
 from safeload.scanning.dtypes import Corrupting, Unknown
 from safeload.scanning.values import Array, CallResult, Mapping
 
-_LEAF = -1
-_WORD = 8
-# The fields that are looked at, where scikit-learn has them.
-_LEFT, _RIGHT, _FEATURE = "left_child", "right_child", "feature"
+_LETTERS = {"i1": "b", "i2": "h", "i4": "i", "i8": "q", "u1": "B", "u2": "H", "u4": "I", "u8": "Q"}
 
 
 def check(arguments: tuple[Any, ...] | None, state: Any, data: bytes) -> None:
-    """Hold every child within the nodes and every feature within the features.
+    """Check a ``Tree``.
 
     Parameters
     ----------
-    arguments
+    arguments : tuple or None
         What ``Tree`` was called with: the number of features, the classes of each output, the outputs.
-    state
+    state : object
         What ``__setstate__`` is given.
-    data
+    data : bytes
         The file, for the nodes.
 
     Raises
     ------
     Unknown
         The nodes are not in the file as plain numbers.
-    Corrupting
+    MalformedError
         An index leads outside.
     """
-    fields = state.by_text() if type(state) is Mapping else None
-    nodes = _array((fields or {}).get("nodes"))
-    count = (fields or {}).get("node_count")
-    features = arguments[0] if arguments else None
-    if nodes is None or type(count) is not int or type(features) is not int:
+    fields = _fields(state)
+    nodes, values = _array(fields.get("nodes")), _array(fields.get("values"))
+    numbers = (arguments[0] if arguments else None, fields.get("node_count"), fields.get("max_depth"))
+    if any(type(number) is not int for number in numbers):
         raise Unknown("a decision tree in a form that scikit-learn does not write")
-    values = _array((fields or {}).get("values"))
-    if nodes.shape != (count,) or values is None or values.shape[:1] != (count,):
-        raise Corrupting("gives a decision tree another number of nodes than it has")
-    left, right, feature = (_column(nodes, name, data) for name in (_LEFT, _RIGHT, _FEATURE))
-    for index, child in enumerate(left):
-        if child != _LEAF and not (
-            # A child stands after its parent, so that following children comes to an end.
-            index < child < count and index < right[index] < count and 0 <= feature[index] < features
-        ):
-            raise Corrupting("leads from a node of a decision tree to outside of it")
+    features, count, depth = numbers
+    columns = _columns(nodes, native_state.TREE_FIELDS, data)
+    native_state.check_tree(columns, features=features, count=count, depth=depth, values=values.shape)
 
 
-def _array(value: Any) -> Array | None:
+def check_predictor(state: Any, data: bytes) -> None:
+    """Check a tree of histogram gradient boosting; see :func:`check`."""
+    fields = _fields(state)
+    nodes, *tables = (_array(fields.get(name)) for name in ("nodes", *native_state.PREDICTOR_TABLES))
+    columns = _columns(nodes, native_state.PREDICTOR_FIELDS, data)
+    native_state.check_predictor(columns, [table.shape for table in tables])
+
+
+def _fields(state: Any) -> dict[str, Any]:
+    return (state.by_text() if type(state) is Mapping else None) or {}
+
+
+def _array(value: Any) -> Array:
     value = value.known if type(value) is CallResult else value
-    return value if type(value) is Array else None
+    if type(value) is not Array:
+        raise Unknown("a decision tree in a form that scikit-learn does not write")
+    return value
 
 
-def _column(nodes: Array, name: str, data: bytes) -> Any:
-    """Return one field of all nodes."""
-    part, offset = nodes.dtype.fields.get(name, (None, 0))
-    size = nodes.dtype.itemsize
-    aligned = offset % _WORD == 0 and size % _WORD == 0
-    if part is None or part.code != "i8" or part.order == ">" or nodes.offset < 0 or not aligned:
-        raise Unknown("a decision tree whose nodes are not as scikit-learn writes them")
+def _columns(nodes: Array, names: tuple[str, ...], data: bytes) -> list[list[int]]:
+    """Return fields of all nodes."""
+    size, columns = nodes.dtype.itemsize, []
+    if len(nodes.shape) != 1:
+        raise Corrupting("gives a decision tree nodes that are not in one row")
     raw = memoryview(data)[nodes.offset : nodes.offset + nodes.length]
-    return raw.cast("q")[offset // _WORD :: size // _WORD].tolist()
+    for name in names:
+        part, offset = nodes.dtype.fields.get(name, (None, 0))
+        letter = _LETTERS.get(part.code) if part is not None else None
+        if letter is None or part.order == ">" or nodes.offset < 0:
+            raise Unknown("a decision tree whose nodes are not as scikit-learn writes them")
+        row = f"<{offset}x{letter}{size - offset - part.itemsize}x"
+        columns.append([value for (value,) in struct.iter_unpack(row, raw)])
+    return columns

@@ -11,6 +11,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from safeload import Limits
@@ -387,3 +388,16 @@ def test_calls_are_a_tree() -> None:
     with pytest.raises(AttributeError):
         report.verdict = "data"  # type: ignore[misc]
     assert scan(b"N.", LIMITS).verdict == "data"
+
+
+@pytest.mark.parametrize(("field", "value"), [("left", 1 << 31), ("right", 0), ("feature_idx", -1)])
+def test_a_tree_of_histogram_boosting_that_leads_outside_is_dangerous(field: str, value: int) -> None:
+    """Its nodes are an array of the pickle, which native code looks into."""
+    x = np.arange(400.0).reshape(200, 2)
+    model = HistGradientBoostingClassifier(max_iter=1, min_samples_leaf=5).fit(x, [0, 1] * 100)
+    found = model._predictors[0][0]
+    nodes = found.nodes.copy()
+    assert look(dumped(found)).verdict == "unknown types"
+    nodes[0][field] = value
+    found.nodes = nodes
+    assert look(dumped(found)).verdict == "dangerous"
