@@ -46,7 +46,7 @@ def require_allowed(allowed: frozenset[str] | None, full: str) -> None:
     ------
     UntrustedType
     """
-    # One call of each of these is admitted, which the rehearsal has seen to.
+    # One call of each of these is admitted, which the dry run has checked.
     if allowed is not None and full not in allowed and full not in _BY_ARGUMENTS:
         raise UntrustedType(
             f"it refers to {printable(full)[:200]}, which is not on the allowlist",

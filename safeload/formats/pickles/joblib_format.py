@@ -6,7 +6,7 @@ from typing import IO, Any, Literal
 
 from safeload.errors import FormatNotAllowed
 from safeload.formats.base import Written
-from safeload.formats.pickles import array_wrapper, rehearsal
+from safeload.formats.pickles import array_wrapper, dry_run
 from safeload.formats.pickles.plain_unpickler import PlainUnpickler, load_plain
 from safeload.formats.pickles.unpicklers import ArrayUnpickler
 from safeload.limits import Limits
@@ -53,7 +53,7 @@ class JoblibFormat:
         memory = self._memory(verified, limits, mmap_mode)
         plain = _is_plain(verified, memory)
         if verified.allowed is not None:
-            rehearsal.hold(memory, verified.admitted, verified.allowed, plain=plain)
+            dry_run.check_allowlist(memory, verified.admitted, verified.allowed, plain=plain)
         if plain:
             return load_plain(
                 memory, lambda source: PlainUnpickler(source, verified.admitted, verified.allowed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import IO, Any
 
 from safeload.formats.base import Written
-from safeload.formats.pickles import rehearsal
+from safeload.formats.pickles import dry_run
 from safeload.formats.pickles.plain_unpickler import PlainUnpickler, load_plain
 from safeload.formats.pickles.recording import RecordingPickler
 from safeload.limits import Limits
@@ -28,7 +28,7 @@ class PickleFormat:
         """Make the object; there are no options, and bytes after its end are an error."""
         memory, admitted, allowed = verified.blob.view, verified.admitted, verified.allowed
         if allowed is not None:
-            rehearsal.hold(memory, admitted, allowed, plain=True)
+            dry_run.check_allowlist(memory, admitted, allowed, plain=True)
         return load_plain(memory, lambda source: PlainUnpickler(source, admitted, allowed))
 
     def globals_of(self, data: bytes, limits: Limits) -> None:

@@ -1,4 +1,4 @@
-"""What a rehearsal sees done with names that are on the list."""
+"""What the dry run of an allowlist sees done with names that are on the list."""
 
 from __future__ import annotations
 
@@ -256,7 +256,7 @@ def test_elements_without_a_size_do_not_cost_memory(key: HmacKey) -> None:
 
 @pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="numpy 1 has no such type")
 def test_texts_of_any_length_are_admitted_in_joblib_files(key: HmacKey) -> None:
-    """Their elements are a nested pickle, which is rehearsed as well."""
+    """Their elements are a nested pickle, which the dry run reads as well."""
     obj = [np.array(["a", "bb" * 99], np.dtypes.StringDType()), np.zeros(1 << 18)]
     back = load(safeload.dumps(obj, name="x", signer=key), key, allow=["preset:numpy"])
     assert back[0].tolist() == obj[0].tolist()
@@ -297,7 +297,7 @@ def test_a_number_that_stands_for_a_name_is_held_like_the_name(format: str, tmp_
     assert not marker.exists()
 
 
-def test_a_rehearsal_does_not_write_into_arrays(key: HmacKey) -> None:
+def test_a_dry_run_does_not_write_into_arrays(key: HmacKey) -> None:
     """An array that looks into the file is no container of the pickle."""
     from joblib.numpy_pickle import NumpyArrayWrapper
 

@@ -1,7 +1,7 @@
-"""Rehearsing a load with stand-ins, to hold a pickle against an allowlist before any of it is made.
+"""The dry run of an allowlist: a load with stand-ins, before anything of the pickle is made.
 
 The very unpickler that will make the object runs over the same bytes, and whatever it asks for is a
-stand-in: nothing is imported, nothing of the file is called. So what the rehearsal saw named and called is
+stand-in: nothing is imported, nothing of the file is called. So what the dry run saw named and called is
 what the load will name and call, with no second opinion on what the bytes mean. Rules:
 
 1. Every name is on the list, whole.
@@ -51,7 +51,7 @@ _TEXTS = "numpy._core._internal._convert_to_stringdtype_kwargs"
 _TREES = {"Tree": TreeMade, "TreePredictor": PredictorMade}
 
 
-class _Cast:
+class StandInResolver:
     """Gives the stand-ins, one for each name, and holds the names against the list."""
 
     def __init__(self, admitted: frozenset[str] | None, allowed: frozenset[str]) -> None:
@@ -159,30 +159,30 @@ def _refuse_call(full: str) -> None:
     )
 
 
-class _PlainRehearsal(PlainUnpickler):
+class _PlainDryRun(PlainUnpickler):
     """The C unpickler with stand-ins."""
 
-    cast: _Cast
+    _resolver: StandInResolver
 
     def find_class(self, module: str, name: str) -> Any:
-        return self.cast.find_class(module, name, self.protocol)
+        return self._resolver.find_class(module, name, self.protocol)
 
 
-class _ArrayRehearsal(ArrayUnpickler):
+class _ArrayDryRun(ArrayUnpickler):
     """The Python unpickler with stand-ins."""
 
-    cast: _Cast
+    _resolver: StandInResolver
 
     def find_class(self, module: str, name: str) -> Any:
-        return self.cast.find_class(module, name, self.proto)
+        return self._resolver.find_class(module, name, self.proto)
 
     def _nested(self) -> PlainUnpickler:
-        nested = _PlainRehearsal(self._source, None)
-        nested.cast = self.cast
+        nested = _PlainDryRun(self._source, None)
+        nested._resolver = self._resolver
         return nested
 
 
-def hold(
+def check_allowlist(
     memory: memoryview, admitted: frozenset[str] | None, allowed: frozenset[str], *, plain: bool
 ) -> None:
     """Hold an uncompressed artifact against an allowlist.
@@ -205,15 +205,15 @@ def hold(
     MalformedError
         It is no pickle, or does with what it names what no dump does.
     """
-    cast = _Cast(admitted, allowed)
-    # Nothing of the file writes into it, or the load would find other bytes than the rehearsal.
+    resolver = StandInResolver(admitted, allowed)
+    # Nothing of the file writes into it, or the load would find other bytes than the dry run.
     memory = memory.toreadonly()
     try:
         with watching(), _without_collections():
             if plain:
-                load_plain(memory, lambda source: _with(cast, _PlainRehearsal(source, None)))
+                load_plain(memory, lambda source: _with(resolver, _PlainDryRun(source, None)))
             else:
-                _with(cast, _ArrayRehearsal(memory, None, copy=False)).finish()
+                _with(resolver, _ArrayDryRun(memory, None, copy=False)).finish()
     except SafeloadError:
         raise
     except Exception as error:
@@ -235,6 +235,6 @@ def _without_collections() -> Iterator[None]:
             gc.enable()
 
 
-def _with(cast: _Cast, unpickler: Any) -> Any:
-    unpickler.cast = cast
+def _with(resolver: StandInResolver, unpickler: Any) -> Any:
+    unpickler._resolver = resolver
     return unpickler
