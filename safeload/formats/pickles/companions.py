@@ -24,7 +24,7 @@ _LEGACY = frozenset(
 _MEMMAP = frozenset({("numpy", "memmap"), ("numpy.core.memmap", "memmap"), ("numpy._core.memmap", "memmap")})
 
 
-def without_companions(resolved: Any) -> Any:
+def refuse_file_openers(resolved: Any) -> Any:
     """Return what an unpickler may use for a global that it looked up.
 
     ``numpy.memmap`` becomes ``numpy.ndarray``: joblib names the class of a memory-mapped array in its dumps

@@ -78,7 +78,7 @@ def refuse_extension(module: str, name: str) -> None:
         )
 
 
-def refuse_detour(module: str, name: str) -> None:
+def refuse_module_traversal(module: str, name: str) -> None:
     """Raise if a name with dots, which was just resolved, leads through a module into another one.
 
     ``a`` with ``b.c`` and ``a.b`` with ``c`` are one text. The first, where ``b`` is a module, is how

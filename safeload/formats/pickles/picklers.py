@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from safeload.formats.base import OptionError
 from safeload.formats.pickles import numpy_arrays, recording
-from safeload.formats.pickles.spool import Spool
+from safeload.formats.pickles.spool import ReplayBuffer
 
 # An array of so many bytes makes a file one with arrays of their own…
 _LARGE_BYTES = 1 << 20
@@ -31,9 +31,9 @@ class _HasLargeArrays(Exception):
 class _PlainPickler(recording.RecordingPickler):
     """Writes a plain pickle, as long as no large array turns up while it can still be dropped."""
 
-    def __init__(self, spool: Spool, protocol: int | None) -> None:
-        super().__init__(spool, protocol)  # type: ignore[arg-type]
-        self._spool = spool
+    def __init__(self, buffer: ReplayBuffer, protocol: int | None) -> None:
+        super().__init__(buffer, protocol)  # type: ignore[arg-type]
+        self._buffer = buffer
         self._arrays = numpy_arrays.array_types()
         self._array_bytes = 0
 
@@ -42,7 +42,7 @@ class _PlainPickler(recording.RecordingPickler):
             if not obj.dtype.hasobject:
                 self._array_bytes += obj.nbytes
                 large = obj.nbytes >= _LARGE_BYTES or self._array_bytes >= _MANY_BYTES
-                if large and self._spool.is_held:
+                if large and self._buffer.is_held:
                     raise _HasLargeArrays
             return numpy_arrays.reduction(obj)
         return super().reducer_override(obj)
@@ -64,8 +64,8 @@ def dump(
 
 
 def _dump(obj: Any, file: IO[bytes], protocol: int | None) -> set[str]:
-    spool = Spool(file)
-    plain = _PlainPickler(spool, protocol)
+    buffer = ReplayBuffer(file)
+    plain = _PlainPickler(buffer, protocol)
     try:
         plain.dump(obj)
     except _HasLargeArrays:
@@ -74,7 +74,7 @@ def _dump(obj: Any, file: IO[bytes], protocol: int | None) -> set[str]:
         arrays = ArrayPickler(file, plain.reduction_protocol)
         arrays.dump(obj)
         return arrays.recorded
-    spool.release()
+    buffer.release()
     return plain.recorded
 
 

@@ -14,7 +14,7 @@ from typing import IO, Any
 from safeload import namelists
 from safeload.errors import MalformedError
 from safeload.formats.pickles import global_names
-from safeload.formats.pickles.companions import without_companions
+from safeload.formats.pickles.companions import refuse_file_openers
 from safeload.parsers.memory_file import MemoryFile
 
 # Up to this size, in bytes, copying is cheaper than reading through Python.
@@ -57,8 +57,8 @@ class PlainUnpickler(pickle.Unpickler):
         global_names.require_allowed(self._allowed, full)
         found = super().find_class(module, name)
         if "." in name:
-            global_names.refuse_detour(module, name)
-        return without_companions(found)
+            global_names.refuse_module_traversal(module, name)
+        return refuse_file_openers(found)
 
 
 def load_plain(memory: memoryview, unpickler: Callable[[IO[bytes] | MemoryFile], PlainUnpickler]) -> Any:

@@ -8,7 +8,7 @@ from typing import IO
 _CAPACITY = 64 << 20
 
 
-class Spool:
+class ReplayBuffer:
     """A file that keeps what is written to it until there is much of it.
 
     Parameters
@@ -24,7 +24,7 @@ class Spool:
 
     @property
     def is_held(self) -> bool:
-        """Whether nothing has reached the target yet, so that the spool can be dropped."""
+        """Whether nothing has reached the target yet, so that the buffer can be dropped."""
         return self._held is not None
 
     def write(self, data: bytes | memoryview) -> int:

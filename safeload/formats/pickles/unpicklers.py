@@ -15,7 +15,7 @@ from safeload import namelists
 from safeload.errors import MalformedError
 from safeload.formats.pickles import array_wrapper, global_names
 from safeload.formats.pickles.array_wrapper import ArrayWrapper
-from safeload.formats.pickles.companions import without_companions
+from safeload.formats.pickles.companions import refuse_file_openers
 from safeload.formats.pickles.plain_unpickler import PlainUnpickler
 from safeload.parsers.memory_file import MemoryFile
 
@@ -70,8 +70,8 @@ class ArrayUnpickler(_Unpickler):  # type: ignore[misc]
             return ArrayWrapper
         found = super().find_class(module, name)
         if "." in name:
-            global_names.refuse_detour(module, name)
-        return without_companions(found)
+            global_names.refuse_module_traversal(module, name)
+        return refuse_file_openers(found)
 
     def load_build(self) -> None:
         """Give an object its state; a placeholder gives way to its array."""
