@@ -102,7 +102,7 @@ def test_files_are_read_by_the_reader_only() -> None:
         if not module.startswith(("safeload.storage.", "safeload.namelists", DEMO)):
             found = READERS & set(used(tree))
             # A memory-mapped array is told by its class, to store its values, or to refuse it.
-            telling = ("safeload.formats.pickles.numpy_arrays", "safeload.formats.skops.types")
+            telling = ("safeload.formats.pickles.recording", "safeload.formats.skops.types")
             assert found <= ({"memmap"} if module in telling else set()), module
 
 

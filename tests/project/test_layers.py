@@ -34,7 +34,7 @@ FAMILIES = tuple(f"safeload.formats.{name}" for name in ("pickles", "skops", "on
 # Left from the move; each entry goes with the change that opens it.
 UPWARD: set[tuple[str, str]] = set()
 CIRCLES: set[frozenset[str]] = set()
-CROWDED: set[str] = {"formats/pickles", "scanning"}
+CROWDED: set[str] = {"scanning"}
 
 
 def dotted(path: Path) -> str:

@@ -31,7 +31,7 @@ from typing import Any, NoReturn
 import safeload
 from safeload.attestation import digests
 from safeload.errors import SafeloadError
-from safeload.formats.pickles import spool
+from safeload.formats.pickles import picklers
 from safeload.storage import writer
 
 # Everything of os that the storage layer calls, and that a path function calls for it.
@@ -257,11 +257,11 @@ def kills(times: int, root: Path) -> list[dict[str, Any]]:
 
 def main(mode: str, state: str, root: str) -> None:
     """Run one series and print it."""
-    if not hasattr(writer, "_BUFFER_BYTES") or not hasattr(spool, "_CAPACITY"):
+    if not hasattr(writer, "_BUFFER_BYTES") or not hasattr(picklers, "_CAPACITY"):
         raise SystemExit("the writer's buffers have other names now")
     # Several writes for a small object; and no threads, since this process forks.
     digests._MAX_THREADS = 1
-    writer._BUFFER_BYTES = spool._CAPACITY = 512
+    writer._BUFFER_BYTES = picklers._CAPACITY = 512
     warm = Path(root) / "warm"
     warm.mkdir()
     dump(OLD, warm)

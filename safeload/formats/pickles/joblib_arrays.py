@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from joblib.numpy_pickle import NumpyPickler
 
-from safeload.formats.pickles import numpy_arrays, recording
+from safeload.formats.pickles import recording
 
 # What joblib's pickler is made of, too.
 _Pickler: Any = pickle._Pickler
@@ -41,12 +41,12 @@ class ArrayPickler(recording.Recording, NumpyPickler):  # type: ignore[misc]  # 
     def __init__(self, file: IO[bytes], protocol: int) -> None:
         super().__init__(file, protocol=protocol)
         self.recorded = set()
-        self._arrays = numpy_arrays.array_types()
+        self._arrays = recording.array_types()
 
     def save(self, obj: Any, *arguments: Any, **named: Any) -> None:
         """Write an object."""
         if type(obj) in self._arrays and id(obj) not in self.memo:
-            array = numpy_arrays.unmapped(obj)
+            array = recording.unmapped(obj)
             if array.dtype.hasobject or (array.nbytes >= _OWN_BYTES and array.dtype.isnative):
                 self._save_own(array)
                 self.memoize(obj)
@@ -56,7 +56,7 @@ class ArrayPickler(recording.Recording, NumpyPickler):  # type: ignore[misc]  # 
     def reducer_override(self, obj: Any) -> Any:
         """Reduce arrays that stay within the pickle."""
         if type(obj) in self._arrays:
-            return numpy_arrays.reduction(obj)
+            return recording.reduction(obj)
         return NotImplemented
 
     def _save_own(self, array: Any) -> None:
@@ -77,7 +77,7 @@ class ArrayPickler(recording.Recording, NumpyPickler):  # type: ignore[misc]  # 
         self._write_bytes(array, wrapper.order)
 
     def _write_bytes(self, array: Any, order: str) -> None:
-        flat = numpy_arrays.flat_bytes(array)
+        flat = recording.flat_bytes(array)
         if flat is not None:
             for start in range(0, len(flat), _STEP_BYTES):
                 self.file_handle.write(flat[start : start + _STEP_BYTES])

@@ -1,13 +1,13 @@
 """Writing joblib artifacts.
 
-An artifact without large arrays is a plain pickle of protocol 5, by the standard library's C pickler: joblib
-reads it as well, and both ways are several times as fast as joblib's own. An artifact with large arrays is
-what joblib writes (``joblib_arrays.py``), with those arrays' bytes on their own in the file, aligned, so that
-they can be looked at where they lie. Which of the two it is shows on the way: the first is held back until it
-is sure.
+An artifact without large arrays is a plain pickle of protocol 5, by the standard library's C pickler:
+joblib reads it as well, and both ways are several times as fast as joblib's own. An artifact with large
+arrays is what joblib writes (``joblib_arrays.py``), with those arrays' bytes on their own in the file,
+aligned, so that they can be used where they lie. Which of the two it is shows on the way, so the first is
+kept in a buffer until it is certain.
 
-What it relies on, each held by ``test_joblib_internals.py``: ``joblib.load`` reads a plain pickle of
-protocol 5, and ``numpy_pickle_utils._write_fileobject`` wraps a file in a compressor.
+What this relies on in joblib, each held by ``test_joblib_internals.py``: ``joblib.load`` reads a plain pickle
+of protocol 5, and ``numpy_pickle_utils._write_fileobject`` wraps a file in a compressor.
 """
 
 from __future__ import annotations
@@ -15,13 +15,53 @@ from __future__ import annotations
 from typing import IO, Any
 
 from safeload.formats.base import OptionError
-from safeload.formats.pickles import numpy_arrays, recording
-from safeload.formats.pickles.spool import ReplayBuffer
+from safeload.formats.pickles import recording
 
 # An array of so many bytes makes a file one with arrays of their own…
 _LARGE_BYTES = 1 << 20
 # …and so do smaller ones of so many bytes together.
 _MANY_BYTES = 32 << 20
+# What the buffer holds at most, in bytes.
+_CAPACITY = 64 << 20
+
+
+class ReplayBuffer:
+    """A file that keeps what is written to it, so that it can be dropped, until there is much of it.
+
+    Parameters
+    ----------
+    target
+        Where everything goes in the end.
+    """
+
+    def __init__(self, target: IO[bytes]) -> None:
+        self._target = target
+        self._held: list[bytes] | None = []
+        self._size = 0
+
+    @property
+    def is_held(self) -> bool:
+        """Whether nothing has reached the target yet, so that the buffer can be dropped."""
+        return self._held is not None
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Take bytes."""
+        size = memoryview(data).nbytes
+        if self._held is None:
+            self._target.write(data)
+            return size
+        # A pickler hands in views of memory that is somebody else's afterwards.
+        self._held.append(data if isinstance(data, bytes) else bytes(data))
+        self._size += size
+        if self._size > _CAPACITY:
+            self.release()
+        return size
+
+    def release(self) -> None:
+        """Hand on what is held, and hold nothing back from now on."""
+        held, self._held = self._held, None
+        if held:
+            self._target.write(b"".join(held))
 
 
 class _HasLargeArrays(Exception):
@@ -34,7 +74,7 @@ class _PlainPickler(recording.RecordingPickler):
     def __init__(self, buffer: ReplayBuffer, protocol: int | None) -> None:
         super().__init__(buffer, protocol)  # type: ignore[arg-type]
         self._buffer = buffer
-        self._arrays = numpy_arrays.array_types()
+        self._arrays = recording.array_types()
         self._array_bytes = 0
 
     def reducer_override(self, obj: Any) -> Any:
@@ -44,7 +84,7 @@ class _PlainPickler(recording.RecordingPickler):
                 large = obj.nbytes >= _LARGE_BYTES or self._array_bytes >= _MANY_BYTES
                 if large and self._buffer.is_held:
                     raise _HasLargeArrays
-            return numpy_arrays.reduction(obj)
+            return recording.reduction(obj)
         return super().reducer_override(obj)
 
 

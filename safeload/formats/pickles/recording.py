@@ -1,15 +1,20 @@
-"""Picklers that write down every global they refer to, for the signed statement.
+"""Picklers that record every global they refer to, for the signed statement, and how they write arrays.
 
-The fast one is the standard library's C pickler, which asks :meth:`RecordingPickler.reducer_override` about
-every object that is not of a built-in kind: classes and functions themselves, what reductions call, and
-objects that reduce to a name. The other is mixed into a Python pickler, whose ``save_global`` every
-reference passes through.
+The C pickler asks :meth:`RecordingPickler.reducer_override` about every object whose type is not built in:
+classes and functions themselves, what reductions call, and objects that reduce to a name. :class:`Recording`
+is mixed into a Python pickler, whose ``save_global`` every reference passes through.
+
+Arrays within a pickle are in numpy's oldest form, at every protocol: an empty array that is given its state.
+All versions of numpy read it, the array is writable afterwards as with joblib, and numpy itself ensures that
+bytes never become objects. (That of protocol 5 names a function that numpy 1 does not have, and what was
+read-only stays so.)
 """
 
 from __future__ import annotations
 
 import copyreg
 import pickle
+import sys
 from types import FunctionType
 from typing import IO, Any
 
@@ -90,3 +95,31 @@ def dispatch_of(base: Any) -> dict[Any, Any]:
     table[FunctionType] = lambda pickler, obj: pickler.save_global(obj)
     table[type] = lambda pickler, obj: pickler.save_type(obj)
     return table
+
+
+def array_types() -> tuple[type, ...]:
+    """Return the exact types that are treated as arrays; none, while numpy is not imported."""
+    numpy = sys.modules.get("numpy")
+    return () if numpy is None else (numpy.ndarray, numpy.memmap)
+
+
+def unmapped(array: Any) -> Any:
+    """Return a plain array in place of one on a mapped file, which is stored by its values."""
+    import numpy
+
+    return array if type(array) is numpy.ndarray else numpy.asarray(array)
+
+
+def reduction(array: Any) -> Any:
+    """Return what makes an array anew, as ``__reduce__`` does."""
+    return unmapped(array).__reduce__()
+
+
+def flat_bytes(array: Any) -> memoryview | None:
+    """Return the bytes of a contiguous array as they lie in memory, None where that is not possible."""
+    import numpy
+
+    contiguous = array.flags.c_contiguous or array.flags.f_contiguous
+    if not contiguous or not array.nbytes or array.dtype.hasobject:
+        return None
+    return memoryview(array.reshape(-1, order="A").view(numpy.uint8))
