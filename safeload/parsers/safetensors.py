@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
 from safeload.errors import LimitExceeded, MalformedError
+from safeload.parsers import strict_json
 
 _LENGTH_BYTES = 8
 # Size of an element, in bits.
@@ -140,17 +140,10 @@ def _parsed(header: bytes) -> tuple[dict[str, _Entry], dict[str, tuple[int, ...]
         metadata = msgspec.json.decode(raw.pop(METADATA, msgspec.Raw(b"{}")), type=dict[str, str])
         entries = {name: msgspec.json.decode(value, type=_Entry) for name, value in raw.items()}
         shapes = {name: _shape(entry.shape) for name, entry in entries.items()}
-        json.loads(header, object_pairs_hook=_single)
+        json.loads(header, object_pairs_hook=strict_json.unique_members)
     except (ValueError, RecursionError):
         raise MalformedError("the header is not the JSON of a safetensors file") from None
     return entries, shapes, metadata
-
-
-def _single(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse a repeated key, of which readers use either value."""
-    if len(dict(pairs)) != len(pairs):
-        raise ValueError("a repeated key")
-    return dict(pairs)
 
 
 def _shape(text: msgspec.Raw) -> tuple[int, ...]:

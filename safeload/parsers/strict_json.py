@@ -1,4 +1,4 @@
-"""The text of a skops schema as JSON: without a key twice, no deeper and no costlier than is allowed."""
+"""JSON without a key twice; and the text of a skops schema, no deeper and no costlier than is allowed."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def parse(text: bytes, limits: Limits, *, paid: int) -> dict[str, Any]:
         elif bracket:
             depth -= 1
     try:
-        schema = json.loads(text.decode("utf-8"), object_pairs_hook=_once)
+        schema = json.loads(text.decode("utf-8"), object_pairs_hook=unique_members)
     except UnicodeDecodeError:
         raise MalformedError("the schema is not in UTF-8") from None
     except (ValueError, RecursionError):
@@ -62,7 +62,14 @@ def parse(text: bytes, limits: Limits, *, paid: int) -> dict[str, Any]:
     return schema
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object without a key twice, of which readers take either; for ``object_pairs_hook``.
+
+    Raises
+    ------
+    ValueError
+        A key stands in it twice.
+    """
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("a key stands there twice")

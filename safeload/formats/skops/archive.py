@@ -5,7 +5,7 @@ that is announced, skops reads members whole, and SciPy opens the archives that 
 in. So members are unfolded here, each with its announced size as a cap, archives within archives too; and
 where anything was compressed, skops is given a new archive of the same members that is not.
 
-What the schema says is checked in ``skops_schema.py``, how the archive lies in the file in ``zip_layout.py``.
+What the schema says is checked in ``schema.py``, how the archive lies in the file in ``zip_layout.py``.
 """
 
 from __future__ import annotations

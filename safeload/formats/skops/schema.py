@@ -5,7 +5,8 @@ make their objects. What a node asks for and what it makes are two pieces of cod
 (CVE-2025-54412, CVE-2025-54413), and the tree is one by names in a text: an ``__id__`` makes it a graph. So,
 before that:
 
-- a schema is JSON without a key twice, no larger, deeper and no costlier than is allowed (``skops_json.py``);
+- a schema is JSON without a key twice, no larger, deeper and no costlier than is allowed
+  (``parsers/strict_json.py``);
 - every loader is one that skops writes and the installed skops knows, and names the class that it makes
   (``loaders.py``);
 - what an ``__id__`` stands for is written out each time, the same each time, and never within itself; so
@@ -14,7 +15,7 @@ before that:
 - members are there, each is read by one object, and there is no other; arrays are what they say;
 - the states that native code trusts are checked where they can be (``states.py``).
 
-What needs the types themselves is checked when they are known to be on the list (``skops_types.py``).
+What needs the types themselves is checked when they are known to be on the list (``types.py``).
 """
 
 from __future__ import annotations
@@ -25,9 +26,8 @@ from typing import Any
 
 from safeload.errors import LimitExceeded, MalformedError
 from safeload.formats.skops import loaders, states
-from safeload.formats.skops import sparse as skops_arrays
 from safeload.formats.skops.nodes import listed, mapping, named, scalar, scalar_text
-from safeload.parsers import native_state
+from safeload.parsers import native_state, npy
 
 Members = Mapping[str, bytes | memoryview]
 
@@ -268,5 +268,5 @@ class _Walk:
 
     def _array(self, file: str) -> Any:
         if file not in self._arrays:
-            self._arrays[file] = skops_arrays.array_of(self._members[file])
+            self._arrays[file] = npy.array_of(self._members[file])
         return self._arrays[file]

@@ -54,7 +54,7 @@ class SkopsFormat:
         UntrustedType
             With exactly the types that are missing; or for one that runs its own state in an unsigned file.
         MalformedError, LimitExceeded
-            It is not as skops writes it; see ``archive.py``, ``skops_schema.py``, ``skops_types.py``.
+            It is not as skops writes it; see ``archive.py``, ``schema.py``, ``types.py``.
         """
         import skops.io
 

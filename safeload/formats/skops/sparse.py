@@ -1,25 +1,16 @@
-"""The arrays in a skops file are what their headers say, hold no objects, and index only into themselves.
+"""Sparse matrices in a skops file index only into themselves.
 
-Skops hands a member to ``numpy.load`` or ``scipy.sparse.load_npz``. Both trust the header: a shape that is
-larger than the data is allocated first, and the indices of a sparse matrix go to native code unseen.
+skops hands them to ``scipy.sparse.load_npz``, and their indices go to native code unchecked.
 """
 
 from __future__ import annotations
 
-import ast
-import math
-import struct
 from collections.abc import Mapping
 from typing import Any
 
 from safeload.errors import MalformedError
+from safeload.parsers import npy
 
-MAGIC = b"\x93NUMPY"
-
-# numpy.load takes no longer header either, since parsing it costs; source: numpy.lib.format.
-_MAX_HEADER = 10_000
-_HEADER_SIZES = {(1, 0): "<H", (2, 0): "<I", (3, 0): "<I"}
-_MAX_DIMENSIONS = 64
 _SPARSE_MEMBERS = {
     "csr": {"indices", "indptr", "data"},
     "csc": {"indices", "indptr", "data"},
@@ -27,49 +18,6 @@ _SPARSE_MEMBERS = {
     "coo": {"row", "col", "data"},
     "dia": {"offsets", "data"},
 }
-
-
-def array_of(member: bytes | memoryview) -> Any:
-    """Return the array of a ``.npy`` member, over the member's own bytes.
-
-    Raises
-    ------
-    MalformedError
-        It is none; holds objects; or its header announces another amount of data than follows.
-    """
-    import numpy as np
-
-    view = memoryview(member)
-    version = tuple(view[6:8])
-    if view[:6] != MAGIC or version not in _HEADER_SIZES:
-        raise MalformedError("a member that should be an array is none")
-    kind = _HEADER_SIZES[version]
-    start = 8 + struct.calcsize(kind)
-    if len(view) < start:
-        raise MalformedError("the header of an array is cut")
-    (length,) = struct.unpack_from(kind, view, 8)
-    if length > _MAX_HEADER or len(view) < start + length:
-        raise MalformedError("the header of an array is cut, or longer than numpy reads")
-    try:
-        text = bytes(view[start : start + length]).decode("utf-8" if version == (3, 0) else "latin1")
-        header = ast.literal_eval(text)
-        if type(header) is not dict or set(header) != {"descr", "fortran_order", "shape"}:
-            raise ValueError
-        dtype = np.lib.format.descr_to_dtype(header["descr"])
-    except (ValueError, SyntaxError, TypeError, LookupError, MemoryError, RecursionError):
-        raise MalformedError("the header of an array is damaged") from None
-    shape = header["shape"]
-    if type(header["fortran_order"]) is not bool or type(shape) is not tuple or len(shape) > _MAX_DIMENSIONS:
-        raise MalformedError("the header of an array is damaged")
-    if not all(type(length) is int and length >= 0 for length in shape):
-        raise MalformedError("the header of an array is damaged")
-    if dtype.hasobject:
-        raise MalformedError("an array holds objects, which only a pickle could make")
-    number = math.prod(shape)
-    if number * dtype.itemsize != len(view) - start - length or number > len(view):
-        raise MalformedError("the header of an array announces other data than follow")
-    flat = np.frombuffer(view, dtype, number, start + length) if number else np.empty(0, dtype)
-    return flat.reshape(shape, order="F" if header["fortran_order"] else "C")
 
 
 def check_sparse(members: Mapping[str, bytes | memoryview], class_name: str) -> None:
@@ -86,7 +34,7 @@ def check_sparse(members: Mapping[str, bytes | memoryview], class_name: str) -> 
     ------
     MalformedError
     """
-    arrays = {name.removesuffix(".npy"): array_of(data) for name, data in members.items()}
+    arrays = {name.removesuffix(".npy"): npy.array_of(data) for name, data in members.items()}
     try:
         kind = arrays.pop("format").item()
         shape = [int(length) for length in arrays.pop("shape")]
