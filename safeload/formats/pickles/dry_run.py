@@ -4,14 +4,15 @@ The very unpickler that will make the object runs over the same bytes, and whate
 stand-in: nothing is imported, nothing of the file is called. So what the dry run saw named and called is
 what the load will name and call, with no second opinion on what the bytes mean. Rules:
 
-1. Every name is on the list, whole.
+1. Every name is on the list, in full.
 2. What is called is a name, and not what another call returned. Of the names in presets, those that no
    library's dump calls are not called.
-3. Of two functions that no list may name there is one call each that data need, with exactly these arguments
-   (``namelists.EXACT_CALLS``).
-4. Types of arrays' elements are in the state that numpy gives them, and random generators' positions within
-   their numbers.
-5. Names are not altered, and no object is given one that the unpickler, or what it calls, would call itself.
+3. Two functions that no list may name have one admitted call each, with exactly the arguments of
+   ``namelists.EXACT_CALLS``.
+4. State that native code trusts follows :mod:`safeload.parsers.native_state`: dtypes, positions of random
+   generators, and nodes of decision trees.
+5. Names, dtypes and arrays are not altered, and no object is given an attribute that the unpickler, or what
+   it calls, would call itself.
 
 A name that is made while loading would be a stand-in and no text, which the unpickler itself refuses.
 """

@@ -45,7 +45,7 @@ class JoblibFormat:
         mmap_mode: Literal["r", "c"] | None = None,
         copy: bool = False,
     ) -> Any:
-        """Make the object; compressed bytes are unfolded within the limits first.
+        """Make the object; compressed bytes are decompressed within the limits first.
 
         Options are ``mmap_mode`` (see :func:`safeload.load`) and ``copy``, which copies large arrays, so that
         a small one of them does not keep the memory of all the others.

@@ -1,9 +1,9 @@
-"""A skops file is looked over as an archive, within limits, before skops sees it.
+"""A skops file is checked as an archive, within limits, before skops sees it.
 
-Nobody below bounds what a ZIP member unfolds to: zipfile unfolds a piece before it compares with the size
-that is announced, skops reads members whole, and SciPy opens the archives that skops keeps sparse matrices
-in. So members are unfolded here, each with its announced size as a cap, archives within archives too; and
-where anything was compressed, skops is given a new archive of the same members that is not.
+No library below bounds what a ZIP member decompresses to: zipfile decompresses a piece before it compares
+with the announced size, skops reads members whole, and SciPy opens the archives in which skops keeps sparse
+matrices. So members are decompressed here, each with its announced size as a cap, also in archives within
+archives. Where anything was compressed, skops is given a new, uncompressed archive of the same members.
 
 What the schema says is checked in ``schema.py``, how the archive lies in the file in ``zip_layout.py``.
 """
@@ -55,7 +55,7 @@ def opened(data: bytes, limits: Limits) -> Opened:
     Raises
     ------
     LimitExceeded
-        Too many members, too many bytes unfolded, or a schema too large or nested too deep.
+        Too many members, too many bytes, or a schema too large or nested too deep.
     MalformedError
         It is no archive in the one layout that is read, or its schema or a member is not as skops writes it.
     """
@@ -68,9 +68,9 @@ def opened(data: bytes, limits: Limits) -> Opened:
     if schema is None:
         raise MalformedError("the archive has no schema.json")
     if schema.size > min(limits.schema_bytes, max(_SCHEMA_FLOOR, _SCHEMA_RATIO * schema.packed)):
-        raise LimitExceeded(f"the schema of {schema.packed} bytes unfolds to {schema.size}")
-    state = strict_json.parse(bytes(_unfolded(data, schema)), limits, paid=schema.packed)
-    members = {entry.name: _unfolded(data, entry) for entry in entries if entry.name != SCHEMA}
+        raise LimitExceeded(f"the schema of {schema.packed} bytes decompresses to {schema.size}")
+    state = strict_json.parse(bytes(_decompressed(data, schema)), limits, paid=schema.packed)
+    members = {entry.name: _decompressed(data, entry) for entry in entries if entry.name != SCHEMA}
     found = skops_schema.check(state, members)
     was_compressed = any(entry.method != zip_layout.STORED for entry in entries)
     for name, class_name in found.sparse.items():
@@ -80,12 +80,12 @@ def opened(data: bytes, limits: Limits) -> Opened:
             members[name] = _archive_of(inner[0])
             was_compressed = True
     if was_compressed:
-        data = _archive_of({**members, SCHEMA: _unfolded(data, schema)})
+        data = _archive_of({**members, SCHEMA: _decompressed(data, schema)})
     return Opened(data, found)
 
 
 class _Budget:
-    """What all members together may unfold to, and how many there may be."""
+    """What all members together may decompress to, and how many there may be."""
 
     def __init__(self, size: int, limits: Limits) -> None:
         self._size = size
@@ -96,7 +96,7 @@ class _Budget:
         self._members = limits.members
 
     def members_of(self, data: bytes | memoryview) -> list[zip_layout.Member]:
-        """Return the members of an archive, if there may be as many that unfold to as much."""
+        """Return the members of an archive, if there may be as many that decompress to as much."""
         # The end record says how many there are, and exactly so many are read.
         self._members -= zip_layout.count(data)
         if self._members < 0:
@@ -104,7 +104,7 @@ class _Budget:
         found = zip_layout.members(data)
         self._bytes -= sum(entry.size for entry in found)
         if self._bytes < 0:
-            raise LimitExceeded(f"the archive of {self._size} bytes unfolds to more than is allowed")
+            raise LimitExceeded(f"the archive of {self._size} bytes decompresses to more than is allowed")
         return found
 
 
@@ -114,8 +114,8 @@ def _inner(member: bytes | memoryview, budget: _Budget) -> tuple[dict[str, bytes
         entries = budget.members_of(member)
     except zip_layout.NotAnArchive:
         raise MalformedError("a sparse matrix is not in an archive") from None
-    unfolded = {entry.name: _unfolded(member, entry) for entry in entries}
-    return unfolded, any(entry.method != zip_layout.STORED for entry in entries)
+    decompressed = {entry.name: _decompressed(member, entry) for entry in entries}
+    return decompressed, any(entry.method != zip_layout.STORED for entry in entries)
 
 
 def _archive_of(members: dict[str, bytes | memoryview]) -> bytes:
@@ -127,7 +127,7 @@ def _archive_of(members: dict[str, bytes | memoryview]) -> bytes:
     return file.getvalue()
 
 
-def _unfolded(data: bytes | memoryview, entry: zip_layout.Member) -> bytes | memoryview:
+def _decompressed(data: bytes | memoryview, entry: zip_layout.Member) -> bytes | memoryview:
     """Return a member's bytes, of which there are as many as announced."""
     raw = memoryview(data)[entry.start : entry.start + entry.packed]
     member: bytes | memoryview

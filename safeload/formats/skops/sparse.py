@@ -26,7 +26,7 @@ def check_sparse(members: Mapping[str, bytes | memoryview], class_name: str) -> 
     Parameters
     ----------
     members
-        Those of its archive, unfolded.
+        Those of its archive, decompressed.
     class_name
         The class that the schema names, such as ``csr_matrix``.
 
