@@ -73,20 +73,12 @@ def dtype_code(code: Any) -> tuple[str, int]:
 
 
 def check_dtype_flags(kind: str, flags: Any, *, objects: bool) -> None:
-    """Require the flags that numpy gives a dtype: with others, it follows bytes as pointers.
-
-    Parameters
-    ----------
-    kind : str
-        The first letter of its code.
-    flags : int
-        One byte, which some versions write with a sign.
-    objects : bool
-        Whether its elements hold objects.
+    """Require the flags that numpy gives a dtype of a kind, with or without objects in its elements.
 
     Raises
     ------
     MalformedError
+        With these, numpy would follow bytes as pointers.
     """
     if type(flags) is not int or not -128 <= flags < 256:
         raise MalformedError("a dtype has flags that are not one byte")

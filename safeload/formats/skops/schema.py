@@ -8,7 +8,7 @@ before that:
 - a schema is JSON without a key twice, no larger, deeper and no costlier than is allowed
   (``parsers/strict_json.py``);
 - every loader is one that skops writes and the installed skops knows, and names the class that it makes
-  (``loaders.py``);
+  (``nodes.py``);
 - what an ``__id__`` stands for is written out each time, the same each time, and never within itself; so
   the graph is never larger than its text;
 - keys are made by plain types, and there are as many of them as values;
@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from safeload.errors import LimitExceeded, MalformedError
-from safeload.formats.skops import loaders, states
+from safeload.formats.skops import nodes, states
 from safeload.formats.skops.nodes import listed, mapping, named, scalar, scalar_text
 from safeload.parsers import native_state, npy
 
@@ -112,7 +112,7 @@ class _Walk:
     def node(self, state: dict[str, Any]) -> int:
         """Check a node and all below it; return its number."""
         loader, module, name = state["__loader__"], state["__module__"], state["__class__"]
-        loaders.check(loader, module, name, self._known)
+        nodes.check_loader(loader, module, name, self._known)
         identity = state.get("__id__")
         if identity is not None:
             if type(identity) is not int or identity == 0:
