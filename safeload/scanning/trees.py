@@ -32,10 +32,14 @@ def check(arguments: tuple[Any, ...] | None, state: Any, data: bytes) -> None:
         An index leads outside.
     """
     fields = _fields(state)
-    nodes, values = _array(fields.get("nodes")), _array(fields.get("values"))
+    nodes = _array(fields.get("nodes"))
     numbers = (arguments[0] if arguments else None, fields.get("node_count"), fields.get("max_depth"))
     if any(type(number) is not int for number in numbers):
         raise Unknown("a decision tree in a form that scikit-learn does not write")
+    try:
+        values = _array(fields.get("values"))
+    except Unknown:
+        raise Corrupting("makes a decision tree without values for its nodes") from None
     features, count, depth = numbers
     columns = _columns(nodes, native_state.TREE_FIELDS, data)
     native_state.check_tree(columns, features=features, count=count, depth=depth, values=values.shape)
