@@ -25,45 +25,17 @@ _LAST = "joblib"
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An object that is about to be written.
-
-    Parameters
-    ----------
-    format : str
-        The name of the format.
-    write : callable
-        Writes the artifact to a file object, and returns a :class:`Written`.
-    """
+    """An object that is about to be written: the name of its format, and what writes it into a file."""
 
     format: str
     write: Callable[[IO[bytes]], Written]
 
 
 def prepare(name: str, obj: Any, options: dict[str, Any], *, where: str) -> Prepared:
-    """Decide how an object will be written.
+    """Decide how an object will be written, in the format `name` or by ``"auto"``.
 
-    Parameters
-    ----------
-    name : str
-        A format, or ``"auto"``.
-    obj : object
-        The object.
-    options : dict
-        The format's own options.
-    where : str
-        What errors name as the place.
-
-    Returns
-    -------
-    Prepared
-        The format, and the function that writes.
-
-    Raises
-    ------
-    FormatNotAllowed
-        There is no such format.
-    OptionError
-        The format does not have an option; ``auto`` has none, since the format is still to be chosen.
+    FormatNotAllowed if there is no such format; OptionError if the format does not have an option. ``auto``
+    has none, since the format is still to be chosen.
     """
     if name == AUTO:
         if options:

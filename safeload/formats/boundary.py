@@ -33,13 +33,7 @@ from safeload.trust.policy import Policy
 
 
 def check_options(name: str, method: Callable[..., Any], options: dict[str, Any]) -> None:
-    """Refuse options that a method of the format `name` does not have.
-
-    Raises
-    ------
-    OptionError
-        It names the format and the options.
-    """
+    """Raise OptionError for options that a method of the format `name` does not have."""
     if not options:
         return
     parameters = list(inspect.signature(method).parameters.values())
@@ -54,25 +48,7 @@ def check_options(name: str, method: Callable[..., Any], options: dict[str, Any]
 
 
 def dump(name: str, obj: Any, file: IO[bytes], options: dict[str, Any], *, where: str) -> Written:
-    """Write an object in a format.
-
-    Parameters
-    ----------
-    name : str
-        The format.
-    obj : object
-        The object.
-    file : file object
-        Takes bytes and tells its position; it cannot go back.
-    options : dict
-        The format's own options.
-    where : str
-        What errors name as the place.
-
-    Returns
-    -------
-    Written
-        What the format says of it.
+    """Write an object in a format to a file, which takes bytes, tells its position and cannot go back.
 
     Raises
     ------
@@ -94,20 +70,6 @@ def dump(name: str, obj: Any, file: IO[bytes], options: dict[str, Any], *, where
 
 def deserialize(verified: VerifiedArtifact, policy: Policy, options: dict[str, Any] | None = None) -> Any:
     """Compare the environment, then make the object; the one way from verified bytes to it.
-
-    Parameters
-    ----------
-    verified : VerifiedArtifact
-        What the gate admitted.
-    policy : Policy
-        Its limits, and what it says of another environment.
-    options : dict, optional
-        The format's own options.
-
-    Returns
-    -------
-    object
-        The object.
 
     Raises
     ------
@@ -143,30 +105,10 @@ def deserialize(verified: VerifiedArtifact, policy: Policy, options: dict[str, A
 
 
 def globals_of(name: str, data: bytes, limits: Limits, *, where: str) -> tuple[str, ...] | None:
-    """Return what a file refers to, without making the object.
+    """Return what a file refers to, each as ``module.qualname``, without making the object.
 
-    Parameters
-    ----------
-    name : str
-        The format.
-    data : bytes
-        The file, which is not signed yet.
-    limits : Limits
-        Caps on sizes, ratios and depth.
-    where : str
-        What errors name as the place.
-
-    Returns
-    -------
-    tuple of str, or None
-        Each as ``module.qualname``; None if the format cannot tell.
-
-    Raises
-    ------
-    MalformedError
-        The bytes are not of this format.
-    SafeloadError
-        As the format raises it.
+    None if the format cannot tell. The file is not signed yet. MalformedError if it is not of this format;
+    other SafeloadErrors are the format's.
     """
     chosen = get(name)
     with _wrapped(name, where, MalformedError, f"it cannot be read as {name}"):

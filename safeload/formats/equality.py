@@ -19,22 +19,9 @@ _NUMPY = ("numpy", "numpy.ma", "numpy.ma.core")
 
 
 def difference(left: Any, right: Any) -> str | None:
-    """Compare two objects part by part.
+    """Return where two objects first differ, as a path such as ``.steps[0][1].mean_``, or None.
 
-    Parameters
-    ----------
-    left, right : object
-        The objects.
-
-    Returns
-    -------
-    str or None
-        Where they first differ, as a path such as ``.steps[0][1].mean_``; None if they are the same.
-
-    Raises
-    ------
-    TypeError
-        A part cannot be taken apart, so that whether it is the same is not known.
+    TypeError if a part cannot be taken apart, so that whether it is the same is not known.
     """
     return _Comparison().compare(left, right, "")
 

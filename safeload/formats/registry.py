@@ -43,17 +43,7 @@ def names() -> tuple[str, ...]:
 
 
 def register(format: Format) -> Format:
-    """Add a format of the program's own, for this process.
-
-    Parameters
-    ----------
-    format : Format
-        See :class:`safeload.formats.base.Format`.
-
-    Returns
-    -------
-    Format
-        The same object.
+    """Add a format of the program's own, for this process, and return it.
 
     Raises
     ------
@@ -75,22 +65,10 @@ def register(format: Format) -> Format:
 
 
 def get(name: str) -> Format:
-    """Return a format.
+    """Return a format by its name, which may come from a statement; it is imported when first asked for.
 
-    Parameters
-    ----------
-    name : str
-        Its name; it may come from a statement.
-
-    Returns
-    -------
-    Format
-        The format, imported when it is first asked for.
-
-    Raises
-    ------
-    FormatNotAllowed
-        There is no format of that name, two packages bring one, or the package's cannot be used.
+    FormatNotAllowed if there is no format of that name, two packages bring one, or the package's cannot be
+    used.
     """
     if name in imported:
         return imported[name]
@@ -164,19 +142,9 @@ def _entry_points(name: str) -> tuple[metadata.EntryPoint, ...]:
 def require_safe(package: str, installed: str | None = None) -> None:
     """Refuse to use an installed package whose version has a known hole.
 
-    Parameters
-    ----------
-    package : str
-        The package; a row of facts has its minimum.
-    installed : str, optional
-        Its version, as it says itself, where it is installed under several names; None looks it up.
-
-    Raises
-    ------
-    FormatNotAllowed
-        It is older than the fix.
-    ModuleNotFoundError
-        It is not installed.
+    A row of facts has the minimum of the package. `installed` is its version as it says itself, where it is
+    installed under several names; None looks it up. FormatNotAllowed if it is older than the fix, and
+    ModuleNotFoundError if it is not installed.
     """
     minimum = next(row.minimum[package] for row in ROWS if package in row.minimum)
     installed = installed or metadata.version(package)

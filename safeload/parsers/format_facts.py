@@ -18,15 +18,9 @@ from typing import Literal
 class SafeVersion:
     """The versions of a package that are safe to read files with.
 
-    Parameters
-    ----------
-    since : str
-        The first version of the newest line with the fix; all later ones have it.
-    advisory : str
-        What is wrong with the versions before it.
-    older : tuple of (str, str)
-        Older lines that the fix was brought to: the first version that has it, and the first of the line that
-        follows and has it not.
+    `since` is the first version of the newest line with the fix; all later ones have it. `advisory` says what
+    is wrong with those before. `older` are lines that the fix was brought to: the first version that has it,
+    and the first of the line that follows and lacks it.
     """
 
     since: str
@@ -36,14 +30,9 @@ class SafeVersion:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """The ZIP archives of a format, by the names of their members.
+    """The ZIP archives of a format, by the names of their members: regular expressions.
 
-    Parameters
-    ----------
-    has : tuple of str
-        Regular expressions; for each there is a member with such a name.
-    only : str
-        A regular expression that the name of every member matches.
+    For each of `has` there is a member with such a name; `only` matches the name of every member.
     """
 
     has: tuple[str, ...] = ()

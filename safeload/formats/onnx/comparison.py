@@ -24,16 +24,8 @@ _ROWS_HINT = "Pass some rows of the data that the model is for, in the form that
 class Comparison:
     """Differences between the outputs of two models.
 
-    Parameters
-    ----------
-    largest : float
-        The largest difference; see :func:`largest_difference`.
-    rows : int
-        Number of rows in the outputs.
-    outputs : int
-        Number of outputs that were compared.
-    left_out : tuple of str
-        Names of the outputs that only one of the models has.
+    `largest` is that of :func:`largest_difference`; `rows` and `outputs` are how many were compared;
+    `left_out` names the outputs that only one of the models has.
     """
 
     largest: float
@@ -62,18 +54,8 @@ def largest_difference(left: Outputs, right: Outputs) -> float:
 def compare(source: Any, target: Any, sample: Any, tolerance: float) -> Comparison:
     """Check that a converted model predicts what its source predicts.
 
-    Parameters
-    ----------
-    source, target : object
-        The original and the converted model, as :func:`safeload.formats.onnx.predictions.outputs` takes them.
-    sample : array-like, pandas.DataFrame, dict or list of array-like
-        Rows of data for both models.
-    tolerance : float
-        The largest difference that is accepted.
-
-    Returns
-    -------
-    Comparison
+    Both models are such as :func:`safeload.formats.onnx.predictions.outputs` takes; `sample` has rows for
+    both; `tolerance` is the largest difference that is accepted.
 
     Raises
     ------

@@ -42,25 +42,13 @@ class _Way:
 
 
 def convert(obj: Any, sample: Any, tolerance: float, target_opset: int | None) -> Converted:
-    """Return an ONNX model that predicts what an object predicts.
+    """Return an ONNX model that predicts what a fitted estimator, or a Keras model, predicts.
 
-    Parameters
-    ----------
-    obj : object
-        A fitted estimator, or a Keras model.
-    sample : array-like, pandas.DataFrame, list or None
-        Rows to compare predictions on, in the types that the ONNX model will take. None is for Keras models.
-    tolerance : float
-        See :func:`safeload.formats.onnx.comparison.compare`.
-    target_opset : int or None
-        Version of ONNX's operators; None leaves the choice to the converter.
+    `sample` holds rows to compare predictions on, in the types that the ONNX model will take; only for a
+    Keras model it may be None. Without `target_opset` the converter chooses the version of ONNX's operators.
 
-    Raises
-    ------
-    SerializationError
-        If no converter handles the object, or the converted model does not run or predicts otherwise.
-    OptionError
-        If an estimator comes without a sample.
+    SerializationError if no converter handles the object, or the converted model does not run or predicts
+    otherwise; OptionError if an estimator comes without a sample.
     """
     with warnings.catch_warnings():
         # Converters warn of future changes in libraries; the comparison finds those that matter.

@@ -27,23 +27,10 @@ _BOOSTERS = ("xgboost", "lightgbm")
 def by_skl2onnx(
     obj: Any, inputs: list[tuple[str, Any]], target_opset: int | None, *, locale: str | None
 ) -> Any:
-    """Return the ONNX model of an estimator.
+    """Return the ONNX model of a fitted estimator; SerializationError if it cannot be converted.
 
-    Parameters
-    ----------
-    obj : object
-        The fitted estimator.
-    inputs : list of (str, object)
-        Names and skl2onnx types of the model's inputs.
-    target_opset : int or None
-        Version of ONNX's operators; None means the newest that skl2onnx supports.
-    locale : str or None
-        Locale that lowercases texts; None means the default.
-
-    Raises
-    ------
-    SerializationError
-        If the estimator cannot be converted.
+    `inputs` are names and skl2onnx types; `target_opset` is by default the newest that skl2onnx supports;
+    `locale` lowercases texts.
     """
     import skl2onnx
 
@@ -63,21 +50,9 @@ def by_skl2onnx(
 
 
 def by_tf2onnx(model: Any, signature: list[Any], target_opset: int | None) -> Any:
-    """Return the ONNX model of a Keras model that runs on TensorFlow.
+    """Return the ONNX model of a Keras model that runs on TensorFlow; by default in opset 18.
 
-    Parameters
-    ----------
-    model : keras.Model
-        The model.
-    signature : list of tf.TensorSpec
-        One for each input of the model.
-    target_opset : int or None
-        Version of ONNX's operators; None means 18.
-
-    Raises
-    ------
-    SerializationError
-        If the model cannot be converted, or tf2onnx cannot be imported.
+    SerializationError if the model cannot be converted, or tf2onnx cannot be imported.
     """
     import tensorflow
 

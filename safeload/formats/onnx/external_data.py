@@ -34,14 +34,8 @@ _MAX_DIMENSIONS = 64
 class External:
     """An initializer of the main graph whose data lie in another file.
 
-    Parameters
-    ----------
-    tensor : onnx.TensorProto
-        The initializer.
-    location : str
-        Path of the file in the model's folder; see :func:`safeload.attestation.subjects.check_path`.
-    offset, size : int
-        Position and length of the data in the file, in bytes.
+    `location` is the path of the file in the model's folder, see
+    :func:`safeload.attestation.subjects.check_path`; `offset` and `size` are in bytes.
     """
 
     tensor: Any
@@ -74,13 +68,7 @@ def embed(found: Iterable[External], files: Mapping[str, Blob]) -> None:
 
 
 def is_external(tensor: Any) -> bool:
-    """Tell whether the data of a tensor lie in another file.
-
-    Raises
-    ------
-    MalformedError
-        If the tensor contradicts itself.
-    """
+    """Tell whether a tensor's data lie in another file; MalformedError if the tensor contradicts itself."""
     elsewhere = tensor.data_location == tensor.EXTERNAL
     if not elsewhere and len(tensor.external_data):
         raise MalformedError("a tensor names another file, but does not declare its data external")
@@ -90,10 +78,7 @@ def is_external(tensor: Any) -> bool:
 def external(tensor: Any) -> External:
     """Return where the external data of a tensor lie.
 
-    Raises
-    ------
-    MalformedError
-        If an entry, the path, or the type or shape of the tensor is invalid.
+    MalformedError if an entry, the path, or the type or shape of the tensor is invalid.
     """
     entries: dict[str, str] = {}
     for entry in tensor.external_data:

@@ -42,14 +42,8 @@ _SIGNED_FACTOR = 10
 class Contents:
     """Features of a model that decide whether it is admitted.
 
-    Parameters
-    ----------
-    externals : tuple of External
-        The initializers whose data lie in other files.
-    foreign : str or None
-        The first operator domain of a node that is not ONNX's own.
-    sparse : bool
-        Whether the model has sparse tensors.
+    `externals` are the initializers whose data lie in other files; `foreign` is the first operator domain of
+    a node that is not ONNX's own; `sparse` tells whether the model has sparse tensors.
     """
 
     externals: tuple[External, ...]
@@ -60,26 +54,9 @@ class Contents:
 def parse(data: bytes, limits: Limits, *, signed: bool = True) -> Any:
     """Parse a model.
 
-    Parameters
-    ----------
-    data : bytes
-        The file.
-    limits : Limits
-        Its `members` caps the parts (nodes, tensors, attributes and so on) of an unsigned model; a signed
-        model may have ten times as many.
-    signed : bool, default True
-        Whether the model is signed, or about to be.
-
-    Returns
-    -------
-    onnx.ModelProto
-
-    Raises
-    ------
-    MalformedError
-        If the bytes are not an ONNX model.
-    LimitExceeded
-        If the model has too many parts, or over 2 GiB.
+    `limits.members` caps the parts (nodes, tensors, attributes and so on) of an unsigned model; a model that
+    is signed, or about to be, may have ten times as many. MalformedError if the bytes are not an ONNX model;
+    LimitExceeded if it has too many parts, or over 2 GiB.
     """
     import onnx
     from google.protobuf.message import DecodeError
@@ -117,14 +94,8 @@ def _below() -> protobuf.Below:
 def look(model: Any, limits: Limits) -> Contents:
     """Check everything in a model that could name a file, and return what else matters for admission.
 
-    Raises
-    ------
-    MalformedError
-        If external data are invalid, or belong to another part than an initializer of the main graph.
-    FormatNotAllowed
-        If a node reads files.
-    LimitExceeded
-        If graphs are nested too deep.
+    MalformedError if external data are invalid, or belong to another part than an initializer of the main
+    graph; FormatNotAllowed if a node reads files; LimitExceeded if graphs are nested too deep.
     """
     found = []
     foreign, sparse = None, False
@@ -147,13 +118,9 @@ def look(model: Any, limits: Limits) -> Contents:
 def require_standard(model: Any, contents: Contents) -> None:
     """Refuse what an unsigned model must not contain.
 
-    Raises
-    ------
-    FormatNotAllowed
-        For external data, operators of another domain, functions, training information, sparse tensors (a few
-        bytes of which expand to any amount of memory), or settings of the runtime.
-    MalformedError
-        If ONNX's checker refuses the model.
+    FormatNotAllowed for external data, operators of another domain, functions, training information, sparse
+    tensors (a few bytes of which expand to any amount of memory), or settings of the runtime. MalformedError
+    if ONNX's checker refuses the model.
     """
     import onnx
 

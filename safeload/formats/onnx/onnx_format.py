@@ -47,22 +47,12 @@ class OnnxFormat:
     ) -> Written:
         """Write a model.
 
-        Parameters
-        ----------
-        obj : onnx.ModelProto, bytes, str, os.PathLike or object
-            A model, or the path of an ``.onnx`` file, whose external data are moved into the model; or a
-            fitted estimator or Keras model, which is converted.
-        file : file object
-            Open for writing bytes.
-        sample, tolerance, target_opset : object, float, int, optional
-            For a conversion; see :func:`safeload.formats.onnx.conversion.convert`. The default tolerance is
-            1e-5.
+        `obj` is a model, or the path of an ``.onnx`` file, whose external data are moved into the model; or a
+        fitted estimator or Keras model, which is converted: see
+        :func:`safeload.formats.onnx.conversion.convert` for the options. The default tolerance is 1e-5.
 
-        Raises
-        ------
-        SerializationError
-            If it is not a valid model, has external data in an unknown folder, or cannot be converted to a
-            model that predicts the same.
+        SerializationError if it is not a valid model, has external data in an unknown folder, or cannot be
+        converted to a model that predicts the same.
         """
         import onnx
 
@@ -84,26 +74,10 @@ class OnnxFormat:
         as_: Literal["session", "model", "bytes"] = "session",
         providers: Iterable[Any] = _CPU,
     ) -> Any:
-        """Make a session, or what ``as_=`` asks for.
+        """Make what `as_` asks for: a session, a ``ModelProto`` with all data in it, or a model's bytes.
 
-        Parameters
-        ----------
-        verified : VerifiedArtifact
-            The artifact and the files of its data.
-        limits : Limits
-            Caps on sizes and depth.
-        as_ : {"session", "model", "bytes"}
-            An ``onnxruntime.InferenceSession``, a ``ModelProto`` with all data in it, or the bytes of a model
-            that is one file.
-        providers : iterable of str
-            Execution providers of the session.
-
-        Raises
-        ------
-        FormatNotAllowed
-            If bytes are requested of a model with external data, or onnxruntime is too old for these.
-        MalformedError, FormatNotAllowed, LimitExceeded
-            See ``model.py``.
+        Execution providers are for the session. FormatNotAllowed if bytes are requested of a model with
+        external data, or onnxruntime is too old for these; other errors are those of ``model.py``.
         """
         if as_ not in _FORMS:
             raise OptionError(f"for the format onnx, as_ is one of {', '.join(_FORMS)}")

@@ -18,18 +18,10 @@ SCORES = ("predict_proba", "decision_function", "transform")
 def outputs(model: Any, sample: Any) -> Outputs:
     """Return the outputs of a model for a sample, as arrays by name.
 
-    Parameters
-    ----------
-    model : object
-        An estimator, an ``onnxruntime.InferenceSession``, or any callable, such as a Keras model.
-    sample : array-like, pandas.DataFrame, dict or list of array-like
-        Rows as the model takes them. For a session they are converted to the types of its inputs: one input
-        for all columns, or one for each column of a DataFrame, entry of a mapping or array of a list.
-
-    Raises
-    ------
-    SerializationError
-        If the model neither predicts nor transforms.
+    The model is an estimator, an ``onnxruntime.InferenceSession``, or any callable, such as a Keras model.
+    For a session the sample is converted to the types of its inputs: one input for all columns, or one for
+    each column of a DataFrame, entry of a mapping or array of a list. SerializationError if the model neither
+    predicts nor transforms.
     """
     if hasattr(model, "get_inputs") and hasattr(model, "run"):
         names = [output.name for output in model.get_outputs()]
@@ -49,10 +41,7 @@ def outputs(model: Any, sample: Any) -> Outputs:
 def methods(model: Any) -> tuple[str, ...]:
     """Return the methods of an estimator to compare: ``predict``, and its first method for scores.
 
-    Raises
-    ------
-    SerializationError
-        If it has neither.
+    SerializationError if it has neither.
     """
     found = ["predict"] if hasattr(model, "predict") else []
     found += [name for name in SCORES if hasattr(model, name)][:1]

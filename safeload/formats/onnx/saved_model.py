@@ -28,24 +28,10 @@ _ONE_AT_A_TIME = threading.Lock()
 
 
 def write_saved_model(model: Any, folder: str) -> str:
-    """Write the SavedModel of an ONNX model.
+    """Write the SavedModel of an ONNX model that has all of its weights in it.
 
-    Parameters
-    ----------
-    model : onnx.ModelProto
-        The model, with all of its weights in it.
-    folder : str
-        An empty folder that only this process can write to.
-
-    Returns
-    -------
-    str
-        A sentence on how it was made, for the statement's remarks.
-
-    Raises
-    ------
-    SerializationError
-        If onnx2tf cannot be imported or cannot convert the model.
+    `folder` is empty, and only this process can write to it. Return a sentence on how it was made, for the
+    statement's remarks. SerializationError if onnx2tf cannot be imported or cannot convert the model.
     """
     names = [given.name for given in model.graph.input]
     with _ONE_AT_A_TIME, _environment_kept():
@@ -75,24 +61,11 @@ def write_saved_model(model: Any, folder: str) -> str:
 def load_saved_model(folder: str, *, where: str) -> Callable[[Any], dict[str, Any]]:
     """Return a function that predicts with a verified SavedModel, by its serving signature.
 
-    Parameters
-    ----------
-    folder : str
-        A private copy of the verified folder.
-    where : str
-        Name of the folder in error messages.
+    The function takes an array of rows, or several in a list or in a dict by input name, and returns arrays
+    by name. `folder` is a private copy of the verified folder, which messages call `where`.
 
-    Returns
-    -------
-    callable
-        Takes an array of rows, or several in a list or in a dict by input name; returns arrays by name.
-
-    Raises
-    ------
-    DeserializationError
-        If TensorFlow cannot read the folder, or it has no serving signature.
-    SerializationError
-        If TensorFlow cannot be imported.
+    DeserializationError if TensorFlow cannot read the folder or it has no serving signature;
+    SerializationError if TensorFlow cannot be imported.
     """
     with _importing("tensorflow", "reading a SavedModel", "Install it: pip install tensorflow."):
         import tensorflow
@@ -118,19 +91,8 @@ def load_saved_model(folder: str, *, where: str) -> Callable[[Any], dict[str, An
 def convert_saved_model(folder: str, *, where: str) -> tuple[Any, str]:
     """Return the ONNX model of a verified SavedModel, and a sentence on how it was made.
 
-    `folder` and `where` are those of :func:`load_saved_model`.
-
-    Returns
-    -------
-    model : onnx.ModelProto
-    remark : str
-
-    Raises
-    ------
-    DeserializationError
-        If TensorFlow cannot read the folder, or it has no serving signature.
-    SerializationError
-        If tf2onnx cannot be imported or cannot convert the model.
+    Arguments and errors are those of :func:`load_saved_model`; SerializationError too if tf2onnx cannot be
+    imported or cannot convert the model.
     """
     with _importing("tf2onnx", "converting a SavedModel", "Install both: pip install tf2onnx tensorflow."):
         import tf2onnx

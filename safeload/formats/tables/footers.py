@@ -43,12 +43,8 @@ _BUFFERS_PER_MEMBER = 16
 def check_sizes(name: str, buffer: pa.Buffer, limits: Limits) -> None:
     """Refuse a Parquet or Arrow file that announces too much, before anything is decompressed.
 
-    Raises
-    ------
-    LimitExceeded
-        If it has too many columns, parts or bytes.
-    MalformedError
-        If its footer contradicts the file.
+    LimitExceeded if it has too many columns, parts or bytes; MalformedError if its footer contradicts the
+    file.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -98,13 +94,7 @@ def schema_note(table: pa.Table) -> dict[str, Any]:
 
 
 def with_schema(table: pa.Table, note: dict[str, Any]) -> pa.Table:
-    """Return a table with the types and dictionaries of a :func:`schema_note`.
-
-    Raises
-    ------
-    MalformedError
-        If the note is of another table.
-    """
+    """Return a table with a note's types and dictionaries; MalformedError if the note is of another table."""
     import pyarrow as pa
 
     schema = pa.ipc.read_schema(pa.py_buffer(b64decode(note["types"], validate=True)))

@@ -26,10 +26,8 @@ _SCALARS = (str, int, float, bool, type(None))
 def to_table(obj: Any) -> tuple[pa.Table, Notes]:
     """Return an object as a table, and notes for :func:`from_table`, which can be written as JSON.
 
-    Raises
-    ------
-    SerializationError
-        If it is not exactly a DataFrame, Series or :class:`pyarrow.Table`; subclasses are refused.
+    SerializationError if it is not exactly a DataFrame, Series or :class:`pyarrow.Table`; subclasses are
+    refused.
     """
     import pyarrow as pa
 

@@ -20,10 +20,7 @@ _VALUES = (type(None), bool, int, float, complex, str, bytes)
 def require_plain(obj: Any, path: str = "") -> None:
     """Refuse an object that holds anything but tensors, dicts, lists, tuples, numbers, strings and bytes.
 
-    Raises
-    ------
-    SerializationError
-        The message names the place.
+    The message of the SerializationError names the place.
     """
     import torch
 
@@ -49,13 +46,7 @@ def require_plain(obj: Any, path: str = "") -> None:
 
 
 def require_dense(tensor: Any, path: str) -> None:
-    """Refuse a tensor that is not fully described by its type, shape and values.
-
-    Raises
-    ------
-    SerializationError
-        The message names the place.
-    """
+    """Refuse a tensor that its type, shape and values do not fully describe; the message names the place."""
     import torch
 
     if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_nested or tensor.is_meta:
