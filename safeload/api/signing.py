@@ -155,25 +155,10 @@ def sign_folder(
 
 
 def write_folder(made: str, path: PathLike, request: SigningRequest, remarks: tuple[str, ...]) -> Statement:
-    """Put a folder in place that this process has made in private, signed as it was made.
+    """Put a copy of a folder in place that this process has made in private, signed as it was made.
 
-    Parameters
-    ----------
-    made
-        The folder, of which a copy is put in place.
-    path
-        Where nothing may be yet.
-    request
-        What it is signed with.
-    remarks
-        How it was made.
-
-    Raises
-    ------
-    AlreadyExists
-        There is something, a sidecar perhaps.
-    SafeloadError
-        As :func:`safeload.sign`.
+    `remarks` say how it was made. AlreadyExists if there is something at `path`, a sidecar perhaps; other
+    errors are those of :func:`safeload.sign`.
     """
     location, policy = location_of(path), request.policy
     name, key, _ = request.resolved(location)

@@ -22,10 +22,7 @@ _NO_DISTRIBUTION = frozenset({"builtins", "__main__"})
 def capture(names: Iterable[str]) -> Environment:
     """Return the versions of Python and of the distributions that `names` come from.
 
-    Parameters
-    ----------
-    names : iterable of str
-        Full names, such as ``sklearn.svm._classes.SVC``.
+    `names` are full names, such as ``sklearn.svm._classes.SVC``.
     """
     packages: dict[str, str] = {}
     for top in sorted({name.partition(".")[0] for name in names} - _NO_DISTRIBUTION):
@@ -40,15 +37,8 @@ def capture(names: Iterable[str]) -> Environment:
 def check(statement: Statement, mode: EnvironmentMode, *, where: str) -> None:
     """Compare the signed environment with this one.
 
-    Raises
-    ------
-    EnvironmentMismatch
-        They differ and `mode` is ``refuse``.
-
-    Warns
-    -----
-    EnvironmentWarning
-        They differ and `mode` is ``warn``.
+    Where they differ, EnvironmentMismatch is raised if `mode` is ``refuse``, and EnvironmentWarning issued if
+    it is ``warn``.
     """
     if mode == "ignore" or statement.environment is None:
         return

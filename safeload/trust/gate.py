@@ -137,12 +137,7 @@ class VerifiedArtifact:
 class Authenticated(Generic[Signed]):
     """What a sidecar says and keys of the keyring vouch for, before the artifact is looked at.
 
-    Attributes
-    ----------
-    statements : tuple
-        What was signed for the name asked for, each with the keys that signed it; at least one.
-    request : LoadRequest
-        What was asked for.
+    `statements` has at least one entry: what was signed for the name asked for, with the keys that signed it.
     """
 
     __slots__ = ("_keyring", "_moment", "_refusal", "request", "statements")
@@ -168,10 +163,7 @@ class Authenticated(Generic[Signed]):
     def limit(self: Authenticated[Statement]) -> int:
         """The most that is read of an artifact, in bytes: the largest size that was signed.
 
-        Raises
-        ------
-        LimitExceeded
-            More was signed than the policy allows.
+        LimitExceeded if the policy allows less.
         """
         size = max([signed.size for signed, _ in self.statements])
         allowed = self.request.policy.limits.artifact_bytes
@@ -194,13 +186,9 @@ class Authenticated(Generic[Signed]):
         return self.statements[0][0].digest.algorithm
 
     def sole(self) -> tuple[Signed, tuple[KeyId, ...]]:
-        """Apply rule 8 to what was signed, and return it without the bytes that it is about.
+        """Apply rule 8 (Expired) to what was signed, and return it without the bytes that it is about.
 
         For listings, and to learn where an artifact lies. Nothing is deserialized on these grounds.
-
-        Raises
-        ------
-        Expired
         """
         ((signed, keys),) = self.statements
         try:
@@ -219,21 +207,9 @@ class Authenticated(Generic[Signed]):
     ) -> tuple[Statement, tuple[KeyId, ...]]:
         """Apply rules 2, 7 and 8, and return the first statement that fits, with its keys.
 
-        Parameters
-        ----------
-        compare : callable
-            Rule 7 for `present`: raises DigestMismatch where it does not hold.
-        present
-            What is compared with a statement.
-        folder : FolderId or None
-            The folder in which that lies.
-
-        Raises
-        ------
-        DigestMismatch, Expired, KeyringError
-            A rule does not hold.
-        VerificationError, PolicyError
-            No admitted statement fits, and the sidecar has another one, which is not admitted.
+        `compare` is rule 7 for `present`, which lies in `folder`; it raises DigestMismatch where they differ.
+        If no statement fits, and the sidecar has another one that is not admitted, the error is the one for
+        which that was not admitted.
         """
         mismatch = self._refusal
         try:
@@ -268,12 +244,6 @@ def authenticate(
 
     Parameters
     ----------
-    sidecar_bytes : bytes
-        The sidecar.
-    request : LoadRequest
-        What the caller asked for.
-    keyring : Keyring or None
-        The keys that are accepted.
     parse : callable
         Reads the payload, once it is verified: :func:`safeload.attestation.statement.parse`, or
         :func:`safeload.attestation.pointer.parse` for the pointer of a store.
@@ -322,22 +292,10 @@ def authenticate(
 def admit(
     blob: Blob, authenticated: Authenticated[Statement], files: Mapping[str, Blob] = _NO_FILES
 ) -> VerifiedArtifact:
-    """Apply rules 2, 7 and 8 to the bytes of an artifact.
+    """Apply rules 2, 7 and 8 to the bytes of an artifact and of the files that belong to it.
 
-    Parameters
-    ----------
-    blob : Blob
-        The artifact's bytes in private memory.
-    authenticated : Authenticated
-        What its sidecar says.
-    files : Mapping of str to Blob
-        The bytes of the files that belong to it, by their relative paths. Files that the statement does not
-        name are not used.
-
-    Raises
-    ------
-    SafeloadError
-        See :meth:`Authenticated.fitting`.
+    `files` are by their relative paths; those that the statement does not name are not used. Errors are those
+    of :meth:`Authenticated.fitting`.
     """
     signed, keys = authenticated.fitting(rules.compare_artifact, (blob, files), blob.folder)
     request = authenticated.request
@@ -364,19 +322,9 @@ def admit_folder(
 ) -> tuple[Statement, tuple[KeyId, ...]]:
     """Apply rules 2, 7 and 8 to the files of a folder, and return what was signed of it and by which keys.
 
-    Parameters
-    ----------
-    found : iterable of File
-        All files below the folder, as they were hashed: on their way into a private copy, or where they lie.
-    authenticated : Authenticated
-        What the folder's sidecar says.
-    folder : FolderId
-        The folder itself; neither the keyring nor the policy lies in it.
-
-    Raises
-    ------
-    SafeloadError
-        See :meth:`Authenticated.fitting`.
+    `found` are all files below the folder, hashed on their way into a private copy or where they lie.
+    `folder` is the folder itself; neither the keyring nor the policy lies in it. Errors are those of
+    :meth:`Authenticated.fitting`.
     """
     return authenticated.fitting(rules.compare_files, tuple(found), folder)
 
@@ -389,21 +337,9 @@ def verify(
     *,
     now: datetime | None = None,
 ) -> VerifiedArtifact:
-    """Admit bytes that are in memory already, or raise; the module's docstring states the rules.
+    """Admit bytes that are in memory already, or raise as :func:`authenticate` and :func:`admit` do.
 
-    Parameters
-    ----------
-    blob : Blob
-        The artifact's bytes in private memory.
-    sidecar_bytes : bytes or None
-        The bytes of its sidecar; None if it has no sidecar.
-    request, keyring, now
-        As for :func:`authenticate`.
-
-    Raises
-    ------
-    VerificationError, PolicyError, MalformedError, KeyringError, NoKeyError
-        The first rule that does not hold, with the location asked for.
+    Without a sidecar only a data-only format can be admitted; see the module's rules.
     """
     if sidecar_bytes is not None:
         authenticated = authenticate(
@@ -449,10 +385,7 @@ _GROUNDS = ("format", "trusted", "admitted", "allowed", "keys", "skops_defaults"
 def to_handle(verified: VerifiedArtifact) -> Handle:
     """Return where another process finds verified bytes, as long as `verified` lives here.
 
-    Raises
-    ------
-    RuntimeError
-        They are not in a sealed memory file, or not all of them.
+    RuntimeError if they are not in a sealed memory file, or not all of them.
     """
     sealed = verified.blob.sealed
     if sealed is None or verified.files:
@@ -469,10 +402,7 @@ def to_handle(verified: VerifiedArtifact) -> Handle:
 def from_handle(handle: Handle) -> VerifiedArtifact:
     """Return what another process has verified, mapped here.
 
-    Raises
-    ------
-    NotFound, StorageError
-        It is not there any more, or the system refused.
+    NotFound or StorageError if it is not there any more, or the system refused.
     """
     return VerifiedArtifact(
         _GATE,

@@ -45,18 +45,8 @@ _QUALIFIED_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 def allowlist(names: Iterable[str], *, field: str = "trusted") -> frozenset[str]:
     """Return `names` as an allowlist of exact type names, with presets replaced by their names.
 
-    Parameters
-    ----------
-    names : iterable of str
-        Full names, such as ``package.module.Class``, and presets, such as ``preset:sklearn``.
-    field : str
-        The list that they are for: ``trusted`` for unsigned data-only files, ``allow`` for the second gate of
-        pickles.
-
-    Returns
-    -------
-    frozenset of str
-        The names.
+    `field` is the list that they are for: ``trusted`` for unsigned data-only files, ``allow`` for the second
+    gate of pickles.
 
     Raises
     ------
@@ -227,22 +217,8 @@ PolicySource = Policy | str | os.PathLike[str]
 def resolve(policy: PolicySource | None = None) -> Policy:
     """Return the policy that a call uses: the argument, the configured policy, or the default.
 
-    Parameters
-    ----------
-    policy : Policy, str or os.PathLike, optional
-        A policy, or the path of a policy file; None for the configured policy.
-
-    Returns
-    -------
-    Policy
-        The policy.
-
-    Raises
-    ------
-    KeyringError, NotFound, PolicyError
-        See :meth:`Policy.load`. A relative path in the environment is refused.
-    TypeError
-        `policy` has another type.
+    Errors are those of :meth:`Policy.load`, KeyringError for a relative path in the environment, and
+    TypeError.
     """
     if isinstance(policy, Policy):
         return policy

@@ -37,17 +37,8 @@ def read_verified(request: LoadRequest, *, sealed: bool = False) -> VerifiedArti
     A writer may exchange the two files between the two reads. So where they do not fit each other they are
     read again, unless they are the very files of the attempt before; each attempt passes the whole gate.
 
-    Parameters
-    ----------
-    request : LoadRequest
-        What is asked for.
-    sealed : bool
-        Whether the artifact goes into a sealed memory file, which other processes can map.
-
-    Raises
-    ------
-    VerificationError, PolicyError, MalformedError, NotFound, StorageError, NoKeyError, KeyringError
-        See :func:`safeload.load`.
+    With `sealed` the artifact goes into a sealed memory file, which other processes can map. Errors are those
+    of :func:`safeload.load`.
     """
     location, policy = request.location, request.policy
     keyring: Keyring | None = None
@@ -90,17 +81,9 @@ def read_verified(request: LoadRequest, *, sealed: bool = False) -> VerifiedArti
 
 
 def read_signed(request: LoadRequest) -> tuple[VerifiedArtifact, Statement]:
-    """Read an artifact that must have a signature, as :func:`read_verified` does, with what was signed.
+    """Read an artifact as :func:`read_verified` does, and return with it what was signed.
 
-    Parameters
-    ----------
-    request : LoadRequest
-        With ``signed=True``.
-
-    Raises
-    ------
-    SignatureMissing
-        It has no sidecar, whatever the policy admits without one.
+    The request has ``signed=True``: without a sidecar SignatureMissing is raised, whatever the policy admits.
     """
     verified = read_verified(request)
     if verified.statement is None:

@@ -87,10 +87,8 @@ class LoadRequest:
     ) -> Self:
         """Make a request of a call's arguments; without a name it is for the name of the file.
 
-        Raises
-        ------
-        InvalidName, PolicyError, KeyringError, NotFound, TypeError
-            The path names no file, or the policy or an allowlist cannot be used.
+        Errors (InvalidName, PolicyError, KeyringError, NotFound, TypeError) say that the path names no file,
+        or that the policy or an allowlist cannot be used.
         """
         asked = name_of(location) if name is None else name
         policy = resolve(policy)
@@ -108,13 +106,7 @@ class LoadRequest:
 
 
 def name_of(location: str) -> str:
-    """Return the name of the file that a path leads to.
-
-    Raises
-    ------
-    InvalidName
-        The path ends with a separator, ``.`` or ``..``.
-    """
+    """Return the name of the file that a path leads to; InvalidName if it ends with a separator or dots."""
     name = os.path.basename(location)
     if name in ("", os.curdir, os.pardir):
         raise InvalidName("this is not the path of a file", where=location)
@@ -124,10 +116,7 @@ def name_of(location: str) -> str:
 def require_admissible(start: bytes | memoryview, request: LoadRequest) -> str:
     """Return the format of a file without a sidecar, by its first bytes, if it could be admitted at all.
 
-    Raises
-    ------
-    SignatureMissing, FormatNotAllowed
-        It could not.
+    Otherwise it raises SignatureMissing or FormatNotAllowed.
     """
     format_name, policy = magic.identify(start), request.policy
     if request.signed or format_name not in policy.unsigned_formats or format_name not in DATA_ONLY_FORMATS:
@@ -166,13 +155,7 @@ def refuse_own_folder(folder: FolderId | None, keyring: Keyring | None, policy: 
 def verify_signatures(
     message: bytes, envelope: Envelope, request: LoadRequest, keyring: Keyring, now: datetime
 ) -> tuple[KeyId, ...]:
-    """Rules 3 and 4: return the keys that vouch for the envelope's payload.
-
-    Parameters
-    ----------
-    message : bytes
-        What the signatures cover; see :meth:`Envelope.signed_bytes`.
-    """
+    """Rules 3 and 4: return the keys that vouch for the payload; the signatures cover `message`."""
     if envelope.payloadType != PAYLOAD_TYPE:
         raise MalformedError("the envelope's payload is not an in-toto statement")
     demanded = request.policy.signatures
@@ -244,11 +227,7 @@ def check_policy(signed: Statement | Pointer, policy: Policy) -> None:
 def compare_artifact(signed: Statement, found: tuple[Blob, Mapping[str, Blob]]) -> None:
     """Rule 7 for an artifact and the files that belong to it, by their bytes in memory.
 
-    Parameters
-    ----------
-    found : tuple
-        The artifact, and files by their relative paths. Of two statements each has files of its own, so files
-        that this one does not name are not looked at.
+    Of two statements each has files of its own, so files that this one does not name are not looked at.
     """
     blob, files = found
     algorithm = signed.digest.algorithm

@@ -28,15 +28,7 @@ from safeload.trust.policy import Policy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningRequest:
-    """What a caller wants to be signed of a new artifact, and with what; see :func:`safeload.dump`.
-
-    Parameters
-    ----------
-    policy : Policy
-        What loaders will demand.
-    name, metadata, expires, signer, keyring, source
-        As given by the caller.
-    """
+    """What a caller wants to be signed of a new artifact, and with what; see :func:`safeload.dump`."""
 
     policy: Policy
     name: str | None = None
@@ -49,10 +41,7 @@ class SigningRequest:
     def resolved(self, location: str) -> tuple[str, SigningKey, Keyring | None]:
         """Return the name, the key and the keyring with which to sign what goes to `location`.
 
-        Raises
-        ------
-        InvalidName, NoKeyError, KeyNotAllowed, KeyringError, NotFound, StorageError
-            One of them is missing, or lies beside what it signs.
+        It raises if one of them is missing, or lies beside what it signs.
         """
         file = rules.name_of(location)
         name = check_name(file if self.name is None else self.name)
@@ -80,14 +69,9 @@ def describe(
 ) -> Statement:
     """Return the statement about an object that was just written in this environment.
 
-    Parameters
-    ----------
-    globals : iterable of str or None
-        What the format says that the object refers to; None for bytes that were not looked into.
-    requires : iterable of str or None
-        Modules that the format itself needs to read the object back; None if any version reads it alike.
-    files, source, remarks
-        See :class:`Statement`.
+    `globals` is what the format says that the object refers to, None for bytes that were not looked into.
+    `requires` are modules that the format itself needs to read the object back, None if any version reads it
+    alike.
     """
     names = None if globals is None else tuple(globals)
     needed = None if names is None or requires is None else (*names, *requires)
@@ -116,13 +100,7 @@ def sidecar_of(signed: Statement, key: SigningKey, limits: Limits) -> bytes:
 
 
 def seal(payload: bytes, key: SigningKey, limits: Limits, *, where: str) -> bytes:
-    """Return the sidecar of a payload, signed with `key`.
-
-    Raises
-    ------
-    LimitExceeded
-        It would be larger than a loader accepts.
-    """
+    """Return the sidecar of a payload; LimitExceeded if it would be larger than a loader accepts."""
     unsigned = Envelope(payload, statement.PAYLOAD_TYPE, ())
     signature = EnvelopeSignature(key.key_id, key.sign(unsigned.signed_bytes()))
     encoded = envelope.encode_sidecar(Envelope(payload, statement.PAYLOAD_TYPE, (signature,)))
@@ -164,12 +142,8 @@ def envelope_in_place(limits: Limits) -> EnvelopeInPlace:
 def refuse_own_folder(folder: str, keyring: Keyring | None, policy: Policy) -> None:
     """Refuse to sign with a keyring or policy where the gate would not load it: rule 2.
 
-    Raises
-    ------
-    KeyringError
-        They lie in the folder of the artifact, or below it.
-    NotFound, StorageError
-        The folder cannot be looked at.
+    KeyringError if they lie in the folder of the artifact or below it; NotFound or StorageError if the folder
+    cannot be looked at.
     """
     if all(origin is None for origin in (keyring.origin if keyring else None, policy.origin)):
         return

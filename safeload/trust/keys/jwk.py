@@ -41,25 +41,10 @@ def encode(entries: Iterable[Entry]) -> bytes:
 
 @opaque
 def parse(data: bytes, *, where: str | None = None) -> list[Entry]:
-    """Read the entries of a keyring from a JWK Set.
+    """Read the entries of a keyring from a JWK Set, in the order of the file; `where` is for messages.
 
-    Parameters
-    ----------
-    data : bytes
-        The JWK Set.
-    where : str, optional
-        Path of its file, for messages.
-
-    Returns
-    -------
-    list of Entry
-        One entry for each key, in the order of the file.
-
-    Raises
-    ------
-    KeyringError
-        `data` is not a JWK Set, or a key in it cannot be used. The message gives the key's number and none of
-        its material.
+    KeyringError if it is not a JWK Set, or a key in it cannot be used. The message gives the key's number and
+    none of its material.
     """
     try:
         document = json.loads(data.decode(), object_pairs_hook=_without_doubles)

@@ -34,17 +34,7 @@ _parsed: dict[str, tuple[object, Keyring]] = {}
 
 
 def resolve(keyring: KeyringSource | None = None) -> Keyring:
-    """Return the keyring that a call uses.
-
-    Parameters
-    ----------
-    keyring : Keyring, VerifyingKey, str or os.PathLike, optional
-        A keyring, a single key, or the path of a keyring file; None for the configured keyring.
-
-    Returns
-    -------
-    Keyring
-        The keyring.
+    """Return the keyring that a call uses: the argument, or the configured keyring.
 
     Raises
     ------
@@ -81,21 +71,8 @@ def resolve_signer(
 ) -> tuple[SigningKey, Keyring | None]:
     """Return the key that signs `name`, and the keyring that it came from, if any.
 
-    Parameters
-    ----------
-    name : str
-        The name.
-    signer : SigningKey, optional
-        The key, which is then used as it is; None for the active key of the keyring.
-    keyring : Keyring, VerifyingKey, str or os.PathLike, optional
-        See :func:`resolve`.
-
-    Raises
-    ------
-    NoKeyError, KeyNotAllowed, KeyringError, NotFound
-        See :func:`resolve` and :meth:`Keyring.signer_for`.
-    TypeError
-        `signer` cannot sign.
+    A `signer` is used as it is, and TypeError says that it cannot sign. Other errors are those of
+    :func:`resolve` and :meth:`Keyring.signer_for`.
     """
     if signer is not None:
         if not isinstance(signer, SigningKey):
