@@ -91,14 +91,8 @@ def print_table(columns: Iterable[str], lines: Iterable[Iterable[str]]) -> None:
 def print_rows(rows: Sequence[Row], *columns: str, **cells: Callable[[Row], str]) -> None:
     """Print rows about files or tags as a table, followed by the messages of those that were refused.
 
-    Parameters
-    ----------
-    rows : sequence of dict
-        As in JSON output.
-    *columns : str
-        Names of columns in `_CELLS` or `cells`.
-    **cells : callable
-        Columns of one command alone: functions that return a row's text, which is escaped here.
+    The rows are those of JSON output. `columns` are names in `_CELLS` or `cells`; `cells` are columns of one
+    command alone, functions that return a row's text, which is escaped here.
     """
     known = _CELLS | {name: lambda row, cell=cell: safe(cell(row)) for name, cell in cells.items()}
     print_table(columns, ([known[column](row) for column in columns] for row in rows))

@@ -41,18 +41,7 @@ _MAX_DEPTH = 60
 
 
 def render(found: dict[str, Any]) -> str:
-    """Return the page.
-
-    Parameters
-    ----------
-    found : dict
-        The document that ``safeload inspect --json`` prints.
-
-    Returns
-    -------
-    str
-        HTML.
-    """
+    """Return the page, HTML, of the document that ``safeload inspect --json`` prints."""
     report = found["report"] or {}
     sections = [
         _head(found),

@@ -38,13 +38,7 @@ StateOption = Annotated[
 def open_store(
     location: str, keyring: Path | None, policy: Path | None, state: Path | None = None, *, new: bool = False
 ) -> Store:
-    """Return the store that a command works on.
-
-    Raises
-    ------
-    NotFound
-        The folder does not exist, and `new` is false.
-    """
+    """Return the store that a command works on; NotFound if its folder does not exist and `new` is false."""
     from safeload.store import Store
 
     if not new and "://" not in location and not os.path.isdir(location):

@@ -36,22 +36,10 @@ _LATEST_SUFFIX = "_latest"
 class Candidate:
     """A file that can be adopted, and what it would become.
 
-    Parameters
-    ----------
-    path, size, digest
-        The file as it was looked at; size in bytes.
-    name, tag
-        Under which it would be stored; None where that is not known.
-    latest
-        Whether the old repository's link names it.
-    globals
-        What the file refers to.
-    complete
-        Whether that is all it refers to, as far as can be told without running it.
-    outcome
-        ``planned``, ``adopted``, ``skipped`` (it is there already) or ``refused``.
-    refusal
-        Why it was refused.
+    `size` and `digest` are those of the file as it was looked at. `name` and `tag` are None where they are
+    not known. `latest` tells whether the old repository's link names it. `globals` is what the file refers
+    to, and `complete` whether that is all, as far as can be told without running it. The outcome ``skipped``
+    means that it is in the store already.
     """
 
     path: str
@@ -69,23 +57,10 @@ class Candidate:
 def plan(
     folder: str, *, split: Split | None = None, tag: str = "adopted", limits: Limits | None = None
 ) -> Iterator[Candidate]:
-    """Say of each file in a folder what it would become.
+    """Yield for each file in a folder what it would become.
 
-    Parameters
-    ----------
-    folder
-        The old repository.
-    split
-        At which ``_`` an ambiguous file name is split, if the links do not tell.
-    tag
-        For files without a tag in their names.
-    limits
-        Caps on what is read.
-
-    Raises
-    ------
-    NotFound, StorageError
-        The folder cannot be read.
+    `split` says at which ``_`` an ambiguous file name is split if the links do not tell; `tag` is for files
+    without a tag in their names. NotFound or StorageError if the folder cannot be read.
     """
     caps = limits or Limits()
     files, links = _entries(folder)
@@ -118,10 +93,7 @@ def plan(
 def adopt(store: Store, candidate: Candidate, limits: Limits | None = None) -> Candidate:
     """Take a planned file into the store.
 
-    Returns
-    -------
-    Candidate
-        With the outcome; nothing is raised for a file that is refused.
+    Nothing is raised for a file that is refused: the candidate that is returned tells the outcome.
     """
     caps = limits or Limits()
     if candidate.name is None or candidate.tag is None:

@@ -17,23 +17,8 @@ from safeload.trust.policy import Policy
 class Context:
     """What one call works with.
 
-    Parameters
-    ----------
-    backend : Backend
-        The place.
-    policy : Policy
-        What is demanded.
-    keyring : Keyring
-        The keys, as they were when the call began.
-    state : State
-        The loader's memory.
-    look_up : callable
-        Looks the keyring up anew.
-
-    Raises
-    ------
-    KeyringError
-        Keyring, policy or memory lie inside the store, where anyone who can write the store can change them.
+    `keyring` has the keys as they were when the call began; `look_up` looks it up anew. KeyringError if
+    keyring, policy or memory lie inside the store, where anyone who can write the store can change them.
     """
 
     backend: Backend

@@ -35,14 +35,9 @@ _ENCODED = re.compile(r"(?:[a-z0-9_.-]|%[0-9A-F]{2})+")
 
 
 def check(text: str, *, what: str) -> str:
-    """Return `text` if it can be a name or tag.
+    """Return `text` if it can be a name or tag; TypeError if it is not text.
 
-    Raises
-    ------
-    InvalidName
-        It is empty, longer than 200 bytes in UTF-8, not NFC, or has control characters.
-    TypeError
-        It is no text.
+    InvalidName if it is empty, longer than 200 bytes in UTF-8, not NFC, or has control characters.
     """
     if not isinstance(text, str):
         raise TypeError(f"a {what} is text, not a {type(text).__name__}")
@@ -88,19 +83,10 @@ def decode(path: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the objects of one name lie.
+    """Where the objects of one name lie; the constructor checks the name.
 
-    Parameters
-    ----------
-    name : str
-        The name, checked by the constructor.
-
-    Attributes
-    ----------
-    folder : str
-        The name's folder, with a slash at its end.
-    pointer : str
-        Path of the signed pointer to the latest tag.
+    `folder` is the name's folder, with a slash at its end; `pointer` the path of the signed pointer to the
+    latest tag.
     """
 
     name: str
@@ -130,10 +116,7 @@ class Place:
     def artifact(self, tag: str, file: str | None) -> str:
         """Return the path of the artifact that a tag's statement names.
 
-        Raises
-        ------
-        MalformedError
-            It is not one that :meth:`new_artifact` makes for this tag.
+        MalformedError if it is not one that :meth:`new_artifact` makes for this tag.
         """
         stem = encode(tag) + "."
         if file is None or not file.startswith(stem) or not _UNIQUE.fullmatch(file[len(stem) :]):
@@ -168,10 +151,7 @@ def place_of(path: str) -> Place | None:
 def check_tag(tag: str) -> str:
     """Return `tag` if an object may be stored under it.
 
-    Raises
-    ------
-    InvalidName
-        See :func:`check`; and for ``latest`` in any case, which is what was stored last.
+    InvalidName as for :func:`check`, and for ``latest`` in any case, which is what was stored last.
     """
     check(tag, what="tag")
     if tag.casefold() == LATEST:

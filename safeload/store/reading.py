@@ -40,20 +40,8 @@ _ATTEMPTS = 20
 class Record(Generic[Signed]):
     """A sidecar of a store that verified: of a tag, or the pointer of a name.
 
-    Parameters
-    ----------
-    signed : Statement or Pointer
-        What was signed.
-    keys : tuple of KeyId
-        The keys that signed it.
-    sidecar : bytes
-        The sidecar.
-    version : Version
-        The sidecar's version at the backend.
-    authenticated : Authenticated
-        What the gate said of it.
-    path : str
-        Where the artifact lies; of a pointer, where the pointer lies.
+    `version` is the sidecar's version at the backend; `authenticated` what the gate said of it; `path` where
+    the artifact lies or, of a pointer, where the pointer lies.
     """
 
     signed: Signed
@@ -70,15 +58,7 @@ class Record(Generic[Signed]):
 
 
 def read_statement(context: Context, place: Place, tag: str) -> Record[Statement]:
-    """Read and verify the sidecar of a tag.
-
-    Raises
-    ------
-    NotFound
-        There is no such tag.
-    VerificationError, PolicyError, MalformedError, StorageError
-        The sidecar does not verify, or cannot be read.
-    """
+    """Read and verify the sidecar of a tag; NotFound if there is no such tag."""
     where = f"{context.backend.location}: {place.name} {tag}"
     request = LoadRequest(location=where, name=place.name, tag=tag, policy=context.policy)
     found = _read(context, place, tag, request, _statement.parse)
@@ -140,9 +120,7 @@ ANY = Freshness()
 def pointer(context: Context, place: Place, fresh: Freshness = ANY) -> Pointer:
     """Return a name's pointer, if it is no older than what is known or asked for.
 
-    Raises
-    ------
-    NotFound, VerificationError, RollbackDetected, MalformedError, StorageError
+    RollbackDetected if it is older; other errors say that it cannot be read or does not verify.
     """
     return _pointer_and_seen(context, place, fresh)[0]
 
@@ -172,10 +150,7 @@ def _pointer_and_seen(context: Context, place: Place, fresh: Freshness) -> tuple
 def latest(context: Context, place: Place, fresh: Freshness = ANY) -> Pointer:
     """Return a name's pointer as :func:`pointer` does, and remember its number.
 
-    Raises
-    ------
-    StorageError
-        The number cannot be remembered, and `fresh` demands nothing instead.
+    StorageError if the number cannot be remembered and `fresh` demands nothing instead.
     """
     found, seen = _pointer_and_seen(context, place, fresh)
     try:
@@ -195,10 +170,7 @@ def latest(context: Context, place: Place, fresh: Freshness = ANY) -> Pointer:
 def verified(context: Context, place: Place, tag: str, fresh: Freshness = ANY) -> VerifiedArtifact:
     """Follow pointer, sidecar and artifact, anew if a writer replaces one on the way.
 
-    Raises
-    ------
-    SafeloadError
-        See :meth:`safeload.Store.load`.
+    Errors are those of :meth:`safeload.Store.load`.
     """
     backend = context.backend
     before: tuple[object, ...] | None = None
@@ -227,12 +199,7 @@ def verified(context: Context, place: Place, tag: str, fresh: Freshness = ANY) -
 
 
 def compare(found: Pointer, record: Record[Statement], where: str) -> None:
-    """Refuse a tag's statement that is older than the one the pointer was made for.
-
-    Raises
-    ------
-    RollbackDetected
-    """
+    """RollbackDetected for a tag's statement that is older than the one the pointer was made for."""
     if record.sequence > found.version:
         return  # Overwritten since; the pointer follows.
     if record.sequence < found.version or record.signed.digest != found.digest:

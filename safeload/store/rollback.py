@@ -25,19 +25,9 @@ _LIMIT_BYTES = 32
 
 
 class State:
-    """The memory of one store.
+    """The memory of one store, kept in `folder`; None means ``SAFELOAD_STATE`` or the user's state folder.
 
-    Parameters
-    ----------
-    folder
-        Where memories are kept; None means ``SAFELOAD_STATE`` or the user's state folder.
-    location
-        The store's.
-
-    Raises
-    ------
-    KeyringError
-        ``SAFELOAD_STATE`` is a relative path.
+    KeyringError if ``SAFELOAD_STATE`` is a relative path.
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None, location: str) -> None:
@@ -48,10 +38,7 @@ class State:
     def seen(self, place: Place) -> int:
         """Return the highest sequence number seen of a name; 0 for none.
 
-        Raises
-        ------
-        MalformedError, StorageError
-            The memory cannot be read; better refuse than forget.
+        MalformedError or StorageError if the memory cannot be read: refusing is better than forgetting.
         """
         path = self._path(place)
         try:
@@ -67,13 +54,7 @@ class State:
         return int(data)
 
     def record(self, place: Place, sequence: int) -> None:
-        """Remember `sequence` if it is higher than what is remembered.
-
-        Raises
-        ------
-        StorageError
-            The operating system refused.
-        """
+        """Remember `sequence` if it is higher than what is remembered."""
         if sequence <= self.seen(place):
             return
         path = self._path(place)

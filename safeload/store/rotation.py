@@ -29,16 +29,10 @@ _ATTEMPTS = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rotated:
-    """What became of one record.
+    """What became of one record; the tag ``latest`` stands for the pointer.
 
-    Parameters
-    ----------
-    name, tag
-        Whose it is; the tag ``latest`` stands for the pointer.
-    outcome
-        ``signed`` anew, ``kept`` since the new key had signed it already, or ``refused``.
-    refusal
-        Why it was refused: it did not verify, so it was not signed anew.
+    `outcome` is ``signed`` anew, ``kept`` since the new key had signed it already, or ``refused``: it did not
+    verify, so it was not signed anew, and `refusal` says why.
     """
 
     name: str
@@ -48,12 +42,9 @@ class Rotated:
 
 
 def new_key(context: Context, key_id: str) -> SigningKey:
-    """Return the key of the keyring whose id starts with `key_id`, if it can sign.
+    """Return the key of the keyring whose id starts with `key_id`.
 
-    Raises
-    ------
-    KeyringError
-        There is not exactly one, it is revoked, or it cannot sign.
+    KeyringError if not exactly one does, if it is revoked, or if it cannot sign.
     """
     found = [entry for entry in context.keyring.entries if entry.key.key_id.startswith(key_id)]
     if len(found) != 1:

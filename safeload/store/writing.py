@@ -39,20 +39,10 @@ _ATTEMPTS = 200
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What is stored.
+    """What is stored: how it is written, and what is signed along.
 
-    Parameters
-    ----------
-    produce : callable
-        Writes the artifact into a file.
-    format : str
-        Its format.
-    requires : tuple of str or None
-        Modules that the format itself needs to read it back.
-    written : callable, optional
-        Tells, once it is written, what the format says of it; None for bytes that were not looked into.
-    metadata, expires
-        To be signed along.
+    `written` tells, once it is written, what the format says of it; None for bytes that were not looked into.
+    `requires` are the modules that the format itself needs to read it back.
     """
 
     produce: Callable[[IO[bytes]], None]
@@ -109,19 +99,8 @@ def _taken(place: Place, tag: str) -> TagExists:
 class Commit:
     """The sidecar, then the pointer, as often as others come first.
 
-    Parameters
-    ----------
-    context
-        Of the call.
-    place
-        The name's.
-    key
-        Signs both.
-
-    Attributes
-    ----------
-    may_refer
-        Whether a sidecar that names the artifact may be in place; until then the artifact is nobody's.
+    `may_refer` tells whether a sidecar that names the artifact may be in place; until then no record refers
+    to the artifact.
     """
 
     def __init__(self, context: Context, place: Place, key: SigningKey) -> None:

@@ -13,15 +13,7 @@ import safeload
 
 @dataclass(frozen=True)
 class Scene:
-    """A temporary folder with models in one place and keys in another.
-
-    Parameters
-    ----------
-    root : Path
-        The temporary folder.
-    keyring : Path
-        The keyring file made for it.
-    """
+    """A temporary folder `root` with models in one place and keys, in the file `keyring`, in another."""
 
     root: Path
     keyring: Path

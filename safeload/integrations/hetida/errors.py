@@ -27,12 +27,7 @@ class WiringError(SafeloadError):
 class AdapterFailure(SafeloadError):
     """Base of the errors that the adapter raises into the runtime.
 
-    Parameters
-    ----------
-    problem : str
-        The message, which begins with the number and the name of the error.
-    error_code : int
-        The number.
+    The message begins with the number (`error_code`) and the name of the error.
     """
 
     def __init__(self, problem: str, *, error_code: int) -> None:
@@ -100,12 +95,7 @@ def code_of(error: SafeloadError) -> int:
 def mark(error: SafeloadError, *, name: object, tag: object) -> None:
     """Add the attributes that make hetida report an error's number and details.
 
-    Parameters
-    ----------
-    error : SafeloadError
-        It is changed in place and keeps its class, so that ``except FileNotFoundError`` still works.
-    name, tag : object
-        What was asked for, for the API's JSON.
+    The error is changed in place and keeps its class, so that ``except FileNotFoundError`` still works.
     """
     vars(error).update(
         __is_hetida_designer_exception__=True,
@@ -123,19 +113,9 @@ def mark(error: SafeloadError, *, name: object, tag: object) -> None:
 
 
 def failure(error: Exception, *, storing: bool = False) -> AdapterFailure:
-    """Return the error that the adapter raises in place of `error`.
+    """Return the error, of one of the three kinds that the runtime knows, to raise in place of `error`.
 
-    Parameters
-    ----------
-    error : Exception
-        What happened.
-    storing : bool
-        Whether an object was being stored; what was not found is then the store's folder, not a version.
-
-    Returns
-    -------
-    AdapterFailure
-        An error of one of the three kinds that the runtime knows.
+    While an object is being stored, what was not found is the store's folder, not a version.
     """
     if isinstance(error, AdapterFailure):
         return error

@@ -109,13 +109,7 @@ def decode(text: object) -> Entry | None:
 
 
 def check_tag(tag: str) -> str:
-    """Return `tag` if it is a valid tag, or exactly ``latest``.
-
-    Raises
-    ------
-    InvalidName
-        See :func:`safeload.store.names.check_tag`.
-    """
+    """Return `tag` if it is a valid tag, or exactly ``latest``; InvalidName otherwise."""
     return tag if tag == LATEST else names.check_tag(tag)
 
 

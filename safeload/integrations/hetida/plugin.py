@@ -58,33 +58,17 @@ class _Stored:
 
 
 class Exchange:
-    """Loads and stores the objects that wirings refer to.
-
-    Parameters
-    ----------
-    store : Store
-        The store.
-    source : AdapterPolicy, str, os.PathLike or None
-        The adapter's policy; see :func:`safeload.integrations.hetida.policy.resolve`.
-    """
+    """Loads and stores the objects that wirings refer to, where the adapter's policy allows it."""
 
     def __init__(self, store: Store, source: PolicySource | None = None) -> None:
         self._store = store
         self._source = source
 
     def load(self, references: Mapping[str, Reference]) -> dict[str, Any]:
-        """Load an object for each input, verified for the name and tag that its wiring refers to.
+        """Return an object for each input, verified for the name and tag that its wiring refers to.
 
-        Returns
-        -------
-        dict
-            The objects by input.
-
-        Raises
-        ------
-        SafeloadError
-            See :meth:`safeload.Store.load`; a WiringError if a wiring does not refer to a source, and a
-            PolicyError if its namespace may not be loaded from.
+        Errors are those of :meth:`safeload.Store.load`; a WiringError if a wiring does not refer to a source,
+        and a PolicyError if its namespace may not be loaded from.
         """
         policy = _policy.resolve(self._source, self._store.location)
         wanted = {key: _source_of(reference) for key, reference in references.items()}
@@ -103,13 +87,7 @@ class Exchange:
         adapter_key: str,
         job_id: str | None,
     ) -> None:
-        """Store each value as a new version.
-
-        Raises
-        ------
-        SafeloadError
-            See :meth:`safeload.Store.dump`, and :meth:`load`.
-        """
+        """Store each value as a new version; errors as for :meth:`load` and :meth:`safeload.Store.dump`."""
         policy = _policy.resolve(self._source, self._store.location)
         pending = []
         for key, reference in references.items():

@@ -155,22 +155,8 @@ PolicySource = AdapterPolicy | str | os.PathLike[str]
 def resolve(source: PolicySource | None, store: str) -> AdapterPolicy:
     """Return the policy for a request: the argument, the environment's, or one that allows everything.
 
-    Parameters
-    ----------
-    source : AdapterPolicy, str, os.PathLike or None
-        A policy or the path of one; by default the path in ``SAFELOAD_HETIDA_POLICY``.
-    store : str
-        Location of the store. The file must not lie in it.
-
-    Returns
-    -------
-    AdapterPolicy
-        The policy.
-
-    Raises
-    ------
-    KeyringError, PolicyError, StorageError
-        A policy is configured but cannot be used.
+    The file must not lie in the store, whose location is `store`. KeyringError, PolicyError or StorageError
+    if a policy is configured but cannot be used.
     """
     if isinstance(source, AdapterPolicy):
         return source

@@ -13,13 +13,7 @@ OTHER_VERSION = "This is another version of hetida designer than the one safeloa
 
 
 def function_of(module: ModuleType, name: str, parameters: tuple[str, ...]) -> Any:
-    """Return a function of the runtime.
-
-    Raises
-    ------
-    UnknownRuntime
-        It is missing, or takes other parameters.
-    """
+    """Return a function of the runtime; UnknownRuntime if it is missing or takes other parameters."""
     function = getattr(module, name, None)
     try:
         found = tuple(inspect.signature(function).parameters)  # type: ignore[arg-type]  # may be anything

@@ -20,10 +20,7 @@ class Conflict(StoreError):
 class Backend(Protocol):
     """A folder or a bucket. Paths are relative, with slashes.
 
-    Attributes
-    ----------
-    location
-        Names the place for messages and for the loader's memory.
+    `location` names the place for messages and for the loader's memory.
     """
 
     location: str
@@ -31,35 +28,22 @@ class Backend(Protocol):
     def read(self, path: str, *, limit: int) -> tuple[bytes, Version]:
         """Return a small file of at most `limit` bytes, with its version.
 
-        Raises
-        ------
-        NotFound, LimitExceeded, MalformedError, StorageError
+        Errors are NotFound, LimitExceeded, MalformedError and StorageError.
         """
         ...
 
     def read_artifact(self, path: str, *, limit: int, algorithm: DigestAlgorithm) -> Blob:
         """Return an artifact of at most `limit` bytes, read once into private memory and hashed on the way.
 
-        Raises
-        ------
-        NotFound, LimitExceeded, MalformedError, StorageError
+        Errors are those of :meth:`read`.
         """
         ...
 
     def conditional_write(self, path: str, data: bytes, *, replacing: Version | None) -> Version:
         """Put a small file in place at once and durably.
 
-        Parameters
-        ----------
-        replacing
-            The version that must be there; None demands that there is none.
-
-        Raises
-        ------
-        Conflict
-            That does not hold.
-        StorageError
-            The place refused.
+        Conflict if another version than `replacing` is there; None demands that there is none. StorageError
+        if the place refused.
         """
         ...
 
@@ -68,9 +52,7 @@ class Backend(Protocol):
     ) -> tuple[Digest, int]:
         """Write what `produce` writes, hashed on the way, under a path that nobody else uses.
 
-        Returns
-        -------
-        digest, size
+        Return its digest and its size.
         """
         ...
 

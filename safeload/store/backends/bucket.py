@@ -30,15 +30,7 @@ _PARALLEL = 8
 
 
 class BucketBackend:
-    """See the module.
-
-    Parameters
-    ----------
-    store
-        An object store of obstore's.
-    location
-        Names it for messages and for the loader's memory.
-    """
+    """An object store of obstore's; `location` names it for messages and for the loader's memory."""
 
     def __init__(self, store: Any, location: str) -> None:
         self._store = store

@@ -24,13 +24,7 @@ _TEMPORARY = ".tmp"
 
 
 class FolderBackend:
-    """See the module.
-
-    Parameters
-    ----------
-    root
-        The store's folder; made when first written to.
-    """
+    """A store in the folder `root`, which is made when first written to."""
 
     def __init__(self, root: str) -> None:
         self.root = os.path.abspath(root)

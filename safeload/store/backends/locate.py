@@ -18,12 +18,8 @@ _SCHEMES = ("s3", "gs", "az", "memory")
 def backend_of(location: Any, config: dict[str, Any]) -> Backend:
     """Return the backend for a folder, a URL, or an object store of obstore's.
 
-    Raises
-    ------
-    StoreError
-        The URL's scheme is not known, or the extra for it is not installed.
-    TypeError
-        `config` was given for a folder.
+    StoreError if the URL's scheme is not known or the extra for it is not installed; TypeError if `config`
+    was given for a folder.
     """
     if isinstance(location, str | os.PathLike):
         text = os.fspath(location)
