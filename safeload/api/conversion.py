@@ -144,7 +144,7 @@ class _Artifact:
         """Return the ONNX model, with all its data in it."""
         if self.statement.format != "onnx":
             raise FormatNotAllowed(
-                f"only ONNX models become TensorFlow's, and this is {self.statement.format}",
+                f"only an ONNX model can become a SavedModel, and this is {self.statement.format}",
                 where=self._verified.blob.location,
                 hint='Convert it with to="onnx" first.',
             )
@@ -157,7 +157,7 @@ class _Artifact:
                 raise FormatNotAllowed(
                     f"an ONNX model cannot become {to}",
                     where=where,
-                    hint='There are to="onnx" and to="tensorflow".',
+                    hint='Use to="onnx" or to="tensorflow".',
                 )
             return formats.prepare(to, self.onnx(), {}, where=where)
         options = {"sample": sample, "tolerance": tolerance} if to == "onnx" else {}
@@ -178,14 +178,12 @@ class _SavedModel:
 
     def onnx(self) -> Any:
         """Return the ONNX model of it."""
-        raise FormatNotAllowed("it is TensorFlow's already", where=self.statement.name)
+        raise FormatNotAllowed("it is a SavedModel already", where=self.statement.name)
 
     def prepared(self, to: str, sample: Any, tolerance: float, where: str) -> formats.Prepared:
         """Return how it will be written, which can be as an ONNX model only."""
         if to != "onnx":
-            raise FormatNotAllowed(
-                f"a SavedModel cannot become {to}", where=where, hint='There is to="onnx".'
-            )
+            raise FormatNotAllowed(f"a SavedModel cannot become {to}", where=where, hint='Use to="onnx".')
         model, remark = onnx.convert_saved_model(self._folder.path, where=self._location)
         return _remarked(formats.prepare(to, model, {}, where=where), remark)
 
@@ -215,7 +213,7 @@ def _compared(
     buffer = io.BytesIO()
     written = prepared.write(buffer)
     data = buffer.getvalue()
-    # Loaded in the one way there is, signed and verified, with a key that nobody else will ever have.
+    # Loaded in the one way there is, signed and verified, with a key that is never stored.
     key = HmacKey.generate()
     signed = signing.describe(
         name=_TRIAL,

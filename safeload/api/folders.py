@@ -186,7 +186,7 @@ def _listed(request: LoadRequest) -> tuple[Authenticated[Statement], dict[str, i
         raise SignatureMissing(
             "there is no signature for it",
             where=location,
-            hint="Get the sidecar (.sig) from who made it. If the folder is your own and you are sure of it, "
+            hint="Get its sidecar (.sig) from its author. If the folder is your own and you are sure of it, "
             "`safeload sign` makes one.",
         )
     authenticated = gate.authenticate(

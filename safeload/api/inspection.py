@@ -13,7 +13,7 @@ from safeload import formats, namelists
 from safeload.api.artifacts import PathLike
 from safeload.attestation.envelope import SIDECAR_SUFFIX, parse_sidecar
 from safeload.attestation.statement import Statement
-from safeload.errors import SafeloadError
+from safeload.errors import MalformedError, SafeloadError
 from safeload.limits import Limits
 from safeload.parsers import magic
 from safeload.scanning import STANDARD, Report, contents
@@ -109,6 +109,12 @@ def inspect(
     ('known types', True)
     """
     location = os.fspath(path)
+    if os.path.isdir(location):
+        raise MalformedError(
+            "it is a folder, and inspect takes a file",
+            where=location,
+            hint="`safeload verify` takes signed folders, and any folder with --recursive.",
+        )
     request = LoadRequest.of(location, name=None, keyring=keyring, policy=policy, signed=True)
     limits = request.policy.limits
     try:

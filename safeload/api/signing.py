@@ -100,7 +100,9 @@ def _sign_file(location: str, request: SigningRequest, format: str | None, *, ov
         chosen = magic.identify_archive(data)
     if chosen is None:
         raise MalformedError(
-            "its format cannot be told by its first bytes", where=location, hint="Name it: format=…"
+            "its format cannot be told by its first bytes",
+            where=location,
+            hint="Name the format: format=… in Python, --format … on the command line.",
         )
     referred = formats.globals_of(chosen, data, policy.limits, where=location)
     beside = formats.files_of(chosen, data, policy.limits, where=location)

@@ -145,4 +145,5 @@ def refuse_unknown(values: dict[str, Any], known: Iterable[str]) -> None:
     known = set(known)
     unknown = sorted(set(values) - known)
     if unknown:
-        raise PolicyError(f"{', '.join(unknown)} is not a setting; there are {', '.join(sorted(known))}")
+        what = "is not a setting" if len(unknown) == 1 else "are not settings"
+        raise PolicyError(f"{', '.join(unknown)} {what}; the settings are {', '.join(sorted(known))}")

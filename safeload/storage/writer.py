@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, TYPE_CHECKING, cast
 
 from safeload.attestation.digests import Digest, DigestAlgorithm, Hasher, hasher
-from safeload.errors import SafeloadError
+from safeload.errors import NotFound, SafeloadError
 from safeload.storage.beneath import FOLDER, NEW_FILE, write_all
 from safeload.storage.reader import wrapped
 
@@ -214,7 +214,10 @@ def stage(
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".{name[:_MAX_STEM]}.{secrets.token_hex(8)}.tmp")
     with _errors_about(path):
-        descriptor = os.open(temporary, NEW_FILE, mode)
+        try:
+            descriptor = os.open(temporary, NEW_FILE, mode)
+        except FileNotFoundError as error:
+            raise NotFound("the folder to write to does not exist", where=folder or os.curdir) from error
     raw = _Descriptor(descriptor, path)
     try:
         try:

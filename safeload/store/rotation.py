@@ -47,8 +47,16 @@ def new_key(context: Context, key_id: str) -> SigningKey:
     KeyringError if not exactly one does, if it is revoked, or if it cannot sign.
     """
     found = [entry for entry in context.keyring.entries if entry.key.key_id.startswith(key_id)]
-    if len(found) != 1:
-        raise KeyringError(f"{len(found)} keys of the keyring have an id that starts with {key_id!r}")
+    if not found:
+        raise KeyringError(
+            f"no key of the keyring has an id that starts with {key_id!r}",
+            hint="Add the new key first: `safeload keygen --rotate`.",
+        )
+    if len(found) > 1:
+        raise KeyringError(
+            f"{len(found)} keys of the keyring have ids that start with {key_id!r}",
+            hint="Give more of the id.",
+        )
     (entry,) = found
     if entry.state == "revoked" or not isinstance(entry.key, SigningKey):
         raise KeyringError(f"the key {entry.key.key_id[:12]}… is revoked or cannot sign")

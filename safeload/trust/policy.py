@@ -79,7 +79,7 @@ def _checked(entries: frozenset[str], field: str) -> frozenset[str]:
         if reason is not None:
             raise PolicyError(
                 f"{name} cannot be on an allowlist: {reason}",
-                hint="A file that needs it can be loaded if someone whom you trust has signed it."
+                hint="A file that needs it can be loaded if it is signed by someone you trust."
                 if field == "trusted"
                 else "With it, the list would admit everything.",
             )
@@ -169,7 +169,7 @@ class Policy:
         if isinstance(self.signatures, bool) or not isinstance(self.signatures, int):
             raise PolicyError("signatures is a whole number")
         if self.signatures < 1:
-            raise PolicyError("at least one signature is demanded", hint="There is no way around it.")
+            raise PolicyError("at least one signature is demanded", hint="No setting turns verification off.")
         if not isinstance(self.limits, Limits):
             raise TypeError("limits is a safeload.Limits")
 

@@ -45,7 +45,7 @@ class LoadRequest:
     Parameters
     ----------
     location : str
-        Where it is, for messages and for whoever reads it.
+        The path to read, which messages name too.
     name, tag : str
         Under which it must have been signed; no tag for a plain path.
     policy : Policy
@@ -122,7 +122,7 @@ def require_admissible(start: bytes | memoryview, request: LoadRequest) -> str:
     if request.signed or format_name not in policy.unsigned_formats or format_name not in DATA_ONLY_FORMATS:
         raise SignatureMissing(
             "there is no signature for it",
-            hint="Get the sidecar (.sig) from who made it. If the file is your own and you are sure of it, "
+            hint="Get its sidecar (.sig) from its author. If the file is your own and you are sure of it, "
             "`safeload sign` makes one.",
         )
     if format_name in TYPED_FORMATS and request.trusted is None:
@@ -182,7 +182,7 @@ def verify_signatures(
         )
     raise UnknownKey(
         "it was signed with a key that is not in the keyring",
-        hint="If you trust whoever signed it, add their public key to your keyring.",
+        hint="If you trust the signer, add their public key to your keyring.",
     )
 
 

@@ -48,6 +48,13 @@ def test_the_report_is_part_of_an_inspection(files: Path) -> None:
     assert (bad.verified, bad.report.verdict) == (False, "dangerous")
 
 
+def test_inspecting_a_folder_names_the_command_for_folders(files: Path) -> None:
+    """It is refused, and the message says what takes folders."""
+    with pytest.raises(safeload.MalformedError, match="it is a folder") as caught:
+        safeload.inspect(files)
+    assert (caught.value.where, "safeload verify" in str(caught.value)) == (str(files), True)
+
+
 def test_people_see_verdict_reason_and_calls(files: Path) -> None:
     """And no escape sequence or markup of the file's acts."""
     status, out, err = run("inspect", files / "bad.joblib")

@@ -18,7 +18,7 @@ from support.signed_folder import (
 )
 
 import safeload
-from safeload import HmacKey, InvalidName, Keyring, SafeloadError, StorageError
+from safeload import HmacKey, InvalidName, Keyring, NotFound, SafeloadError, StorageError
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="FIFOs, devices and links are those of POSIX")
 
@@ -99,6 +99,13 @@ def test_dumping_over_what_is_no_regular_file_replaces_it(
     put(file_of(folder, part))
     safeload.dump("new", folder / NAME, signer=key)
     assert safeload.load(folder / NAME, keyring=keyring) == "new"
+
+
+def test_a_dump_into_a_missing_folder_names_the_folder(folder: Path, key: HmacKey) -> None:
+    """It says nothing about the file, which is not expected to exist."""
+    with pytest.raises(NotFound, match="the folder to write to does not exist") as caught:
+        safeload.dump([1], folder / "missing" / "x.joblib", signer=key)
+    assert caught.value.where == str(folder / "missing")
 
 
 @pytest.mark.parametrize("part", PARTS)

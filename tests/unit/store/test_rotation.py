@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -130,8 +131,13 @@ def test_a_key_that_cannot_be_rotated_to_is_refused(place: Place) -> None:
     ring = place.keyring.with_entry(Entry(key=public)).with_entry(
         Entry(key=revoked, state="revoked", reason="test")
     )
-    for key_id in ("no such id", "", public.key_id, revoked.key_id):
-        with pytest.raises(KeyringError):
+    for key_id, problem in (
+        ("no such id", "no key of the keyring has an id that starts with 'no such id'. Add the new key"),
+        ("", "3 keys of the keyring have ids that start with ''. Give more of the id"),
+        (public.key_id, "is revoked or cannot sign"),
+        (revoked.key_id, "is revoked or cannot sign"),
+    ):
+        with pytest.raises(KeyringError, match=re.escape(problem)):
             list(place.open(keyring=ring).rotate(key_id))
     assert place.files() == before
     assert safeload.__version__

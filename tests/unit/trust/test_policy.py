@@ -103,7 +103,7 @@ def test_a_policy_knows_the_file_that_it_came_from(path: Path) -> None:
 )
 def test_an_unknown_setting_is_refused(text: str, path: Path) -> None:
     """It may be a misspelled demand."""
-    refuse(path, text, "is not a setting")
+    refuse(path, text, "is not a setting; the settings are ")
 
 
 @pytest.mark.parametrize(
