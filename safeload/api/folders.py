@@ -91,7 +91,7 @@ def open_verified(
 ) -> VerifiedFolder:
     """Verify a signed folder, and return a private copy for loaders that take nothing but a path.
 
-    The original's path is not handed out: whoever can write the folder could exchange a file after it was
+    The original's path is not handed out: anyone who can write the folder could exchange a file after it was
     verified and before the loader reads it. Each file is read once, into the copy and into its digest, and
     the copy is handed out only if all files are what was signed.
 

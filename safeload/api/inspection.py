@@ -1,7 +1,6 @@
 """What can be said of a file without running any of it: its bytes, what they hold, its sidecar.
 
-What a sidecar claims is shown only when it verifies; an unverified claim is worth nothing and reads as if it
-were.
+What a sidecar claims is shown only if it verifies: an unverified claim would look like a verified one.
 """
 
 from __future__ import annotations
@@ -157,7 +156,7 @@ def _skops_types(data: bytes, limits: Limits) -> tuple[str, ...]:
 
 
 def _claimed_keys(location: str, limit: int) -> tuple[str, ...]:
-    """Return the key ids that a sidecar names, none if there is no readable one."""
+    """Return the key ids that a sidecar names; none if it cannot be read."""
     try:
         first = parse_sidecar(read(location + SIDECAR_SUFFIX, limit=2 * limit).data, limit=limit)[0]
     except SafeloadError:

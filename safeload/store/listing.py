@@ -75,7 +75,7 @@ def tags(backend: Backend, place: Place) -> Iterator[str]:
 def unreferenced_files(context: Context) -> Iterator[str]:
     """Yield the paths of all files that no verified record of the store accounts for, in no order.
 
-    A dump that was stopped may leave one; so may somebody who hopes that it will be loaded past the store.
+    A dump that was stopped may leave one; an attacker may add one in the hope that it is loaded directly.
     """
     for path in context.backend.list(""):
         place = _names.place_of(path)

@@ -4,7 +4,7 @@ A name or tag is any Unicode text of 1 to 200 bytes in NFC without control chara
 bucket all but ``a-z 0-9 _ - .`` are percent-encoded (upper-case letters too, so that no two names meet on a
 file system that ignores case), and so are a dot at the beginning or the end and the first letter of what
 Windows reserves (``con``, ``lpt1``…). Percent-encoding has upper-case digits. A text has one encoding, and
-what is not the encoding of a text is nobody's.
+a path that is not the encoding of a text belongs to no name.
 
 File systems allow 255 bytes in a segment. A longer encoding goes on in a folder below: a segment that ends
 with ``%`` is continued.
@@ -69,7 +69,7 @@ def encode(text: str) -> str:
 
 
 def decode(path: str) -> str | None:
-    """Return the text whose path this is, or None if it is nobody's."""
+    """Return the text whose path this is, or None if no text has this path."""
     encoded = path.replace("%/", "")
     if not _ENCODED.fullmatch(encoded):
         return None
@@ -139,7 +139,7 @@ class Place:
 
 
 def place_of(path: str) -> Place | None:
-    """Return the place in which a file lies, or None if it is in nobody's."""
+    """Return the place in which a file lies, or None if it lies in the folder of no name."""
     segments = path.split("/")[:-1]
     for count, segment in enumerate(segments, 1):
         if not segment.endswith("%"):

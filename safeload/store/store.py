@@ -50,7 +50,7 @@ class Store:
     Raises
     ------
     KeyringError
-        Keyring, policy or memory lie inside the store, where whoever can write the store can change them.
+        Keyring, policy or memory lie inside the store, where anyone who can write the store can change them.
 
     Examples
     --------
@@ -126,7 +126,7 @@ class Store:
         obj : object
             The object.
         name, tag : str
-            Unicode text of 1 to 200 bytes each. ``latest`` is no tag to store under.
+            Unicode text of 1 to 200 bytes each. ``latest`` cannot be stored under.
         overwrite : bool
             Replace the tag, atomically. Otherwise a tag is written once.
         format, metadata, expires, **options : optional
@@ -231,7 +231,7 @@ class Store:
             For ``latest`` in a loader without a memory (a container): the lowest accepted sequence number.
         max_age : datetime.timedelta, optional
             For the same: the highest accepted age of the pointer. With either of them, a memory that cannot
-            be kept is no error.
+            be written is not an error.
         **options
             Options of the format; see :func:`safeload.load`.
 
@@ -275,7 +275,7 @@ class Store:
         """
         if tag is not None:
             if name is None:
-                raise TypeError("a tag is a tag of a name")
+                raise TypeError("a tag needs a name")
             verified = reading.verified(self._context(), Place(name), tag)
             assert verified.statement is not None  # noqa: S101  nothing unsigned is in a store
             return (verified.statement,)

@@ -196,7 +196,7 @@ class Commit:
         if current is not None:
             known.append(current.sequence)
         else:
-            # No pointer: a new name, or somebody removed it. The statements tell how far numbers went.
+            # No pointer: a new name, or it was removed. The statements tell the highest number so far.
             known += [
                 found.statement.sequence or 0
                 for found in listing.check(self._context, self._place.name, artifacts=False)

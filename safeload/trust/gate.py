@@ -32,7 +32,7 @@ needs an allowlist too, given by the policy or the call, and holds every type ag
 Bytes in a sealed memory file cannot be altered any more. Another process takes them over from the one that
 verified them (:func:`to_handle`, :func:`from_handle`).
 
-:class:`VerifiedArtifact` is what the gate hands out. It is made nowhere else, and formats take nothing else.
+The gate returns a :class:`VerifiedArtifact`. It is made nowhere else, and formats take nothing else.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class VerifiedArtifact:
     admitted : frozenset of str or None
         Exact names of everything that a pickle may refer to; None where the statement has no list.
     allowed : frozenset of str or None
-        The caller's and the policy's list of the same; None where there is no list.
+        The caller's and the policy's list of the same; None without a list.
     keys : tuple of KeyId
         The ids of the keys whose signatures verified.
     skops_defaults : frozenset of str or None

@@ -87,7 +87,7 @@ def read_signed(request: LoadRequest) -> tuple[VerifiedArtifact, Statement]:
     """
     verified = read_verified(request)
     if verified.statement is None:
-        # The gate has refused it; this stands here for whoever changes the gate.
+        # The gate refuses this already; the check guards against a change of the gate.
         raise SignatureMissing("there is no signature for it", where=request.location)
     return verified, verified.statement
 

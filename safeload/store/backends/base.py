@@ -50,7 +50,7 @@ class Backend(Protocol):
     def write_artifact(
         self, path: str, produce: Callable[[IO[bytes]], None], *, algorithm: DigestAlgorithm
     ) -> tuple[Digest, int]:
-        """Write what `produce` writes, hashed on the way, under a path that nobody else uses.
+        """Write what `produce` writes, hashed on the way, under a path that no other writer uses.
 
         Return its digest and its size.
         """
@@ -65,5 +65,5 @@ class Backend(Protocol):
         ...
 
     def delete(self, path: str) -> None:
-        """Remove a file; one that is not there is no error."""
+        """Remove a file if it is there."""
         ...

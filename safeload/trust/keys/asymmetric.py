@@ -2,7 +2,7 @@
 
 Signatures have a fixed length and one encoding: Ed25519's 64 bytes; for ECDSA the numbers r and s, big-endian
 and concatenated, as in JOSE (RFC 7518, section 3.4) and in DSSE's test vector. DER, which can encode one
-signature in several ways, is not accepted. Anybody can turn an ECDSA signature (r, s) into (r, n - s), which
+signature in several ways, is not accepted. Anyone can turn an ECDSA signature (r, s) into (r, n - s), which
 verifies too; it vouches for the same statement, so that nothing is gained. ECDSA signing is deterministic
 (RFC 6979) if the installed cryptography supports it.
 
