@@ -45,7 +45,9 @@ def by_skl2onnx(
             # The converter does not know one of the options.
             continue
         except Exception as error:
-            raise SerializationError(_refusal(obj, error), hint=_hint()) from error
+            lacking = _imported_boosters() and not find_spec("onnxmltools")
+            hint = 'For boosters: pip install "safeload[boosters]".' if lacking else None
+            raise SerializationError(_refusal(obj, error), hint=hint) from error
     raise SerializationError(f"a {type(obj).__name__} cannot be converted to ONNX")
 
 
@@ -107,11 +109,6 @@ def _refusal(obj: Any, error: Exception) -> str:
     if type(error).__name__ in ("MissingShapeCalculator", "MissingConverter"):
         return f"there is no converter to ONNX for a {name}, or for a part of it"
     return f"a {name} cannot be converted to ONNX ({reason(error)})"
-
-
-def _hint() -> str | None:
-    lacking = _imported_boosters() and not find_spec("onnxmltools")
-    return 'For boosters: pip install "safeload[boosters]".' if lacking else None
 
 
 def _imported_boosters() -> tuple[str, ...]:
