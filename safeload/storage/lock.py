@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 from safeload.errors import StorageError
 from safeload.storage.beneath import FOLDER
-from safeload.storage.reader import wrapped
+from safeload.storage.reader import missing_folder, wrapped
 
 try:
     import fcntl
@@ -38,6 +38,8 @@ def locked(folder: str) -> Iterator[None]:
     try:
         # Each caller opens the folder anew, so that threads of one process exclude each other too.
         descriptor = os.open(folder or os.curdir, FOLDER)
+    except FileNotFoundError as error:
+        raise missing_folder(folder) from error
     except OSError as error:
         raise wrapped(error, folder) from error
     try:

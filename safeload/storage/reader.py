@@ -237,6 +237,11 @@ def fill(
             raise
 
 
+def missing_folder(folder: str) -> NotFound:
+    """Return the error for a folder that does not exist and is to be written to."""
+    return NotFound("the folder to write to does not exist", where=folder or os.curdir)
+
+
 def wrapped(error: OSError | ValueError, location: str) -> SafeloadError:
     """Return safeload's error for an error of the operating system about `location`."""
     if isinstance(error, SafeloadError):

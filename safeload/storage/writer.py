@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator
 from typing import IO, TYPE_CHECKING, cast
 
 from safeload.attestation.digests import Digest, DigestAlgorithm, Hasher, hasher
-from safeload.errors import NotFound, SafeloadError
+from safeload.errors import SafeloadError
 from safeload.storage.beneath import FOLDER, NEW_FILE, write_all
-from safeload.storage.reader import wrapped
+from safeload.storage.reader import missing_folder, wrapped
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -217,7 +217,7 @@ def stage(
         try:
             descriptor = os.open(temporary, NEW_FILE, mode)
         except FileNotFoundError as error:
-            raise NotFound("the folder to write to does not exist", where=folder or os.curdir) from error
+            raise missing_folder(folder) from error
     raw = _Descriptor(descriptor, path)
     try:
         try:

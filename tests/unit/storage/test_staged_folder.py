@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from safeload import AlreadyExists, SafeloadError, StorageError
+from safeload import AlreadyExists, NotFound, SafeloadError, StorageError
 from safeload.storage import staged_folder
 from safeload.storage.staged_folder import create_folder
 
@@ -57,6 +57,14 @@ def test_a_folder_and_its_sidecar_are_put_in_place(made: Path, target: Path) -> 
     assert {path: (target / path).read_bytes() for path in FILES} == FILES
     assert sorted(path.name for path in target.parent.iterdir()) == ["model", "model.sig"]
     assert target.with_name("model.sig").read_bytes() == b"signature"
+
+
+def test_a_missing_folder_is_named(made: Path, target: Path) -> None:
+    """The error is about the folder to write to, and nothing is made."""
+    with pytest.raises(NotFound, match="the folder to write to does not exist") as caught:
+        put(made, target.parent / "missing" / "model")
+    assert caught.value.where == str(target.parent / "missing")
+    assert list(target.parent.iterdir()) == []
 
 
 def test_what_is_there_stays(made: Path, target: Path) -> None:
