@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from dataclasses import dataclass
 
 from safeload.limits import Limits
@@ -18,13 +19,14 @@ from safeload.scanning.ledger import Ledger, ScanStopped
 from safeload.scanning.names import STANDARD, Resolver
 from safeload.scanning.report import Report
 
-__all__ = ["STANDARD", "Report", "Scan", "globals_of", "scan"]
+__all__ = ["STANDARD", "Report", "Scan", "globals_of", "is_never_unpickled", "scan"]
 
 # Further pickles that follow one another are not read.
 _MAX_PICKLES = 100
 # The end record of a ZIP archive starts within so many bytes of the end of the file.
 _ZIP_TAIL = 65_557
 _ZIP_END = b"PK\x05\x06"
+_START_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +146,24 @@ def globals_of(data: bytes, limits: Limits) -> Scan:
     if stopped is None:
         return Scan(globals=names, complete=True)
     return Scan(globals=names, complete=False, stopped_at=stopped.offset, reason=stopped.reason)
+
+
+def is_never_unpickled(data: bytes) -> bool:
+    """Tell whether pickle and joblib fail on a file for certain before they look up a name in it.
+
+    The verdict ``malformed`` does not tell: its rules are stricter than those of unpicklers, which may go on.
+    """
+    compressor = magic.compressor(data)
+    if compressor == "zlib":
+        try:
+            zlib.decompressobj().decompress(data[:_START_BYTES], 1)
+        except zlib.error:
+            return True  # The byte that starts a stream is no instruction of a pickle.
+    if compressor is not None:
+        return False
+    ledger = Ledger(with_calls=False, with_arrays=False)
+    follow(data, 0, ledger, Resolver(ledger, STANDARD, frozenset()), with_arrays=True)
+    return ledger.stopped_harmlessly
 
 
 def _follow_all(data: bytes, ledger: Ledger, resolver: Resolver, *, arrays: bool) -> None:

@@ -117,11 +117,12 @@ def _persistent(machine: Machine, pos: int) -> int:
 def _persistent_line(machine: Machine, pos: int) -> int:
     line, pos = line_at(machine, pos)
     if not line.isascii():
-        raise ScanStopped("a persistent id is not ASCII")
+        raise ScanStopped("a persistent id is not ASCII", certain=True)
     return _elsewhere(machine, pos)
 
 
 def _elsewhere(machine: Machine, pos: int) -> int:
+    machine.ledger.every_unpickler_stops()  # They have no such objects by default.
     machine.ledger.add_unresolved("unknown types", "refers to an object outside the file", machine.at)
     machine.stack.append(CallResult(None, None))
     return pos

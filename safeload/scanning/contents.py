@@ -11,7 +11,7 @@ from dataclasses import replace
 from safeload.errors import LimitExceeded, SafeloadError
 from safeload.limits import Limits
 from safeload.parsers import magic
-from safeload.scanning import STANDARD, Report, headers, scan
+from safeload.scanning import STANDARD, Report, headers, is_never_unpickled, scan
 from safeload.scanning.report import VERDICTS, Finding, Verdict
 
 TypesOf = Callable[[bytes, Limits], Iterable[str]]
@@ -109,9 +109,9 @@ def _pickle(data: bytes, limits: Limits, known: frozenset[str], own_state: froze
 
 def _safetensors(data: bytes, limits: Limits, known: frozenset[str], own_state: frozenset[str]) -> Report:
     """Read the header, and the same bytes as a pickle; no genuine file is one."""
-    other = scan(data, limits, known, own_state=own_state)
-    if other.verdict == "malformed":
+    if is_never_unpickled(data):
         return headers.read_safetensors(data)
+    other = scan(data, limits, known, own_state=own_state)
     try:
         report = headers.read_safetensors(data)
     except SafeloadError:

@@ -62,9 +62,9 @@ def _run(machine: Machine, start: int) -> int:
     try:
         end = _loop(machine, start)
     except IndexError:
-        raise ScanStopped(_shortage(machine)) from None
+        raise ScanStopped(_shortage(machine), certain=True) from None
     except UnicodeDecodeError:
-        raise ScanStopped("a text is not UTF-8") from None
+        raise ScanStopped("a text is not UTF-8", certain=True) from None
     if machine.attributes:
         # Something other than the one admitted call holds it.
         machine.ledger.find("dangerous", f"names {GETATTR}, which reaches what it is given", start)
@@ -92,7 +92,7 @@ def _check(machine: Machine, pos: int) -> None:
     if pos >= size:
         if pos == size:
             machine.at = pos
-        raise ScanStopped("the pickle ends early")
+        raise ScanStopped("the pickle ends early", certain=True)
     if pos == limit:
         machine.limit = size
     if (
@@ -117,7 +117,7 @@ def _shortage(machine: Machine) -> str:
 def _protocol(machine: Machine, pos: int) -> int:
     protocol = machine.data[pos]
     if protocol > _MAX_PROTOCOL:
-        raise ScanStopped(f"there is no protocol {protocol}")
+        raise ScanStopped(f"there is no protocol {protocol}", certain=True)
     machine.protocol = protocol
     return pos + 1
 
@@ -140,7 +140,7 @@ def _stop(machine: Machine, pos: int) -> int:
 
 
 def _unassigned(machine: Machine, pos: int) -> int:
-    raise ScanStopped("there is no such instruction")
+    raise ScanStopped("there is no such instruction", certain=True)
 
 
 _TABLE: dict[bytes, Step] = {

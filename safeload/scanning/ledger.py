@@ -23,11 +23,16 @@ class ScanStopped(Exception):
         What that makes of the file.
     limit : bool
         Whether a cap was reached.
+    certain : bool
+        Whether every unpickler stops here too. The rules here are stricter than those of unpicklers.
     """
 
-    def __init__(self, reason: str, verdict: Verdict = "malformed", *, limit: bool = False) -> None:
+    def __init__(
+        self, reason: str, verdict: Verdict = "malformed", *, limit: bool = False, certain: bool = False
+    ) -> None:
         super().__init__(reason)
         self.verdict = verdict
+        self.certain = certain
         self.limit = limit
 
 
@@ -45,6 +50,8 @@ class Ledger:
         self._max_arrays = _MAX_ARRAYS if with_arrays else 0
         self.verdict: Verdict = "data"
         self.globals: dict[str, int] = {}
+        # Whether every unpickler has stopped by now, and had looked up nothing by then.
+        self.stopped_harmlessly = False
         # What first made the names incomplete.
         self.stopped: Finding | None = None
         self.arrays: list[ArrayFound] = []
@@ -83,7 +90,14 @@ class Ledger:
 
     def halted(self, reason: ScanStopped, offset: int) -> None:
         """Record that the interpreter stopped."""
+        if reason.certain:
+            self.every_unpickler_stops()
         self.add_unresolved(reason.verdict, str(reason), offset, limit=reason.limit)
+
+    def every_unpickler_stops(self) -> None:
+        """Note that no unpickler goes on from here."""
+        if not self.globals and self.verdict != "dangerous":
+            self.stopped_harmlessly = True
 
     def array(self, found: Array) -> None:
         """Record an array."""

@@ -105,7 +105,7 @@ class Machine:
     def group(self) -> list[Any]:
         """Pop everything above the last mark, and the mark."""
         if not self.below:
-            raise ScanStopped("an instruction asks for a mark, and there is none")
+            raise ScanStopped("an instruction asks for a mark, and there is none", certain=True)
         group = self.stack
         self.stack = self.below.pop()
         self.height -= len(self.stack) + 1

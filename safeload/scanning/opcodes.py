@@ -35,7 +35,7 @@ def line_at(machine: Machine, pos: int) -> tuple[bytes, int]:
     """Return the line that starts at a position, and the position after it."""
     end = machine.data.find(b"\n", pos, machine.limit)
     if end < 0:
-        raise ScanStopped("the pickle ends early")
+        raise ScanStopped("the pickle ends early", certain=machine.limit == len(machine.data))
     return machine.data[pos:end], end + 1
 
 
@@ -43,7 +43,9 @@ def length_at(machine: Machine, pos: int, width: int) -> int:
     """Return the length at a position, if the frame has as many bytes after it."""
     length = int.from_bytes(machine.data[pos : pos + width], "little")
     if length > machine.limit - pos - width:
-        raise ScanStopped("what it announces does not fit into the rest")
+        raise ScanStopped(
+            "what it announces does not fit into the rest", certain=machine.limit == len(machine.data)
+        )
     return length
 
 
@@ -57,17 +59,30 @@ def name_of(line: bytes, encoding: str) -> str:
         raise ScanStopped("a name is no text") from None
 
 
+def _no_number(line: bytes) -> ScanStopped:
+    # The C unpickler reads up to a zero byte, and both take prefixes, underscores and space.
+    text = line.partition(b"\0")[0].rstrip(b"L")
+    refused = True
+    for read in (int, float, lambda text: int(text, 0)):
+        try:
+            read(text)
+            refused = False
+        except ValueError:
+            pass
+    return ScanStopped(_BAD_NUMBER, certain=refused)
+
+
 def _integer(line: bytes) -> Any:
     if line in (b"00", b"01"):
         return line == b"01"
     if _NUMBER.fullmatch(line) is None or len(line) > 20 or not -(1 << 63) <= int(line) < 1 << 63:
-        raise ScanStopped(_BAD_NUMBER)
+        raise _no_number(line)
     return int(line)
 
 
 def _long_integer(line: bytes) -> Any:
     if line[-1:] != b"L" or _NUMBER.fullmatch(line, 0, len(line) - 1) is None:
-        raise ScanStopped(_BAD_NUMBER)
+        raise _no_number(line)
     return int(line[:-1]) if len(line) < 20 else _INT
 
 
@@ -76,13 +91,13 @@ def _float(line: bytes) -> Opaque:
         if len(line) > 32 or repr(float(line)).encode() != line:
             raise ValueError
     except ValueError:
-        raise ScanStopped(_BAD_NUMBER) from None
+        raise _no_number(line) from None
     return _FLOAT
 
 
 def _index(line: bytes) -> int:
     if _INDEX.fullmatch(line) is None:
-        raise ScanStopped("a number of the memo is not in the form that picklers write")
+        raise _no_number(line)
     return int(line)
 
 
@@ -156,7 +171,7 @@ def _binary_float(machine: Machine, pos: int) -> int:
 def _long(width: int) -> Step:
     def step(machine: Machine, pos: int) -> int:
         if width == 4 and machine.data[pos + 3] >= 0x80:
-            raise ScanStopped("a length is negative")
+            raise ScanStopped("a length is negative", certain=True)
         start = pos + width
         end = start + length_at(machine, pos, width)
         value = int.from_bytes(machine.data[start:end], "little", signed=True) if end - start <= 8 else _INT
@@ -171,7 +186,7 @@ def _short_text(machine: Machine, pos: int) -> int:
     start = pos + 1
     end = start + data[pos]
     if end > machine.limit:
-        raise ScanStopped(_DOES_NOT_FIT)
+        raise ScanStopped(_DOES_NOT_FIT, certain=machine.limit == len(machine.data))
     machine.stack.append(data[start:end].decode("utf-8", "surrogatepass"))
     machine.text_at = machine.at
     machine.text_end = end
@@ -184,7 +199,7 @@ def _text(width: int) -> Step:
         length = int.from_bytes(machine.data[pos:start], "little")
         end = start + length
         if end > machine.limit:
-            raise ScanStopped(_DOES_NOT_FIT)
+            raise ScanStopped(_DOES_NOT_FIT, certain=machine.limit == len(machine.data))
         if length <= SHORT:
             machine.stack.append(machine.data[start:end].decode("utf-8", "surrogatepass"))
             machine.text_at = machine.at
@@ -213,7 +228,7 @@ def _python2_text(width: int) -> Step:
         length = length_at(machine, pos, width)
         start, end = pos + width, pos + width + length
         if width == 4 and length >= 1 << 31:
-            raise ScanStopped("a length is negative")
+            raise ScanStopped("a length is negative", certain=True)
         content = machine.data[start:end]
         if not content.isascii():
             raise ScanStopped("a text of Python 2 is not ASCII")
@@ -269,7 +284,7 @@ def _put(machine: Machine, index: int) -> None:
 
 def _get(machine: Machine, index: int) -> None:
     if index >= len(machine.memo) or (entry := machine.memo[index]) == MISSING:
-        raise ScanStopped("the memo has no such entry")
+        raise ScanStopped("the memo has no such entry", certain=True)
     machine.stack.append(machine.text(entry) if entry >= 0 else machine.recall(~entry))
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import struct
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import skops.io
@@ -83,6 +86,50 @@ def test_a_safetensors_file_that_is_a_pickle_too_is_dangerous() -> None:
     header = b'{"xxxxxxxx' + b"cos\nsystem\n(Vmarker\ntR."
     report = look(struct.pack("<Q", 0x108C) + header.ljust(0x108C))
     assert report.verdict == "dangerous"
+
+
+def safetensors_that_runs(folder: str, before: bytes, after: bytes) -> bytes:
+    """Return a correct safetensors file that makes a folder when the Python unpickler reads it.
+
+    Its instructions are the name of a tensor. Those that are no text stand within letters of two bytes, of
+    which another instruction takes the first.
+    """
+
+    def text(content: str) -> bytes:
+        assert 32 <= len(content) < 127
+        return b"K\xc2\x8c" + bytes([len(content)]) + content.encode()
+
+    act = text("multiprocessing.resource_tracker") + b"qa" + text("os.path." * 4 + "os.mkdir") + b"qb"
+    act += text(folder) + b"qchahbq\xc3\x93(hctR"
+    # Protocol 4, and a float of which three bytes are the header's.
+    length = b"\x80\x04G\x00\0\0\0\0"
+    entry = b'":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}'
+    header = b'{"a' + before + act + after + entry
+    return length + header.ljust(int.from_bytes(length, "little"))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(b"r    ", b"."), (b"", b"r    ."), (b"", b"!"), (b"", b".")],
+    ids=["stricter", "stricter later", "stops later", "ends"],
+)
+def test_a_safetensors_file_that_runs_is_not_data(before: bytes, after: bytes, tmp_path: Path) -> None:
+    """Also where the rules of inspection stop before the unpickler does."""
+    folder = tmp_path / "made"
+    parent = str(tmp_path) + "/"
+    path = parent + "./" * (1 + max(0, 32 - len(parent)) // 2) + "made"
+    data = safetensors_that_runs(path, before, after)
+    code = "import pickle, sys; pickle._Unpickler(sys.stdin.buffer).load()"
+    subprocess.run([sys.executable, "-c", code], input=data, check=False, capture_output=True)
+    assert folder.is_dir()
+    assert look(data).verdict in ("malformed", "dangerous")
+
+
+@pytest.mark.parametrize("low", range(0x20, 0x100, 8))
+def test_a_genuine_safetensors_file_is_data_whatever_its_length(low: int) -> None:
+    """The first byte of the length is an instruction, or starts a compressed stream."""
+    text = json.dumps({"a": tensor(0, 8)}).encode().ljust(0x100 + low)
+    assert look(safetensors(text, b"x" * 8)).verdict == "data"
 
 
 def field(number: int, value: bytes | int) -> bytes:
