@@ -124,6 +124,10 @@ POINTERS = {
     + b"h\x00"
     + AS_OBJECTS
     + b"\x86.",
+    # By these flags, those of an array of objects, it is a pointer to one.
+    "a record with the flags of an object": dtype(
+        "V8", fielded(b"}" + text("o") + OBJECTS + b"K\x00\x86s", 63) + b"."
+    ),
     # A number with a field beyond its end.
     "fields of a number": dtype(
         "i8",
