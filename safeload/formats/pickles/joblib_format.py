@@ -7,8 +7,7 @@ from typing import IO, Any, Literal
 from safeload.errors import FormatNotAllowed
 from safeload.formats.base import Written
 from safeload.formats.pickles import array_wrapper, dry_run
-from safeload.formats.pickles.plain_unpickler import PlainUnpickler, load_plain
-from safeload.formats.pickles.unpicklers import ArrayUnpickler
+from safeload.formats.pickles.unpicklers import ArrayUnpickler, load_plain
 from safeload.limits import Limits
 from safeload.parsers import magic
 from safeload.parsers.compression import decompress
@@ -55,9 +54,7 @@ class JoblibFormat:
         if verified.allowed is not None:
             dry_run.check_allowlist(memory, verified.admitted, verified.allowed, plain=plain)
         if plain:
-            return load_plain(
-                memory, lambda source: PlainUnpickler(source, verified.admitted, verified.allowed)
-            )
+            return load_plain(memory, verified.admitted, verified.allowed)
         # What was read as `bytes` cannot be written to, as arrays must be.
         copy = copy or (memory.readonly and mmap_mode is None)
         return ArrayUnpickler(memory, verified.admitted, verified.allowed, copy=copy).finish()
