@@ -88,10 +88,6 @@ class Blob:
         """The sealed memory that holds the bytes, or None."""
         return self._memory if isinstance(self._memory, SealedMemory) else None
 
-    def start(self, size: int) -> bytes:
-        """Return the first `size` bytes, or all if there are fewer."""
-        return bytes(self.view[:size])
-
     @property
     def size(self) -> int:
         """Size in bytes."""

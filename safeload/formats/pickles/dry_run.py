@@ -40,9 +40,8 @@ from safeload.formats.pickles.array_stand_ins import (
     watching,
 )
 from safeload.formats.pickles.dtype_stand_ins import DType
-from safeload.formats.pickles.plain_unpickler import PlainUnpickler, load_plain
 from safeload.formats.pickles.stand_ins import Called, Random, StandIn
-from safeload.formats.pickles.unpicklers import ArrayUnpickler
+from safeload.formats.pickles.unpicklers import ArrayUnpickler, Names, PlainUnpickler, Source, load_plain
 
 _GETATTR, _ENCODE, _ZONE = "builtins.getattr", "_codecs.encode", "zoneinfo.ZoneInfo"
 _SCALARS = ("numpy._core.multiarray.scalar", "numpy.core.multiarray.scalar")
@@ -69,6 +68,12 @@ class StandInResolver:
         if found is None:
             found = self._given[full] = self._stand_in(full)
         return found
+
+    def plain(self, source: Source, *_: Names) -> PlainUnpickler:
+        """Return an unpickler of plain pickles that asks this resolver."""
+        unpickler = _PlainDryRun(source, None)
+        unpickler._resolver = self
+        return unpickler
 
     def _stand_in(self, full: str) -> Any:
         if full == array_wrapper.NAME and full in self._allowed:
@@ -166,7 +171,7 @@ class _PlainDryRun(PlainUnpickler):
     _resolver: StandInResolver
 
     def find_class(self, module: str, name: str) -> Any:
-        return self._resolver.find_class(module, name, self.protocol)
+        return self._resolver.find_class(module, name, self.proto)
 
 
 class _ArrayDryRun(ArrayUnpickler):
@@ -178,9 +183,7 @@ class _ArrayDryRun(ArrayUnpickler):
         return self._resolver.find_class(module, name, self.proto)
 
     def _nested(self) -> PlainUnpickler:
-        nested = _PlainDryRun(self._source, None)
-        nested._resolver = self._resolver
-        return nested
+        return self._resolver.plain(self._source)
 
 
 def check_allowlist(
@@ -212,9 +215,11 @@ def check_allowlist(
     try:
         with watching(), _without_collections():
             if plain:
-                load_plain(memory, lambda source: _with(resolver, _PlainDryRun(source, None)))
+                load_plain(memory, None, None, resolver.plain)
             else:
-                _with(resolver, _ArrayDryRun(memory, None, copy=False)).finish()
+                unpickler = _ArrayDryRun(memory, None, copy=False)
+                unpickler._resolver = resolver
+                unpickler.finish()
     except SafeloadError:
         raise
     except Exception as error:
@@ -234,8 +239,3 @@ def _without_collections() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-def _with(resolver: StandInResolver, unpickler: Any) -> Any:
-    unpickler._resolver = resolver
-    return unpickler

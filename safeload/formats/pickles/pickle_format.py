@@ -6,8 +6,8 @@ from typing import IO, Any
 
 from safeload.formats.base import Written
 from safeload.formats.pickles import dry_run
-from safeload.formats.pickles.plain_unpickler import PlainUnpickler, load_plain
 from safeload.formats.pickles.recording import RecordingPickler
+from safeload.formats.pickles.unpicklers import load_plain
 from safeload.limits import Limits
 from safeload.trust.gate import VerifiedArtifact
 
@@ -29,7 +29,7 @@ class PickleFormat:
         memory, admitted, allowed = verified.blob.view, verified.admitted, verified.allowed
         if allowed is not None:
             dry_run.check_allowlist(memory, admitted, allowed, plain=True)
-        return load_plain(memory, lambda source: PlainUnpickler(source, admitted, allowed))
+        return load_plain(memory, admitted, allowed)
 
     def globals_of(self, data: bytes, limits: Limits) -> None:
         """Return None: a pickle shows its globals to an unpickler only."""

@@ -1,11 +1,11 @@
-"""A skops file is checked as an archive, within limits, before skops sees it.
+"""Checks of a skops file as an archive, within limits, before skops sees it.
 
-No library below bounds what a ZIP member decompresses to: zipfile decompresses a piece before it compares
-with the announced size, skops reads members whole, and SciPy opens the archives in which skops keeps sparse
-matrices. So members are decompressed here, each with its announced size as a cap, also in archives within
-archives. Where anything was compressed, skops is given a new, uncompressed archive of the same members.
+Neither zipfile, skops nor SciPy (which opens the nested archives of sparse matrices) bounds what a ZIP member
+decompresses to. So members are decompressed here, each with its announced size as a cap, also in nested
+archives. If anything was compressed, skops gets a new, uncompressed archive of the same members.
 
-What the schema says is checked in ``schema.py``, how the archive lies in the file in ``zip_layout.py``.
+Sparse matrices must index only into themselves: ``scipy.sparse.load_npz`` passes indices to native code
+unchecked. ``schema.py`` checks the schema, ``zip_layout.py`` the layout of the archive.
 """
 
 from __future__ import annotations
@@ -13,39 +13,41 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from safeload.errors import LimitExceeded, MalformedError
 from safeload.formats.skops import schema as skops_schema
-from safeload.formats.skops import sparse
 from safeload.formats.skops.schema import Schema
 from safeload.limits import Limits
-from safeload.parsers import strict_json, zip_layout
+from safeload.parsers import npy, strict_json, zip_layout
 
 SCHEMA = "schema.json"
 
-# A schema is parsed into many times its own size. One that lies in the file uncompressed has paid for that.
+# A parsed schema takes many times its own size, so a compressed one may only grow so much.
 _SCHEMA_FLOOR, _SCHEMA_RATIO = 4 << 20, 32
+
+_SPARSE_MEMBERS = {
+    "csr": {"indices", "indptr", "data"},
+    "csc": {"indices", "indptr", "data"},
+    "bsr": {"indices", "indptr", "data"},
+    "coo": {"row", "col", "data"},
+    "dia": {"offsets", "data"},
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A checked skops file.
+    """A checked skops file."""
 
-    Parameters
-    ----------
-    data
-        An archive that skops may be given: the file itself, or the same members without compression.
-    schema
-        What it refers to.
-    """
-
+    # The file itself, or an archive of the same members without compression.
     data: bytes
     schema: Schema
 
 
 def checked(data: bytes, limits: Limits) -> bytes:
-    """Return an archive that skops may be given; see :func:`opened`."""
+    """Check a skops file and return an archive that skops may read; see :func:`opened`."""
     return opened(data, limits).data
 
 
@@ -57,7 +59,7 @@ def opened(data: bytes, limits: Limits) -> Opened:
     LimitExceeded
         Too many members, too many bytes, or a schema too large or nested too deep.
     MalformedError
-        It is no archive in the one layout that is read, or its schema or a member is not as skops writes it.
+        It is not an archive in the supported layout, or skops does not write such a schema or member.
     """
     budget = _Budget(len(data), limits)
     try:
@@ -75,7 +77,7 @@ def opened(data: bytes, limits: Limits) -> Opened:
     was_compressed = any(entry.method != zip_layout.STORED for entry in entries)
     for name, class_name in found.sparse.items():
         inner = _inner(members[name], budget)
-        sparse.check_sparse(inner[0], class_name)
+        _check_sparse(inner[0], class_name)
         if inner[1]:
             members[name] = _archive_of(inner[0])
             was_compressed = True
@@ -85,7 +87,7 @@ def opened(data: bytes, limits: Limits) -> Opened:
 
 
 class _Budget:
-    """What all members together may decompress to, and how many there may be."""
+    """How many members, and how many decompressed bytes, are still allowed in total."""
 
     def __init__(self, size: int, limits: Limits) -> None:
         self._size = size
@@ -96,8 +98,8 @@ class _Budget:
         self._members = limits.members
 
     def members_of(self, data: bytes | memoryview) -> list[zip_layout.Member]:
-        """Return the members of an archive, if there may be as many that decompress to as much."""
-        # The end record says how many there are, and exactly so many are read.
+        """Return the members of an archive and charge their number and sizes."""
+        # Exactly as many entries are read as the end record announces.
         self._members -= zip_layout.count(data)
         if self._members < 0:
             raise LimitExceeded(f"the archive has more than {self._limits.members} members")
@@ -128,7 +130,7 @@ def _archive_of(members: dict[str, bytes | memoryview]) -> bytes:
 
 
 def _decompressed(data: bytes | memoryview, entry: zip_layout.Member) -> bytes | memoryview:
-    """Return a member's bytes, of which there are as many as announced."""
+    """Return the bytes of a member, whose size and checksum must be those announced."""
     raw = memoryview(data)[entry.start : entry.start + entry.packed]
     member: bytes | memoryview
     if entry.method == zip_layout.STORED:
@@ -144,3 +146,54 @@ def _decompressed(data: bytes | memoryview, entry: zip_layout.Member) -> bytes |
     if not whole or zlib.crc32(member) != entry.crc:
         raise MalformedError("a member of the archive is not as its directory says")
     return member
+
+
+def _check_sparse(members: Mapping[str, bytes | memoryview], class_name: str) -> None:
+    """Refuse a sparse matrix whose members contradict its class, or that indexes outside of itself."""
+    arrays = {name.removesuffix(".npy"): npy.array_of(data) for name, data in members.items()}
+    try:
+        kind = arrays.pop("format").item()
+        shape = [int(length) for length in arrays.pop("shape")]
+        suffix = "array" if arrays.pop("_is_array", False) else "matrix"
+    except (KeyError, ValueError, TypeError, AttributeError):
+        raise MalformedError("a sparse matrix lacks its format or shape") from None
+    kind = kind.decode("latin1") if isinstance(kind, bytes) else kind
+    if f"{kind}_{suffix}" != class_name or set(arrays) != _SPARSE_MEMBERS.get(kind):
+        raise MalformedError("a sparse matrix is of another class than its data")
+    if len(shape) not in (1, 2) or min(shape) < 0:
+        raise MalformedError("a sparse matrix has no shape")
+    if not _points_inside(kind, [1, *shape][-2:], arrays):
+        raise MalformedError("a sparse matrix points outside of itself")
+
+
+def _points_inside(kind: str, shape: list[int], arrays: dict[str, Any]) -> bool:
+    rows, columns = shape
+    if any(array.dtype.kind not in "iu" for name, array in arrays.items() if name != "data"):
+        return False
+    data = arrays["data"]
+    if kind == "coo":
+        row, column = arrays["row"], arrays["col"]
+        return len(row) == len(column) == len(data) and _within(row, rows) and _within(column, columns)
+    if kind == "dia":
+        return bool(data.ndim == 2) and bool(data.shape[0] == arrays["offsets"].shape[0])
+    indices, pointers = arrays["indices"], arrays["indptr"]
+    major, minor = (columns, rows) if kind == "csc" else (rows, columns)
+    if kind == "bsr":
+        if data.ndim != 3 or 0 in data.shape[1:]:
+            return False
+        major, minor = major // data.shape[1], minor // data.shape[2]
+    return (
+        indices.ndim == pointers.ndim == 1
+        and len(pointers) == major + 1
+        and int(pointers[0]) == 0
+        and bool((pointers[1:] >= pointers[:-1]).all())
+        and int(pointers[-1]) <= len(indices)
+        and len(indices) == len(data)
+        and _within(indices, minor)
+    )
+
+
+def _within(indices: Any, length: int) -> bool:
+    if indices.ndim != 1:
+        return False
+    return not len(indices) or (int(indices.min()) >= 0 and int(indices.max()) < length)

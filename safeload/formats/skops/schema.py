@@ -1,76 +1,88 @@
-"""The schema of a skops file is read once by us, strictly, before skops reads it.
+"""Strict checks of a skops schema before skops reads it.
 
-skops makes a tree of nodes of the schema, asks each node for the types that it needs, and then lets the nodes
-make their objects. What a node asks for and what it makes are two pieces of code, which have disagreed before
-(CVE-2025-54412, CVE-2025-54413), and the tree is one by names in a text: an ``__id__`` makes it a graph. So,
-before that:
+skops turns the schema into a tree of nodes, asks each node for the types that it needs, and lets the nodes
+make their objects. Separate code decides what a node asks for and what it makes, and the two have disagreed
+(CVE-2025-54412, CVE-2025-54413). An ``__id__`` also turns the tree into a graph. So these rules hold first:
 
-- a schema is JSON without a key twice, no larger, deeper and no costlier than is allowed
-  (``parsers/strict_json.py``);
-- every loader is one that skops writes and the installed skops knows, and names the class that it makes
-  (``nodes.py``);
-- what an ``__id__`` stands for is written out each time, the same each time, and never within itself; so
-  the graph is never larger than its text;
-- keys are made by plain types, and there are as many of them as values;
-- members are there, each is read by one object, and there is no other; arrays are what they say;
-- the states that native code trusts are checked where they can be (``states.py``).
+- The schema is JSON without repeated keys, within limits (``parsers/strict_json.py``).
+- Every loader is one that skops writes and the installed skops knows, with a class that it makes.
+- An object with an ``__id__`` is written out each time, identically, and never within itself. So the graph
+  is never larger than its text.
+- Keys are made by plain types, and there are as many keys as values.
+- Every member is read by exactly one object, and arrays match their headers.
+- States that native code trusts are checked (``states.py``).
 
-What needs the types themselves is checked when they are known to be on the list (``types.py``).
+Checks that need the types themselves run once these are known to be on the list (``types.py``).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from safeload.errors import LimitExceeded, MalformedError
-from safeload.formats.skops import nodes, states
-from safeload.formats.skops.nodes import listed, mapping, named, scalar, scalar_text
+from safeload.errors import LimitExceeded, MalformedError, brief
+from safeload.formats.skops import states
 from safeload.parsers import native_state, npy
 
 Members = Mapping[str, bytes | memoryview]
 
-# What a partial may call; each of these is on a list itself, or it is refused.
+# What a partial may call; the allowlist decides about each of these.
 _CALLABLES = ("FunctionNode", "TypeNode", "MethodNode")
 _KEY_TYPES = {("builtins", name) for name in ("str", "int", "float", "bool", "NoneType")}
+
+_MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+
+# Loaders that make one class only.
+_MADE = {
+    "JsonNode": {"builtins.str"},
+    "SliceNode": {"builtins.slice"},
+    "DefaultDictNode": {"collections.defaultdict"},
+    "PartialNode": {"functools.partial"},
+    "OperatorFuncNode": {"operator.attrgetter", "operator.itemgetter", "operator.methodcaller"},
+    "DTypeNode": {"numpy.dtype"},
+    "MaskedArrayNode": {"numpy.ma.MaskedArray", "numpy.ma.core.MaskedArray"},
+    "RandomStateNode": {"numpy.random.mtrand.RandomState"},
+    "RandomGeneratorNode": {"numpy.random._generator.Generator"},
+    "TreeNode": {"sklearn.tree._tree.Tree"},
+    "QuantileForestNode": {"quantile_forest._quantile_forest_fast.QuantileForest"},
+}
+_ANY = {
+    *("DictNode", "ListNode", "SetNode", "TupleNode", "BytesNode", "BytearrayNode", "NdArrayNode"),
+    *("SparseMatrixNode", "ObjectNode", "ConstructorFromReduceNode", "FunctionNode", "TypeNode"),
+    *("MethodNode", "LossNode"),
+}
+_LOSS_MODULES = ("_loss", "sklearn._loss._loss", "sklearn.linear_model._sgd_fast")
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """What a schema refers to.
+    """What a schema refers to."""
 
-    Parameters
-    ----------
-    made
-        Each loader with the module and the class that it is to make.
-    methods
-        Methods that are bound, as ``module.class.method``.
-    generators
-        Bit generators, as ``numpy.random.name``.
-    sparse
-        Members that hold a sparse matrix, each with the name of its class.
-    """
-
+    # Loader, module and class.
     made: set[tuple[str, str, str]] = field(default_factory=set)
+    # Bound methods, as `module.class.method`.
     methods: set[str] = field(default_factory=set)
+    # Bit generators, as `numpy.random.name`.
     generators: set[str] = field(default_factory=set)
+    # Members that hold a sparse matrix, with the name of its class.
     sparse: dict[str, str] = field(default_factory=dict)
 
     def names(self) -> set[str]:
-        """Return the whole names of all that is made or bound, plain data aside."""
+        """Return the full names of everything that is made or bound, except plain data."""
         plain = {"JsonNode", "SliceNode"}
         classes = {f"{module}.{name}" for loader, module, name in self.made if loader not in plain}
         return classes | self.methods | self.generators
 
 
 def check(state: dict[str, Any], members: Members) -> Schema:
-    """Check a schema, with the members that it refers to.
+    """Check a schema and the archive members that it refers to, by the rules of the module.
 
     Raises
     ------
     MalformedError
-        See the module.
+        It breaks a rule.
     LimitExceeded
         It is nested too deep for Python.
     """
@@ -90,10 +102,10 @@ def check(state: dict[str, Any], members: Members) -> Schema:
 
 
 class _Walk:
-    """Goes over a schema once.
+    """One pass over a schema.
 
-    Each node gets a number, the same for nodes that are the same but for their ``__id__``: by it the second
-    writing of an object is compared with the first.
+    Nodes that differ in their ``__id__`` only get the same number. By this number, each repetition of an
+    object is compared with its first occurrence.
     """
 
     def __init__(self, members: Members, protocol: int) -> None:
@@ -110,9 +122,9 @@ class _Walk:
         self._arrays: dict[str, Any] = {}
 
     def node(self, state: dict[str, Any]) -> int:
-        """Check a node and all below it; return its number."""
+        """Check a node and its descendants; return its number."""
         loader, module, name = state["__loader__"], state["__module__"], state["__class__"]
-        nodes.check_loader(loader, module, name, self._known)
+        _check_loader(loader, module, name, self._known)
         identity = state.get("__id__")
         if identity is not None:
             if type(identity) is not int or identity == 0:
@@ -128,7 +140,7 @@ class _Walk:
         number = self._numbers.setdefault((loader, module, name, extra, numbers), len(self._numbers))
         if identity is not None:
             if first is not None and first != number:
-                # An array that an object makes anew each time it is asked has another file each time.
+                # If an object makes an array anew on each request, each repetition has another file.
                 if not self._same(self._states[identity], state):
                     raise MalformedError("an object of the schema is written in two ways")
                 number = first
@@ -138,30 +150,30 @@ class _Walk:
         return number
 
     def _parts(self, loader: str, state: dict[str, Any]) -> tuple[list[dict[str, Any]], tuple[Any, ...]]:
-        """Return the nodes below a node, and what else it is compared by."""
+        """Return the children of a node, and further values to compare it by."""
         content = state.get("content")
         extra: tuple[Any, ...] = ()
         match loader:
             case "DictNode":
-                content = mapping(content)
+                content = _mapping(content)
                 self._check_keys(state["key_types"], len(content))
                 return [state["key_types"], *content.values()], tuple(content)
             case "ListNode" | "SetNode" | "TupleNode":
-                return list(listed(content)), extra
+                return list(_listed(content)), extra
             case "DefaultDictNode":
-                return named(content, "main", "default_factory"), extra
+                return _named(content, "main", "default_factory"), extra
             case "PartialNode":
-                parts = named(content, "func", "args", "kwds", "namespace")
+                parts = _named(content, "func", "args", "kwds", "namespace")
                 if parts[0]["__loader__"] not in _CALLABLES:
                     raise MalformedError("a partial of the schema calls something that is not named")
                 return parts, extra
             case "MaskedArrayNode":
-                return named(content, "data", "mask"), extra
+                return _named(content, "data", "mask"), extra
             case "RandomGeneratorNode":
                 keys = ("bit_generator", "seed_seq") if self._protocol > 1 else ("bit_generator",)
-                return named(content, *keys), extra
+                return _named(content, *keys), extra
             case "MethodNode":
-                owner = named(content, "obj")
+                owner = _named(content, "obj")
                 if (owner[0]["__module__"], owner[0]["__class__"]) != (
                     state["__module__"],
                     state["__class__"],
@@ -169,26 +181,26 @@ class _Walk:
                     raise MalformedError("a method of the schema is bound to an object of another class")
                 return owner, (self._method(state),)
             case "NdArrayNode" if state["type"] == "json":
-                return [*listed(content), state["shape"]], ("json",)
+                return [*_listed(content), state["shape"]], ("json",)
             case "LossNode" | "TreeNode" | "QuantileForestNode":
-                return [mapping(content), mapping(state["__reduce__"]["args"])], extra
+                return [_mapping(content), _mapping(state["__reduce__"]["args"])], extra
             case "OperatorFuncNode":
-                return [mapping(state["attrs"])], extra
+                return [_mapping(state["attrs"])], extra
             case "ObjectNode" if content is None:
                 return [], extra
             case "ObjectNode" | "ConstructorFromReduceNode" | "DTypeNode" | "RandomStateNode":
-                return [mapping(content)], extra
+                return [_mapping(content)], extra
         return [], extra
 
     def _own(
         self, loader: str, module: str, name: str, state: dict[str, Any], identity: Any
     ) -> tuple[Any, ...]:
-        """Check what a node holds beside other nodes; return what of it two nodes are compared by."""
+        """Check the parts of a node that are not nodes; return the values to compare it by."""
         match loader:
             case "JsonNode":
-                return (scalar_text(state["content"]),)
+                return (_scalar_text(state["content"]),)
             case "SliceNode":
-                return tuple(scalar(state["content"][key]) for key in ("start", "stop", "step"))
+                return tuple(_scalar(state["content"][key]) for key in ("start", "stop", "step"))
             case "BytesNode" | "BytearrayNode":
                 self._member(state["file"], identity)
                 return (state["file"],)
@@ -226,8 +238,8 @@ class _Walk:
         return func
 
     def _check_keys(self, types: dict[str, Any], number: int) -> None:
-        # skops calls these with the text of a key, and drops values for which there is none.
-        entries = listed(types["content"])
+        # skops calls these types with the text of a key, and drops values without a key.
+        entries = _listed(types["content"])
         plain = all(
             entry["__loader__"] == "TypeNode"
             and (entry["__module__"] == "numpy" or (entry["__module__"], entry["__class__"]) in _KEY_TYPES)
@@ -237,17 +249,17 @@ class _Walk:
             raise MalformedError("a dict of the schema has keys of other types than skops writes")
 
     def _member(self, file: Any, identity: Any) -> bytes | memoryview:
-        """Return a member that a node reads, which must be its only reader."""
+        """Return a member for a node, which must be its only reader."""
         if not isinstance(file, str) or file not in self._members:
             raise MalformedError("the schema refers to a member that is not there")
-        # skops keeps an object by its id and reads its member once; without one it would read it each time.
+        # skops caches an object by its id and reads its member once; without an id it reads it every time.
         if file in self.readers and (identity is None or self.readers[file] != identity):
             raise MalformedError("a member of the archive is read by two objects")
         self.readers[file] = identity
         return self._members[file]
 
     def _same(self, one: Any, other: Any) -> bool:
-        """Return whether two parts of the schema are the same but for ids and the names of equal members."""
+        """Tell whether two parts of the schema differ in ids and names of equal members only."""
         if type(one) is not type(other):
             return False
         if isinstance(one, list):
@@ -270,3 +282,52 @@ class _Walk:
         if file not in self._arrays:
             self._arrays[file] = npy.array_of(self._members[file])
         return self._arrays[file]
+
+
+def _check_loader(loader: Any, module: Any, name: Any, installed: set[str]) -> None:
+    """Require a loader that skops writes and has `installed`, and a class that this loader makes."""
+    if not all(isinstance(text, str) for text in (loader, module, name)):
+        raise MalformedError("a node of the schema has no loader, module or class")
+    if loader not in installed or loader not in _MADE.keys() | _ANY:
+        raise MalformedError(f"the installed skops writes no loader {brief(loader)}")
+    if not _MODULE.fullmatch(module) or not name.isidentifier():
+        raise MalformedError(f"{brief(f'{module}.{name}')} is no name of a class")
+    made = _MADE.get(loader)
+    if made is not None and f"{module}.{name}" not in made:
+        raise MalformedError(f"the loader {loader} does not make a {brief(f'{module}.{name}')}")
+    if loader == "LossNode" and module not in _LOSS_MODULES:
+        raise MalformedError(f"the loader LossNode does not make a {brief(f'{module}.{name}')}")
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    """Return a JSON object."""
+    if not isinstance(value, dict):
+        raise MalformedError("a node of the schema lacks a part, or has it of another type")
+    return value
+
+
+def _listed(value: Any) -> list[dict[str, Any]]:
+    """Return a JSON array."""
+    if not isinstance(value, list):
+        raise MalformedError("a node of the schema lacks a part, or has it of another type")
+    return value
+
+
+def _named(content: Any, *keys: str) -> list[dict[str, Any]]:
+    """Return the JSON objects under some keys of another."""
+    return [_mapping(_mapping(content)[key]) for key in keys]
+
+
+def _scalar(value: Any) -> Any:
+    """Return a bound of a slice, with its type."""
+    if value is not None and not isinstance(value, int | float | str):
+        raise MalformedError("a slice of the schema has a bound that is no number")
+    return type(value), value
+
+
+def _scalar_text(content: Any) -> str:
+    """Return the text of a plain value."""
+    # Lists and dicts have nodes of their own; as text they would escape every count.
+    if not isinstance(content, str) or content.lstrip(" \t\r\n")[:1] in ("[", "{", ""):
+        raise MalformedError("a plain value of the schema is not plain")
+    return content

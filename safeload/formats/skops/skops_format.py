@@ -1,7 +1,7 @@
-"""The format ``skops``: data and the names of types, which are held against an allowlist.
+"""The format ``skops``: data and the names of types, which are checked against an allowlist.
 
-Signed, the allowlist is what the statement lists: the types that the signer's own dump needed. Unsigned,
-it is what the caller or the policy names. It is never taken from the file that is being loaded.
+For a signed file the statement gives the allowlist: the types that the signer's dump needed. For an unsigned
+file the caller or the policy gives it. It never comes from the file that is being loaded.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from safeload.limits import Limits
 from safeload.trust.gate import VerifiedArtifact
 
 _SHOWN_TYPES = 20
-# Loaders have limits of their own; what is being dumped is not hostile.
+# Limits are for loading; an object that is dumped is not hostile.
 _WIDEST = Limits(**{entry.name: 1 << 62 for entry in fields(Limits)})
 
 
@@ -52,9 +52,9 @@ class SkopsFormat:
         Raises
         ------
         UntrustedType
-            With exactly the types that are missing; or for one that runs its own state in an unsigned file.
+            With exactly the missing types; or an unsigned file has a type that runs its own state.
         MalformedError, LimitExceeded
-            It is not as skops writes it; see ``archive.py``, ``schema.py``, ``types.py``.
+            skops does not write such a file; see ``archive.py``, ``schema.py``, ``types.py``.
         """
         import skops.io
 
@@ -71,7 +71,7 @@ class SkopsFormat:
                 hint="If you know them and where the file comes from, name them in trusted=.",
                 types=missing,
             )
-        # Every name is on the list now, so that looking it up runs no more than skops would.
+        # Every name is on the list now, so looking it up runs no more than skops would.
         skops_types.check_kinds(schema, verified.trusted)
         return skops.io.loads(data, trusted=sorted(verified.trusted))
 
@@ -84,7 +84,7 @@ class SkopsFormat:
 
 
 def _require_readable(data: bytes, types: frozenset[str]) -> None:
-    """Refuse to store what would not be loaded."""
+    """Refuse to store a file that could not be loaded."""
     try:
         skops_types.check_kinds(archive.opened(data, _WIDEST).schema, types)
     except SafeloadError as error:

@@ -1,7 +1,4 @@
-"""States that native code trusts, found in a skops schema and checked before skops makes them.
-
-The rules are those of :mod:`safeload.parsers.native_state`; here is where a schema holds what they are about.
-"""
+"""States in a skops schema that native code trusts, checked by :mod:`safeload.parsers.native_state`."""
 
 from __future__ import annotations
 
@@ -16,25 +13,16 @@ ArrayOf = Callable[[str], Any]
 
 
 def check_bit_generator(state: dict[str, Any], array_of: ArrayOf, *, only: str | None = None) -> str:
-    """Check the state of a bit generator and return its name.
+    """Check the node of a bit generator's state and return the generator's name.
 
     Parameters
     ----------
     state : dict
-        The node of its state.
+        The node.
     array_of : callable
         Returns the array of a member.
     only : str, optional
-        The one kind that is admitted; None for all that numpy has.
-
-    Returns
-    -------
-    str
-
-    Raises
-    ------
-    MalformedError
-        It is of another kind, or its arrays or position are not those of its kind.
+        The only kind that is admitted; None for all that numpy has.
     """
 
     def form(path: native_state.Path) -> tuple[tuple[int, ...], str]:
@@ -49,12 +37,7 @@ def check_bit_generator(state: dict[str, Any], array_of: ArrayOf, *, only: str |
 
 
 def check_tree(state: dict[str, Any], arguments: dict[str, Any], array_of: ArrayOf) -> None:
-    """Check scikit-learn's ``Tree``.
-
-    Raises
-    ------
-    MalformedError
-    """
+    """Check scikit-learn's ``Tree``."""
     if arguments["__loader__"] != "TupleNode" or len(arguments["content"]) != 3:
         raise MalformedError("a tree is made of other arguments than scikit-learn's")
     features, outputs = (_scalar(arguments["content"][place]) for place in (0, 2))
@@ -73,12 +56,7 @@ def check_tree(state: dict[str, Any], arguments: dict[str, Any], array_of: Array
 
 
 def check_predictor(state: dict[str, Any], array_of: ArrayOf) -> None:
-    """Check a tree of scikit-learn's histogram gradient boosting.
-
-    Raises
-    ------
-    MalformedError
-    """
+    """Check a tree of scikit-learn's histogram gradient boosting."""
     nodes, *tables = (
         _array(_at(state, name), array_of) for name in ("nodes", *native_state.PREDICTOR_TABLES)
     )
@@ -88,13 +66,13 @@ def check_predictor(state: dict[str, Any], array_of: ArrayOf) -> None:
 
 
 def _at(state: dict[str, Any], *path: str) -> dict[str, Any]:
-    """Return a node within dicts whose keys are text."""
+    """Return the node at a path of nested dicts whose keys are text."""
     for key in path:
         if (state["__loader__"], state["__module__"], state["__class__"]) != ("DictNode", "builtins", "dict"):
-            raise MalformedError("a state that should be a dict is none")
+            raise MalformedError("a state is not a dict")
         for kind in state["key_types"]["content"]:
             if (kind["__module__"], kind["__class__"]) != ("builtins", "str"):
-                raise MalformedError("a state has keys that are no text")
+                raise MalformedError("a state has keys that are not text")
         if key not in state["content"]:
             raise MalformedError(f"a state lacks its {key}")
         state = state["content"][key]

@@ -1,9 +1,8 @@
-"""What a loader of skops makes is of the kind that it is for; asked when every name is on the list.
+"""Checks that each skops loader makes a class of its own kind, once every name is on the list.
 
-An allowlist says which names may be used, and not how. Someone who trusts a function, because a genuine file
-holds it as a value, has not said that a file may call it; but some loaders call what they are given as a
-class. So each class is looked up here, which runs no more than skops would for the same names, and held
-against what the loader is for.
+An allowlist says which names may be used, not how. A user may trust a function because a genuine file holds
+it as a value; that does not allow a file to call it, as some loaders call whatever they get as a class. So
+each class is looked up here, which runs no more code than skops would, and compared with its loader.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from safeload.errors import MalformedError, UntrustedType, brief
 from safeload.formats.skops.schema import Schema
 from safeload.namelists import why_it_runs
 
-# Data of Python's own, which no policy needs to name.
+# Built-in types of plain data, which no policy needs to name.
 PLAIN = frozenset(
     f"builtins.{name}"
     for name in (
@@ -32,23 +31,23 @@ PLAIN = frozenset(
 def check_names(
     schema: Schema, trusted: frozenset[str], defaults: frozenset[str] | None, *, signed: bool
 ) -> None:
-    """Refuse names, none of which is looked up.
+    """Refuse names that are not admitted, without looking any up.
 
     Parameters
     ----------
-    schema
-        What a file refers to.
-    trusted
-        Names that are trusted beside those that skops trusts by itself.
-    defaults
-        To which of these the policy restricts it; None for all of them.
-    signed
-        Whether somebody vouches for the file. Without that, no type that runs its own state is made.
+    schema : Schema
+        What the file refers to.
+    trusted : frozenset of str
+        Names that are trusted in addition to skops' own.
+    defaults : frozenset of str, optional
+        Those of skops' own that the policy admits; None for all.
+    signed : bool
+        Whether the file is signed. If not, no type that runs its own state is made.
 
     Raises
     ------
     UntrustedType
-        With exactly the names that are not admitted.
+        Its `types` are exactly the names that are not admitted.
     """
     names = schema.names()
     if not signed:
@@ -70,9 +69,9 @@ def check_names(
 
 
 def check_kinds(schema: Schema, trusted: frozenset[str]) -> None:
-    """Look every class up and refuse those that their loader is not for.
+    """Look up every class and refuse those that do not fit their loader.
 
-    Call it only when all names of the schema are on the list.
+    Call it only once all names of the schema are on the list.
 
     Raises
     ------
@@ -85,7 +84,7 @@ def check_kinds(schema: Schema, trusted: frozenset[str]) -> None:
     for loader, module, name in sorted(schema.made):
         kind = kinds.get(loader)
         if kind is None:
-            continue  # It makes one class only, which was compared by name.
+            continue  # It makes one class only, which the schema's check compared by name.
         found = getattr(importlib.import_module(module), name, None)
         if not kind(found):
             raise MalformedError(f"the loader {loader} does not make a {brief(f'{module}.{name}')}")
@@ -97,7 +96,7 @@ def check_kinds(schema: Schema, trusted: frozenset[str]) -> None:
 
 
 def _kinds() -> dict[str, Callable[[Any], bool]]:
-    """Return, for each loader, what tells whether it is for a class."""
+    """Return a predicate for each loader that tells whether it makes a class."""
     import numpy as np
     import scipy.sparse as sparse
 
@@ -106,7 +105,7 @@ def _kinds() -> dict[str, Callable[[Any], bool]]:
 
     sparse_types = tuple(getattr(sparse, name) for name in ("spmatrix", "sparray") if hasattr(sparse, name))
     arrays: tuple[type, ...] = (np.ndarray, np.generic)
-    # Types that have loaders of their own. An object of one, made as a plain object, escapes its checks.
+    # Types with loaders of their own. An object of one, made as a plain object, would escape their checks.
     others = (
         *(dict, list, set, tuple, bytes, bytearray, slice, FunctionType, MethodType, partial, type),
         *(BuiltinFunctionType, operator.attrgetter, operator.itemgetter, operator.methodcaller),

@@ -19,6 +19,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, JWKRegistry, OctKey, OKPKey
 
 from safeload.errors import KeyringError
+from safeload.parsers import strict_json
 from safeload.trust.keys.asymmetric import PrivateKey, PublicKey, private_key, public_key
 from safeload.trust.keys.base import VerifyingKey, opaque, parse_key_id
 from safeload.trust.keys.entry import Entry, State
@@ -47,7 +48,7 @@ def parse(data: bytes, *, where: str | None = None) -> list[Entry]:
     none of its material.
     """
     try:
-        document = json.loads(data.decode(), object_pairs_hook=_without_doubles)
+        document = json.loads(data.decode(), object_pairs_hook=strict_json.unique_members)
     except (ValueError, RecursionError):
         raise KeyringError("the keyring is not a JWK Set in JSON", where=where) from None
     keys = document.get("keys") if isinstance(document, dict) else None
@@ -72,13 +73,6 @@ def parse(data: bytes, *, where: str | None = None) -> list[Entry]:
             hint='Give the one that signs "key_ops": ["sign", "verify"] and the others ["verify"].',
         )
     return entries
-
-
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a member is doubled")
-    return members
 
 
 def _to_jwk(entry: Entry) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import pickle
 import struct
 import sys
 import tracemalloc
@@ -20,6 +21,7 @@ import pytest
 
 import safeload
 from safeload import FormatNotAllowed, HmacKey, LimitExceeded, Limits, MalformedError, Policy, SafeloadError
+from safeload.formats.pickles import joblib_format
 from safeload.parsers import compression, magic
 from safeload.parsers.compression import decompress
 from safeload.parsers.format_facts import COMPRESSORS
@@ -65,6 +67,12 @@ def test_the_compressors_are_those_of_joblib() -> None:
     from joblib.numpy_pickle_utils import _COMPRESSORS
 
     assert {name for name, _ in COMPRESSORS} == set(_COMPRESSORS) == set(NAMES)
+
+
+def test_no_compressed_stream_starts_like_a_pickle() -> None:
+    """joblib files that start with the opcode PROTO are not compared with the compressors."""
+    starts = [start for _, start in COMPRESSORS] + [joblib_format._LEGACY_CONTAINER]
+    assert all(start and not start.startswith(pickle.PROTO) for start in starts)
 
 
 @pytest.mark.parametrize("level", [1, 3, 9])
