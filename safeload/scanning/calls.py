@@ -280,7 +280,7 @@ def _nested(machine: Machine, pos: int) -> int:
     machine.at = outer_at
     machine.ledger.reset_calls()
     result = inner.result
-    if type(states.array_of(result)) is not Array:
+    if type(arrays.array_of(result)) is not Array:
         machine.ledger.find(
             "unknown types", "holds something other than an array of objects in its place", pos
         )
