@@ -34,18 +34,8 @@ _Sequence = Annotated[int, msgspec.Meta(ge=1, le=MAX_SEQUENCE)]
 class Pointer(msgspec.Struct, frozen=True, kw_only=True):
     """What a signer says about the latest tag of a name.
 
-    Parameters
-    ----------
-    name, tag : str
-        The name, and its latest tag.
-    sequence : int
-        Number of the pointer, which grows by one with each move.
-    version : int
-        Sequence of the artifact's statement.
-    digest : Digest
-        Digest of the artifact.
-    created : datetime.datetime
-        When the pointer was signed, in UTC to the second.
+    `version` and `digest` are the sequence and the digest in the artifact's statement; `created` is in UTC to
+    the second.
     """
 
     name: str

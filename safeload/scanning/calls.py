@@ -145,7 +145,6 @@ def _call(machine: Machine, how: str, what: Any, arguments: Any, shown: str | No
         ledger.call(how, short(what), short(arguments) if shown is None else shown, machine.at, height)
     else:
         ledger.left_out += 1
-    result: Any = None
     if kind is Reference and how in _CALLS and what.name in namelists.known() - namelists.called():
         # Libraries refer to it, or create it without its constructor. None of them calls it.
         ledger.find("unknown types", f"calls {what.name}, which no library's dump does", machine.at)
@@ -157,23 +156,27 @@ def _call(machine: Machine, how: str, what: Any, arguments: Any, shown: str | No
         ledger.find("unknown types", "calls something with arguments that another call returned", machine.at)
     try:
         result = states.called(how, what, items, machine.ledger.array)
-    except Unknown as unknown:
-        ledger.find("unknown types", f"holds {unknown}", machine.at)
-    except Corrupting as corrupting:
-        ledger.find("dangerous", str(corrupting), machine.at)
-    machine.stack.append(CallResult(what, items) if result is None else result)
+    except (Unknown, Corrupting) as problem:
+        _report(machine, problem)
+        result = CallResult(what, items)
+    machine.stack.append(result)
 
 
-def _reduce(machine: Machine, pos: int) -> int:
-    arguments, what = machine.stack.pop(), machine.stack.pop()
-    _call(machine, "REDUCE", what, arguments)
-    return pos
+def _report(machine: Machine, problem: Unknown | Corrupting) -> None:
+    """Record what the libraries would not write."""
+    if isinstance(problem, Unknown):
+        machine.ledger.find("unknown types", f"holds {problem}", machine.at)
+    else:
+        machine.ledger.find("dangerous", str(problem), machine.at)
 
 
-def _new(machine: Machine, pos: int) -> int:
-    arguments, what = machine.stack.pop(), machine.stack.pop()
-    _call(machine, "NEWOBJ", what, arguments)
-    return pos
+def _of_two(how: str) -> Step:
+    def step(machine: Machine, pos: int) -> int:
+        arguments, what = machine.stack.pop(), machine.stack.pop()
+        _call(machine, how, what, arguments)
+        return pos
+
+    return step
 
 
 def _new_with_names(machine: Machine, pos: int) -> int:
@@ -229,10 +232,8 @@ def _build(machine: Machine, pos: int) -> int:
         return _wrapped(machine, pos, name, state)
     try:
         states.built(target, state, machine.data, machine.ledger.array)
-    except Unknown as unknown:
-        ledger.find("unknown types", f"holds {unknown}", machine.at)
-    except Corrupting as corrupting:
-        ledger.find("dangerous", str(corrupting), machine.at)
+    except (Unknown, Corrupting) as problem:
+        _report(machine, problem)
     return pos
 
 
@@ -296,8 +297,8 @@ TABLE: dict[bytes, Step] = {
     b"\x84": _extension(4),
     b"P": _persistent_line,
     b"Q": _persistent,
-    b"R": _reduce,
-    b"\x81": _new,
+    b"R": _of_two("REDUCE"),
+    b"\x81": _of_two("NEWOBJ"),
     b"\x92": _new_with_names,
     b"o": _object,
     b"i": _instance,

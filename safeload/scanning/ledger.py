@@ -15,14 +15,7 @@ MAX_GLOBALS = 5_000
 class ScanStopped(Exception):
     """The interpreter cannot go on.
 
-    Parameters
-    ----------
-    reason : str
-        Why.
-    verdict : Verdict
-        What that makes of the file.
-    limit : bool
-        Whether a cap was reached.
+    `verdict` is what that makes of the file; `limit` tells whether a cap was reached.
     """
 
     def __init__(self, reason: str, verdict: Verdict = "malformed", *, limit: bool = False) -> None:
@@ -32,17 +25,11 @@ class ScanStopped(Exception):
 
 
 class Ledger:
-    """What one file has shown so far.
+    """What one file has shown so far. Without detail, calls and arrays are judged but not recorded."""
 
-    Parameters
-    ----------
-    with_calls, with_arrays : bool
-        Whether calls and arrays are recorded; they are judged in any case.
-    """
-
-    def __init__(self, *, with_calls: bool = True, with_arrays: bool = True) -> None:
-        self._max_calls = _MAX_CALLS if with_calls else 0
-        self._max_arrays = _MAX_ARRAYS if with_arrays else 0
+    def __init__(self, *, detail: bool = True) -> None:
+        self._max_calls = _MAX_CALLS if detail else 0
+        self._max_arrays = _MAX_ARRAYS if detail else 0
         self.verdict: Verdict = "data"
         self.globals: dict[str, int] = {}
         # What first made the names incomplete.
