@@ -22,7 +22,7 @@ import msgspec
 
 from safeload.attestation import envelope
 from safeload.attestation.digests import Digest
-from safeload.attestation.statement import STATEMENT_TYPE, InTotoStatement, Subject
+from safeload.attestation.statement import STATEMENT_TYPE, InTotoStatement, Subject, encode_in_toto
 from safeload.errors import MalformedError
 
 PREDICATE_TYPE = "urn:safeload:latest:1"
@@ -59,14 +59,8 @@ _decoder = msgspec.json.Decoder(InTotoStatement[_Predicate])
 
 def encode(pointer: Pointer) -> bytes:
     """Write a pointer in its canonical encoding."""
-    return envelope.encode_canonical(
-        InTotoStatement(
-            type_=STATEMENT_TYPE,
-            subject=(Subject(pointer.name, pointer.digest.to_set()),),
-            predicateType=PREDICATE_TYPE,
-            predicate=_Predicate(*(getattr(pointer, name) for name in _Predicate.__struct_fields__)),
-        )
-    )
+    subject = Subject(pointer.name, pointer.digest.to_set())
+    return encode_in_toto((subject,), PREDICATE_TYPE, _Predicate, pointer)
 
 
 def parse(payload: bytes) -> Pointer:

@@ -11,11 +11,10 @@ What numpy or joblib would not write raises :class:`Unknown`, what lets numpy us
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 from safeload.scanning import dtypes
-from safeload.scanning.dtypes import Corrupting, DType, Unknown
+from safeload.scanning.dtypes import Corrupting, Unknown
 from safeload.scanning.values import Array, Bytes, CallResult, ListValue, Mapping, Reference, items_of
 
 WRAPPER = "joblib.numpy_pickle.NumpyArrayWrapper"
@@ -34,19 +33,8 @@ _SUBCLASSES = frozenset(
 _ALIGNMENT = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Payload:
-    """The array that a wrapper announces; `size` in bytes, without the padding."""
-
-    dtype: DType
-    shape: tuple[int, ...]
-    fortran: bool
-    size: int
-    padded: bool
-
-
-def payload(state: Any) -> Payload:
-    """Return what the state of joblib's wrapper says of the array."""
+def announced(state: Any) -> tuple[Array, bool]:
+    """Return the array that the state of joblib's wrapper announces, and whether padding precedes it."""
     fields = state.by_text() if type(state) is Mapping else None
     if fields is None:
         raise Unknown("the length of an array cannot be told")
@@ -64,7 +52,7 @@ def payload(state: Any) -> Payload:
     if alignment not in (None, _ALIGNMENT):
         raise Unknown("an array's wrapper in a form that joblib does not write")
     dtype, shape = dtypes.of(fields["dtype"]), dtypes.lengths(fields["shape"])
-    return Payload(dtype, shape, order == "F", math.prod(shape) * dtype.itemsize, alignment is not None)
+    return Array(dtype, shape, -1, math.prod(shape) * dtype.itemsize, order == "F"), alignment is not None
 
 
 def check_reconstruct(arguments: tuple[Any, ...] | None) -> None:

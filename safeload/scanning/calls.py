@@ -247,7 +247,7 @@ def _wrapped(machine: Machine, pos: int, name: str, state: Any) -> int:
         # It may be the wrapper of arrays under another name.
         raise ScanStopped(f"what follows the state of {name} depends on joblib", "unknown types")
     try:
-        payload = arrays.payload(state)
+        array, padded = arrays.announced(state)
     except Unknown as unknown:
         raise ScanStopped(f"the length of an array cannot be told: {unknown}", "unknown types") from None
     except Corrupting as corrupting:
@@ -256,16 +256,16 @@ def _wrapped(machine: Machine, pos: int, name: str, state: Any) -> int:
         raise ScanStopped("an array starts within a frame")
     machine.set_limit(len(machine.data))
     machine.stack.pop()
-    if payload.dtype.objects:
+    if array.dtype.objects:
         return _nested(machine, pos)
-    if payload.padded:
+    if padded:
         pos += 1 + machine.data[pos]
-    if payload.size > len(machine.data) - pos:
+    if array.length > len(machine.data) - pos:
         raise ScanStopped("the file ends within an array")
-    array = Array(payload.dtype, payload.shape, pos, payload.size, payload.fortran)
+    array.offset = pos
     machine.ledger.array(array)
     machine.stack.append(array)
-    return pos + payload.size
+    return pos + array.length
 
 
 def _nested(machine: Machine, pos: int) -> int:
