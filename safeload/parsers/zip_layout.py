@@ -2,8 +2,8 @@
 
 ZIP files can be read in several ways: from the front or from the directory, whose two descriptions of a
 member may differ; with bytes before, between and after; with members that overlap, or whose names mean one
-file here and another there. Whoever checks such a file in one way and reads it in another has checked
-nothing. So what is not laid out as ``zipfile`` itself writes it is refused:
+file here and another there. A check that reads such a file in one way protects no reader that reads it in
+another. So a file is refused unless it is laid out as ``zipfile`` itself writes it:
 
 - the first member starts at byte 0, each next one where the one before ends, the directory after the last,
   the end record after the directory, and nothing after it;

@@ -50,7 +50,7 @@ class DType:
 
     @property
     def shown(self) -> str:
-        """As numpy would show it, about."""
+        """The dtype, roughly as numpy shows it."""
         if self.fields:
             shown = [
                 f"{name}: {part.shown if not part.fields else part.code}"

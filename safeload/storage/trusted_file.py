@@ -1,8 +1,8 @@
 """Files whose content decides: keyrings and policies.
 
 Such a file is named by its caller or, with an absolute path, by an environment variable. It is refused if
-anybody but this user and root could have written it. Its origin remembers the folders above it, so that no
-artifact is loaded from a folder whose writer could replace the file.
+a user other than this one and root could have written it. Its origin remembers the folders above it, so that
+no artifact is loaded from a folder whose writer could replace the file.
 """
 
 from __future__ import annotations
