@@ -37,19 +37,9 @@ class Hasher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """A digest with its algorithm.
+    """A digest as 64 lower-case hexadecimal characters, with its algorithm.
 
-    Parameters
-    ----------
-    algorithm : {"blake3", "sha256"}
-        The algorithm.
-    hex : str
-        64 lower-case hexadecimal characters (32 bytes).
-
-    Raises
-    ------
-    MalformedError
-        The algorithm is not accepted, or `hex` has another form.
+    Raises MalformedError for another algorithm or form.
     """
 
     algorithm: DigestAlgorithm

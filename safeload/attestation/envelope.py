@@ -37,26 +37,12 @@ encode_canonical = msgspec.json.Encoder().encode
 
 
 def decode_canonical(decoder: msgspec.json.Decoder[_T], data: bytes, *, what: str) -> _T:
-    """Read a value from its canonical encoding.
-
-    Parameters
-    ----------
-    decoder : msgspec.json.Decoder
-        Decoder for the type of the value.
-    data : bytes
-        What :func:`encode_canonical` has written.
-    what : str
-        What `data` is, for messages: ``"statement"``.
-
-    Returns
-    -------
-    object
-        The value, of the decoder's type.
+    """Read a value from its canonical encoding; `what` names it in messages.
 
     Raises
     ------
     MalformedError
-        `data` is not what :func:`encode_canonical` writes for any value of that type.
+        `data` is not what :func:`encode_canonical` writes for any value of the decoder's type.
     """
     try:
         value = decoder.decode(data)
@@ -128,18 +114,6 @@ def encode_sidecar(envelope: Envelope) -> bytes:
 
 def parse_sidecar(data: bytes, *, limit: int) -> tuple[Envelope, ...]:
     """Read a sidecar: one envelope, or two while an artifact is being replaced.
-
-    Parameters
-    ----------
-    data : bytes
-        Content of the sidecar.
-    limit : int
-        Maximum size of each envelope with its line feed, in bytes.
-
-    Returns
-    -------
-    tuple of Envelope
-        One or two envelopes.
 
     Raises
     ------

@@ -22,7 +22,7 @@ import msgspec
 
 from safeload.attestation import envelope
 from safeload.attestation.digests import Digest
-from safeload.attestation.statement import STATEMENT_TYPE, InTotoStatement, Subject
+from safeload.attestation.statement import STATEMENT_TYPE, InTotoStatement, Subject, encode_in_toto
 from safeload.errors import MalformedError
 
 PREDICATE_TYPE = "urn:safeload:latest:1"
@@ -34,18 +34,8 @@ _Sequence = Annotated[int, msgspec.Meta(ge=1, le=MAX_SEQUENCE)]
 class Pointer(msgspec.Struct, frozen=True, kw_only=True):
     """What a signer says about the latest tag of a name.
 
-    Parameters
-    ----------
-    name, tag : str
-        The name, and its latest tag.
-    sequence : int
-        Number of the pointer, which grows by one with each move.
-    version : int
-        Sequence of the artifact's statement.
-    digest : Digest
-        Digest of the artifact.
-    created : datetime.datetime
-        When the pointer was signed, in UTC to the second.
+    `version` and `digest` are the sequence and the digest in the artifact's statement; `created` is in UTC to
+    the second.
     """
 
     name: str
@@ -69,14 +59,8 @@ _decoder = msgspec.json.Decoder(InTotoStatement[_Predicate])
 
 def encode(pointer: Pointer) -> bytes:
     """Write a pointer in its canonical encoding."""
-    return envelope.encode_canonical(
-        InTotoStatement(
-            type_=STATEMENT_TYPE,
-            subject=(Subject(pointer.name, pointer.digest.to_set()),),
-            predicateType=PREDICATE_TYPE,
-            predicate=_Predicate(*(getattr(pointer, name) for name in _Predicate.__struct_fields__)),
-        )
-    )
+    subject = Subject(pointer.name, pointer.digest.to_set())
+    return encode_in_toto((subject,), PREDICATE_TYPE, _Predicate, pointer)
 
 
 def parse(payload: bytes) -> Pointer:

@@ -242,13 +242,17 @@ def _encoded(statement: Statement) -> bytes:
     files = tuple(
         Subject(file.path, file.digest.to_set(), _Annotations(file.size)) for file in statement.files
     )
+    subjects = files if statement.format == FOLDER else (own, *files)
+    return encode_in_toto(subjects, PREDICATE_TYPE, _Predicate, statement)
+
+
+def encode_in_toto(
+    subjects: tuple[Subject, ...], predicate_type: str, predicate: type[msgspec.Struct], source: object
+) -> bytes:
+    """Write an in-toto Statement whose predicate has its fields from the attributes of `source`."""
+    fields = (getattr(source, name) for name in predicate.__struct_fields__)
     return envelope.encode_canonical(
-        InTotoStatement(
-            type_=STATEMENT_TYPE,
-            subject=files if statement.format == FOLDER else (own, *files),
-            predicateType=PREDICATE_TYPE,
-            predicate=_Predicate(*(getattr(statement, name) for name in _Predicate.__struct_fields__)),
-        )
+        InTotoStatement(STATEMENT_TYPE, subjects, predicate_type, predicate(*fields))
     )
 
 

@@ -88,15 +88,6 @@ def names() -> tuple[str, ...]:
 def preset(name: str) -> frozenset[str]:
     """Return the names that the dumps of a library need, including those of the libraries below it.
 
-    Parameters
-    ----------
-    name : str
-        One of :func:`names`.
-
-    Returns
-    -------
-    frozenset of str
-
     Raises
     ------
     PolicyError
@@ -184,13 +175,7 @@ def opens_files(name: str) -> bool:
 
 
 def expand(entries: Iterable[str]) -> frozenset[str]:
-    """Return names, with every ``preset:...`` replaced by the names of that preset.
-
-    Raises
-    ------
-    PolicyError
-        There is no such preset.
-    """
+    """Return names, with every ``preset:...`` replaced by that preset's names; or raise PolicyError."""
     found: set[str] = set()
     for entry in entries:
         if entry.startswith(PREFIX):

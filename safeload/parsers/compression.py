@@ -43,20 +43,7 @@ class _Zlib:
 
 
 def decompress(data: bytes | memoryview, compressor: str, limits: Limits) -> memoryview:
-    """Decompress a stream into writable memory of its own.
-
-    Parameters
-    ----------
-    data : bytes or memoryview
-        The whole stream.
-    compressor : str
-        One of :data:`safeload.parsers.format_facts.COMPRESSORS`.
-    limits : Limits
-        `decompressed_bytes`, `decompression_ratio`, `ratio_floor_bytes` and `decompressor_bytes` apply.
-
-    Returns
-    -------
-    memoryview
+    """Decompress a whole stream into writable memory of its own.
 
     Raises
     ------
@@ -102,13 +89,7 @@ def max_output(size: int, limits: Limits) -> int:
 
 
 def check_decompressed_size(total: int, size: int, limits: Limits) -> None:
-    """Refuse `size` bytes that announce to decompress to more than is allowed.
-
-    Raises
-    ------
-    LimitExceeded
-        If `total` is above the cap, or too many times `size`.
-    """
+    """Raise LimitExceeded for `size` bytes that announce to decompress to more than is allowed."""
     if total > limits.decompressed_bytes:
         raise LimitExceeded(f"it decompresses to {total} bytes, {limits.decompressed_bytes} are allowed")
     if total > max_output(size, limits):

@@ -28,22 +28,12 @@ def compressor(data: bytes | memoryview) -> str | None:
 
 
 def identify(data: bytes | memoryview) -> str | None:
-    """Return the format that a file is in.
+    """Return the name of the format that a file is in, or None.
 
     A file that starts with a ZIP entry is no pickle: the unpickler would take its first byte for a
     persistent id and stop. A pickle with a ZIP archive appended starts as a pickle and is called one. So
-    no file is in two formats at once here.
-
-    Parameters
-    ----------
-    data : bytes or memoryview
-        The whole file.
-
-    Returns
-    -------
-    str or None
-        The name of the format; None where nothing is recognized. Plain pickles are called joblib, which reads
-        them too. Every archive is called skops; see :func:`identify_archive`.
+    no file is in two formats at once here. Plain pickles are called joblib, which reads them too. Every
+    archive is called skops; see :func:`identify_archive`.
     """
     start, end = bytes(data[:_START]), bytes(data[-1:])
     if start.startswith(_ZIP):
@@ -58,17 +48,7 @@ def identify(data: bytes | memoryview) -> str | None:
 def identify_archive(data: bytes) -> str:
     """Return which of the formats that are ZIP archives a file is in, by the names of its members.
 
-    Only files that are about to be signed come here.
-
-    Parameters
-    ----------
-    data : bytes
-        The whole file.
-
-    Returns
-    -------
-    str
-        The name of the format; skops for an archive of no known kind.
+    Only files that are about to be signed come here. An archive of no known kind is called skops.
     """
     import zipfile
 
@@ -93,15 +73,10 @@ def _has_members(archive: Archive, names: set[str]) -> bool:
 
 
 def starts_like_an_artifact(start: bytes) -> bool:
-    """Tell whether a file's first bytes are those of a file that a loader would take.
+    """Tell whether a file's first 16 bytes are those of a file that a loader would take.
 
     Stricter than :func:`identify`, for files that no caller named: a text may start with an ``x``, and end
     with a full stop. A pickle of protocol 0 or 1 is not recognized by its start.
-
-    Parameters
-    ----------
-    start : bytes
-        The first 16 bytes, or more.
     """
     if start[:1] == b"x":
         # RFC 1950: the method is deflate, and the two bytes are a multiple of 31.

@@ -10,11 +10,6 @@ class MemoryFile:
 
     It has no ``peek``, so that the C unpickler reads exactly what it needs, and its position is that of the
     pickle.
-
-    Parameters
-    ----------
-    memory
-        Bytes, one-dimensional.
     """
 
     def __init__(self, memory: memoryview) -> None:

@@ -24,7 +24,7 @@ _FIELDS_PER_MESSAGE = 16
 
 
 def fields(data: bytes, pos: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """Yield the fields of the message in ``data[pos:end]``.
+    """Yield the fields of the message in ``data[pos:end]``, or raise MalformedError.
 
     A run of numbers in the same field is yielded once, with the last value. Protobuf does the same for a
     field with one value, and repeated fields may have millions of them, such as the leaves of a forest.
@@ -34,11 +34,6 @@ def fields(data: bytes, pos: int, end: int) -> Iterator[tuple[int, int, int, int
     number, value, start, stop : int
         Number of the field; then either its value, with -1 for `start` and `stop`, or the position of its
         bytes.
-
-    Raises
-    ------
-    MalformedError
-        If it is not a protobuf message.
     """
     while pos < end:
         key, pos = data[pos], pos + 1
@@ -65,23 +60,12 @@ def fields(data: bytes, pos: int, end: int) -> Iterator[tuple[int, int, int, int
 
 
 def check_message_count(data: bytes, below: Below, kind: str, most: int) -> None:
-    """Refuse a message that contains too many messages, before a reader makes an object for each.
-
-    Parameters
-    ----------
-    data : bytes
-        The message.
-    below : mapping of str to mapping of int to str
-        By message type, the fields that hold messages and the types of these.
-    kind : str
-        Type of the message itself.
-    most : int
-        Number of messages that are allowed; 16 times as many fields are.
+    """Refuse a message of a kind with over `most` messages in it, before a reader makes an object for each.
 
     Raises
     ------
     LimitExceeded
-        If there are more.
+        If there are more messages, or 16 times as many fields.
     MalformedError
         If it is not a protobuf message, or is nested deeper than protobuf's readers allow.
     """

@@ -49,19 +49,7 @@ _COLONS, _FURTHER_COLONS = 4, 1 << 18
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """A tensor in a file.
-
-    Parameters
-    ----------
-    name : str
-        Its name.
-    dtype : str
-        Its type, a key of :data:`BITS`.
-    shape : tuple of int
-        Its shape.
-    start, stop : int
-        Positions of its first byte and after its last byte in the file.
-    """
+    """A tensor whose bytes in the file are those from `start` to `stop`; `dtype` is a key of :data:`BITS`."""
 
     name: str
     dtype: str
@@ -88,23 +76,10 @@ class _Entry(msgspec.Struct, forbid_unknown_fields=True):
 def parse(data: bytes | memoryview, *, limit: int, tensors: int) -> Header:
     """Parse the header of a file.
 
-    Parameters
-    ----------
-    data : bytes or memoryview
-        The whole file.
-    limit : int
-        Maximum size of the header, in bytes.
-    tensors : int
-        Maximum number of tensors.
-
-    Returns
-    -------
-    Header
-
     Raises
     ------
     LimitExceeded
-        If the header is too long or has too many tensors.
+        If the header has over `limit` bytes or over `tensors` tensors.
     MalformedError
         If the file does not conform to the format's specification.
     """

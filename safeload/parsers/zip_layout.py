@@ -2,8 +2,8 @@
 
 ZIP files can be read in several ways: from the front or from the directory, whose two descriptions of a
 member may differ; with bytes before, between and after; with members that overlap, or whose names mean one
-file here and another there. Whoever checks such a file in one way and reads it in another has checked
-nothing. So what is not laid out as ``zipfile`` itself writes it is refused:
+file here and another there. A check that reads such a file in one way protects no reader that reads it in
+another. So a file is refused unless it is laid out as ``zipfile`` itself writes it:
 
 - the first member starts at byte 0, each next one where the one before ends, the directory after the last,
   the end record after the directory, and nothing after it;
@@ -44,18 +44,8 @@ _NAME = re.compile(rb"[A-Za-z0-9_][A-Za-z0-9_.-]{0,250}")
 class Member:
     """One member.
 
-    Parameters
-    ----------
-    name
-        As it is written.
-    method
-        `STORED` or `DEFLATED`.
-    start, packed
-        Where its data begin in the file, and how many bytes they are there.
-    size
-        How many bytes they decompress to.
-    crc
-        The CRC-32 of these.
+    `packed` bytes of data begin at `start` and decompress to `size` bytes with the CRC-32 `crc`. The method
+    is `STORED` or `DEFLATED`.
     """
 
     name: str
@@ -73,12 +63,8 @@ class NotAnArchive(Exception):
 def count(data: bytes | memoryview) -> int:
     """Return how many members the end record announces, before any is looked at.
 
-    Raises
-    ------
-    NotAnArchive
-        There is no such record at the end.
-    MalformedError
-        There is, but it is not alone, or not of one file.
+    Raises NotAnArchive if there is no such record at the end, MalformedError if it is not alone, or not of
+    one file.
     """
     return int(_end(memoryview(data))[0])
 
@@ -86,10 +72,7 @@ def count(data: bytes | memoryview) -> int:
 def members(data: bytes | memoryview) -> list[Member]:
     """Return the members in the order in which they lie in the file.
 
-    Raises
-    ------
-    NotAnArchive, MalformedError
-        It is not laid out as the module says.
+    Raises NotAnArchive or MalformedError if the file is not laid out as the module says.
     """
     view = memoryview(data)
     number, at, end = _end(view)

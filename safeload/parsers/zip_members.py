@@ -41,13 +41,7 @@ def sizes(data: bytes | memoryview, limits: Limits) -> dict[str, int]:
 
 
 def check_limits(members: list[zipfile.ZipInfo], size: int, limits: Limits) -> None:
-    """Refuse an archive of `size` bytes with too many members, or that announces too many bytes.
-
-    Raises
-    ------
-    LimitExceeded
-        If it exceeds a limit.
-    """
+    """Raise LimitExceeded for an archive of `size` bytes with too many members, or too many bytes in them."""
     if len(members) > limits.members:
         raise LimitExceeded(f"the archive has {len(members)} members, {limits.members} are allowed")
     check_decompressed_size(sum(member.file_size for member in members), size, limits)

@@ -33,16 +33,14 @@ _START_BYTES = 16
 class Scan:
     """What a file refers to.
 
-    Parameters
+    Attributes
     ----------
     globals : tuple of str
         ``module.qualname`` of each class and function that it names, sorted.
     complete : bool
         Whether the whole file could be followed.
-    stopped_at : int or None
-        The offset, in bytes of the decompressed file, at which it could not be followed.
-    reason : str or None
-        Why it could not be followed.
+    stopped_at, reason : int and str, or None
+        Where in the decompressed file, in bytes, it could not be followed, and why.
     """
 
     globals: tuple[str, ...]
@@ -98,7 +96,7 @@ def scan(
     """
     compressor = magic.compressor(data) if arrays else None
     plain = bytes(decompress(data, compressor, limits)) if compressor else data
-    ledger = Ledger(with_calls=detail, with_arrays=detail)
+    ledger = Ledger(detail=detail)
     _follow_all(plain, ledger, Resolver(ledger, known, own_state), arrays=arrays)
     if _is_archive(data) or (compressor and _is_archive(plain)):
         ledger.find("malformed", "is a ZIP archive at the same time", 0)
@@ -120,26 +118,9 @@ def scan(
 
 
 def globals_of(data: bytes, limits: Limits) -> Scan:
-    """Return what a joblib file or plain pickle refers to.
-
-    Parameters
-    ----------
-    data : bytes
-        The file.
-    limits : Limits
-        Caps on what it decompresses to.
-
-    Returns
-    -------
-    Scan
-
-    Raises
-    ------
-    LimitExceeded, MalformedError, FormatNotAllowed
-        As for :func:`scan`.
-    """
+    """Return what a joblib file or plain pickle refers to; errors are those of :func:`scan`."""
     compressor = magic.compressor(data)
-    ledger = Ledger(with_calls=False, with_arrays=False)
+    ledger = Ledger(detail=False)
     plain = bytes(decompress(data, compressor, limits)) if compressor else data
     _follow_all(plain, ledger, Resolver(ledger, STANDARD, frozenset()), arrays=True)
     names, stopped = tuple(sorted(ledger.globals)), ledger.stopped

@@ -146,7 +146,6 @@ def _call(machine: Machine, how: str, what: Any, arguments: Any, shown: str | No
         ledger.call(how, short(what), short(arguments) if shown is None else shown, machine.at, height)
     else:
         ledger.left_out += 1
-    result: Any = None
     if kind is Reference and how in _CALLS and what.name in namelists.known() - namelists.called():
         # Libraries refer to it, or create it without its constructor. None of them calls it.
         ledger.find("unknown types", f"calls {what.name}, which no library's dump does", machine.at)
@@ -158,23 +157,27 @@ def _call(machine: Machine, how: str, what: Any, arguments: Any, shown: str | No
         ledger.find("unknown types", "calls something with arguments that another call returned", machine.at)
     try:
         result = states.called(how, what, items, machine.ledger.array)
-    except Unknown as unknown:
-        ledger.find("unknown types", f"holds {unknown}", machine.at)
-    except Corrupting as corrupting:
-        ledger.find("dangerous", str(corrupting), machine.at)
-    machine.stack.append(CallResult(what, items) if result is None else result)
+    except (Unknown, Corrupting) as problem:
+        _report(machine, problem)
+        result = CallResult(what, items)
+    machine.stack.append(result)
 
 
-def _reduce(machine: Machine, pos: int) -> int:
-    arguments, what = machine.stack.pop(), machine.stack.pop()
-    _call(machine, "REDUCE", what, arguments)
-    return pos
+def _report(machine: Machine, problem: Unknown | Corrupting) -> None:
+    """Record what the libraries would not write."""
+    if isinstance(problem, Unknown):
+        machine.ledger.find("unknown types", f"holds {problem}", machine.at)
+    else:
+        machine.ledger.find("dangerous", str(problem), machine.at)
 
 
-def _new(machine: Machine, pos: int) -> int:
-    arguments, what = machine.stack.pop(), machine.stack.pop()
-    _call(machine, "NEWOBJ", what, arguments)
-    return pos
+def _of_two(how: str) -> Step:
+    def step(machine: Machine, pos: int) -> int:
+        arguments, what = machine.stack.pop(), machine.stack.pop()
+        _call(machine, how, what, arguments)
+        return pos
+
+    return step
 
 
 def _new_with_names(machine: Machine, pos: int) -> int:
@@ -230,10 +233,8 @@ def _build(machine: Machine, pos: int) -> int:
         return _wrapped(machine, pos, name, state)
     try:
         states.built(target, state, machine.data, machine.ledger.array)
-    except Unknown as unknown:
-        ledger.find("unknown types", f"holds {unknown}", machine.at)
-    except Corrupting as corrupting:
-        ledger.find("dangerous", str(corrupting), machine.at)
+    except (Unknown, Corrupting) as problem:
+        _report(machine, problem)
     return pos
 
 
@@ -247,7 +248,7 @@ def _wrapped(machine: Machine, pos: int, name: str, state: Any) -> int:
         # It may be the wrapper of arrays under another name.
         raise ScanStopped(f"what follows the state of {name} depends on joblib", "unknown types")
     try:
-        payload = arrays.payload(state)
+        array, padded = arrays.announced(state)
     except Unknown as unknown:
         raise ScanStopped(f"the length of an array cannot be told: {unknown}", "unknown types") from None
     except Corrupting as corrupting:
@@ -256,16 +257,16 @@ def _wrapped(machine: Machine, pos: int, name: str, state: Any) -> int:
         raise ScanStopped("an array starts within a frame")
     machine.set_limit(len(machine.data))
     machine.stack.pop()
-    if payload.dtype.objects:
+    if array.dtype.objects:
         return _nested(machine, pos)
-    if payload.padded:
+    if padded:
         pos += 1 + machine.data[pos]
-    if payload.size > len(machine.data) - pos:
+    if array.length > len(machine.data) - pos:
         raise ScanStopped("the file ends within an array")
-    array = Array(payload.dtype, payload.shape, pos, payload.size, payload.fortran)
+    array.offset = pos
     machine.ledger.array(array)
     machine.stack.append(array)
-    return pos + payload.size
+    return pos + array.length
 
 
 def _nested(machine: Machine, pos: int) -> int:
@@ -281,7 +282,7 @@ def _nested(machine: Machine, pos: int) -> int:
     machine.at = outer_at
     machine.ledger.reset_calls()
     result = inner.result
-    if type(states.array_of(result)) is not Array:
+    if type(arrays.array_of(result)) is not Array:
         machine.ledger.find(
             "unknown types", "holds something other than an array of objects in its place", pos
         )
@@ -297,8 +298,8 @@ TABLE: dict[bytes, Step] = {
     b"\x84": _extension(4),
     b"P": _persistent_line,
     b"Q": _persistent,
-    b"R": _reduce,
-    b"\x81": _new,
+    b"R": _of_two("REDUCE"),
+    b"\x81": _of_two("NEWOBJ"),
     b"\x92": _new_with_names,
     b"o": _object,
     b"i": _instance,

@@ -32,21 +32,8 @@ _SCALARS_OF_DICT = re.compile(rb"(?:" + _SCALAR * 2 + rb")++u", re.DOTALL)
 _STARTS = frozenset(b"KMJGN\x88\x89")
 # Nearly all keys are of these types.
 _KEYS = frozenset({str, int, bool, type(None), Text, Opaque})
-_NO_CONTAINER = (
-    int,
-    str,
-    bool,
-    type(None),
-    Text,
-    Bytes,
-    Opaque,
-    tuple,
-    Sequence,
-    Collection,
-    Frozen,
-    Mapping,
-)
 _NO_MAPPING = (int, str, bool, type(None), Text, Bytes, Opaque, tuple, Sequence, Collection, Frozen)
+_NO_CONTAINER = (*_NO_MAPPING, Mapping)
 
 
 def _mark(machine: Machine, pos: int) -> int:
@@ -104,10 +91,7 @@ def _dup(machine: Machine, pos: int) -> int:
 def _sequence(items: tuple[Any, ...]) -> tuple[Any, ...] | Sequence:
     """Return what stands for a tuple.
 
-    Raises
-    ------
-    ScanStopped
-        It is nested too deep: comparing it would overflow the stack of native code.
+    One that is nested too deep is refused: comparing it would overflow the stack of native code.
     """
     depth = 0
     for item in items:
@@ -167,13 +151,7 @@ def _frozenset(machine: Machine, pos: int) -> int:
 
 
 def _require_hashable(keys: list[Any]) -> None:
-    """Check that values can be keys of a dict or elements of a set.
-
-    Raises
-    ------
-    ScanStopped
-        One of them cannot. No unpickler reads such a file.
-    """
+    """Require that values can be keys of a dict or elements of a set; no unpickler reads others."""
     if not _KEYS.issuperset(map(type, keys)) and not all(map(is_hashable, keys)):
         raise ScanStopped("a key is not hashable")
 

@@ -29,25 +29,10 @@ def examine(
 ) -> Report:
     r"""Return what a file holds, without running any of it.
 
-    Parameters
-    ----------
-    data : bytes
-        The file.
-    limits : Limits
-        Caps on what it decompresses to.
-    known : frozenset of str
-        ``module.qualname`` of what may be ``known types``.
-    own_state : frozenset of str
-        Types that run code from their state; they are never known.
-    skops_types : callable, optional
-        Takes a skops archive and the limits, and returns the names of the types that skops does not trust by
-        itself. Without it, an archive is not looked into and its types are unknown.
-
-    Returns
-    -------
-    Report
-        There is one for any bytes: a file that cannot be read is ``malformed``, one that would cost too much
-        is ``unknown types``.
+    There is a report for any bytes: a file that cannot be read is ``malformed``, one that would cost too much
+    is ``unknown types``. `skops_types` returns the names of the types in a skops archive that skops does not
+    trust by itself; without it, an archive is not looked into. The other parameters are those of
+    :func:`safeload.scanning.scan`.
 
     Examples
     --------

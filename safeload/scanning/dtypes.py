@@ -29,14 +29,8 @@ class Corrupting(Exception):
 class DType:
     """A dtype.
 
-    Attributes
-    ----------
-    itemsize
-        Of one element, in bytes.
-    objects
-        Whether elements hold pointers to objects.
-    fields
-        Name to type and offset, for a structured dtype.
+    `itemsize` is in bytes, `objects` tells whether elements hold pointers to objects, and `fields` has the
+    type and offset of each field of a structured dtype.
     """
 
     __slots__ = ("code", "copied", "fields", "itemsize", "objects", "order", "stated", "used")
@@ -56,7 +50,7 @@ class DType:
 
     @property
     def shown(self) -> str:
-        """As numpy would show it, about."""
+        """The dtype, roughly as numpy shows it."""
         if self.fields:
             shown = [
                 f"{name}: {part.shown if not part.fields else part.code}"
@@ -66,19 +60,8 @@ class DType:
             return "{" + (text if len(text) < 300 else text[:300] + "…") + "}"
         return self.order + self.code if self.order in "<>" else self.code
 
-    def use(self) -> DType:
-        """Note that something relies on it as it is; from now on it must not change."""
-        self.used = True
-        return self
-
     def set_state(self, state: Any) -> None:
-        """Set the state.
-
-        Raises
-        ------
-        Unknown, Corrupting
-            It is none that numpy writes for this type.
-        """
+        """Set the state, which must be one that numpy writes for this type."""
         if self.stated or self.used or not self.copied:
             raise Corrupting("changes a dtype that is in use")
         self.stated = True
@@ -114,7 +97,7 @@ class DType:
             pair = items_of(subarray) or ()
             if len(pair) != 2 or names is not None or fields is not None:
                 raise Unknown("a subarray in a form that numpy does not write")
-            part, shape = _dtype(pair[0]), lengths(pair[1])
+            part, shape = of(pair[0]), lengths(pair[1])
             if part.itemsize * math.prod(shape) != size:
                 raise Corrupting("gives a dtype another size than its parts have")
             self.objects = part.objects
@@ -130,7 +113,7 @@ class DType:
             entry = (items_of(by_name.get(name)) if type(name) is str else None) or ()
             if len(entry) not in (2, 3) or type(entry[1]) is not int:
                 raise Unknown("fields in a form that numpy does not write")
-            part, offset = _dtype(entry[0]), entry[1]
+            part, offset = of(entry[0]), entry[1]
             if offset < 0 or offset + part.itemsize > size:
                 raise Corrupting("puts a field outside of the element")
             self.fields[name] = (part, offset)
@@ -161,13 +144,7 @@ class DType:
 
 
 def lengths(value: Any) -> tuple[int, ...]:
-    """Return a shape.
-
-    Raises
-    ------
-    Unknown
-        It is none.
-    """
+    """Return a shape, or raise Unknown."""
     items = (value,) if type(value) is int else items_of(value)
     if (
         items is None
@@ -178,32 +155,17 @@ def lengths(value: Any) -> tuple[int, ...]:
     return tuple(items)
 
 
-def _dtype(value: Any) -> DType:
+def of(value: Any) -> DType:
+    """Return the dtype that a stand-in is, or raise Unknown. From now on it must not change."""
     known = getattr(value, "known", None)
     if type(known) is not DType:
         raise Unknown("a dtype that cannot be told")
-    return known.use()
-
-
-def of(value: Any) -> DType:
-    """Return the dtype that a stand-in is.
-
-    Raises
-    ------
-    Unknown
-        It is none, or none that can be told.
-    """
-    return _dtype(value)
+    known.used = True
+    return known
 
 
 def made(arguments: tuple[Any, ...]) -> DType:
-    """Return what calling ``numpy.dtype`` gives.
-
-    Raises
-    ------
-    Unknown
-        With these arguments, numpy does not.
-    """
+    """Return what calling ``numpy.dtype`` gives, or raise Unknown if numpy does not write such a call."""
     if not arguments or type(arguments[0]) is not str or len(arguments) > 3:
         raise Unknown("a dtype in a form that numpy does not write")
     if not all(type(flag) in (bool, int) and flag in (0, 1) for flag in arguments[1:]):

@@ -44,12 +44,8 @@ _ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:")
 def read_onnx(data: bytes) -> Report:
     """Return what the fields of an ONNX file say.
 
-    Raises
-    ------
-    LimitExceeded
-        The file has too many fields, or fields that are nested too deep.
-    MalformedError
-        The file is not a protobuf message with one graph.
+    Raises MalformedError unless the file is a protobuf message with one graph, LimitExceeded if it has too
+    many fields, or fields that are nested too deep.
     """
     facts: list[tuple[str, str]] = []
     findings: dict[str, Finding] = {}
@@ -114,15 +110,7 @@ def _judged(location: str) -> tuple[Verdict, str]:
 
 
 def read_safetensors(data: bytes) -> Report:
-    """Return what the header of a safetensors file says.
-
-    Raises
-    ------
-    LimitExceeded
-        The header is larger than 8 MiB or has too many tensors.
-    MalformedError
-        The header does not follow the specification of the format.
-    """
+    """Return what the header of a safetensors file says; errors are those of its parser."""
     header = parse(data, limit=_MAX_HEADER_BYTES, tensors=_MAX_TENSORS)
     shown = header.tensors[:_SHOWN_TENSORS]
     return Report(

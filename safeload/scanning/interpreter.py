@@ -30,24 +30,9 @@ _OPERAND = frozenset(b"\x8chK(\x80\x8b")
 
 
 def follow(data: bytes, start: int, ledger: Ledger, resolver: Resolver, *, with_arrays: bool) -> int:
-    """Follow a pickle, writing down what it does.
+    """Follow the pickle at a position and record what it does.
 
-    Parameters
-    ----------
-    data : bytes
-        The file.
-    start : int
-        Where the pickle starts.
-    ledger : Ledger
-        Takes what is met, and the reason if the pickle cannot be followed to its end.
-    resolver : Resolver
-    with_arrays : bool
-        As for :class:`Machine`.
-
-    Returns
-    -------
-    int
-        Where the pickle ends, or -1 if it cannot be followed to its end.
+    Returns where the pickle ends, or -1 if it cannot be followed to its end; the ledger has the reason then.
     """
     machine = Machine(data, ledger, resolver, with_arrays=with_arrays, run=_run)
     ledger.reset_calls()

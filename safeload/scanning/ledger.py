@@ -15,16 +15,8 @@ MAX_GLOBALS = 5_000
 class ScanStopped(Exception):
     """The interpreter cannot go on.
 
-    Parameters
-    ----------
-    reason : str
-        Why.
-    verdict : Verdict
-        What that makes of the file.
-    limit : bool
-        Whether a cap was reached.
-    certain : bool
-        Whether every unpickler stops here too. The rules here are stricter than those of unpicklers.
+    `verdict` is what that makes of the file; `limit` tells whether a cap was reached, and `certain` whether every
+    unpickler stops here too: the rules here are stricter than those of unpicklers.
     """
 
     def __init__(
@@ -37,17 +29,11 @@ class ScanStopped(Exception):
 
 
 class Ledger:
-    """What one file has shown so far.
+    """What one file has shown so far. Without detail, calls and arrays are judged but not recorded."""
 
-    Parameters
-    ----------
-    with_calls, with_arrays : bool
-        Whether calls and arrays are recorded; they are judged in any case.
-    """
-
-    def __init__(self, *, with_calls: bool = True, with_arrays: bool = True) -> None:
-        self._max_calls = _MAX_CALLS if with_calls else 0
-        self._max_arrays = _MAX_ARRAYS if with_arrays else 0
+    def __init__(self, *, detail: bool = True) -> None:
+        self._max_calls = _MAX_CALLS if detail else 0
+        self._max_arrays = _MAX_ARRAYS if detail else 0
         self.verdict: Verdict = "data"
         self.globals: dict[str, int] = {}
         # Whether every unpickler has stopped by now, and had looked up nothing by then.

@@ -20,20 +20,11 @@ _SHORT_TEXT, _TEXT = 0x8C, 0x58
 
 
 class Machine:
-    """One pickle.
+    """One pickle. The ledger and the resolver are shared by all pickles of a file.
 
-    Parameters
-    ----------
-    data : bytes
-        The file.
-    ledger : Ledger
-    resolver : Resolver
-        Both are shared by all pickles of the file.
-    with_arrays : bool
-        Whether joblib reads it, which puts arrays in the place of their wrappers.
-    run : callable
-        Follows a machine from a position of the file and returns where its pickle ends; for the pickle within
-        an array of objects.
+    `with_arrays` tells whether joblib reads the file, which puts arrays in the place of their wrappers. `run`
+    follows a machine from a position and returns where its pickle ends; it is for the pickle within an array
+    of objects.
     """
 
     __slots__ = (

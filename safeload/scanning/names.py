@@ -73,19 +73,8 @@ _MAX_LENGTH = 256
 def judge(module: str, name: str, known: frozenset[str], own_state: frozenset[str]) -> tuple[Verdict, str]:
     """Return the verdict that a name gives a file, and the reason.
 
-    Parameters
-    ----------
-    module, name : str
-        As an unpickler looks them up.
-    known : frozenset of str
-        Names that may be ``known types``.
-    own_state : frozenset of str
-        Names of types that run code from their state; they are never known.
-
-    Returns
-    -------
-    verdict : Verdict
-    reason : str
+    Names in `known` may be ``known types``. Types in `own_state` run code from their state and are never
+    known.
     """
     full = f"{module}.{name}"
     reason = _danger(module, name, full)
@@ -143,15 +132,7 @@ def _danger(module: str, name: str, full: str) -> str | None:
 
 
 class Resolver:
-    """The names of one file.
-
-    Parameters
-    ----------
-    ledger : Ledger
-        Takes the findings.
-    known, own_state : frozenset of str
-        As for :func:`judge`.
-    """
+    """The names of one file; `known` and `own_state` are as for :func:`judge`."""
 
     def __init__(self, ledger: Ledger, known: frozenset[str], own_state: frozenset[str]) -> None:
         self._ledger = ledger
@@ -162,10 +143,7 @@ class Resolver:
     def refer(self, module: str, name: str, protocol: int, offset: int) -> Reference:
         """Return the reference for a name, which is judged when it is first met.
 
-        Raises
-        ------
-        ScanStopped
-            The name is too long, or there are too many names.
+        A name that is too long, or one name too many, raises ScanStopped.
         """
         key = (module, name, protocol < 3)
         found = self._references.get(key)

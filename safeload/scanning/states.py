@@ -7,13 +7,13 @@ memory that they must not is dangerous, and what cannot be told is unknown.
 
 from __future__ import annotations
 
-import math
+import struct
 from collections.abc import Callable
 from typing import Any
 
 from safeload.errors import MalformedError
 from safeload.parsers import native_state
-from safeload.scanning import dtypes, trees
+from safeload.scanning import arrays, dtypes
 from safeload.scanning.dtypes import Corrupting, Unknown
 from safeload.scanning.names import GETATTR
 from safeload.scanning.values import (
@@ -39,6 +39,9 @@ _DTYPE = "numpy.dtype"
 _ARRAYS = {"numpy.ndarray", "numpy.matrix", "numpy.memmap"}
 _RANDOM = "numpy.random."
 _UNTOLD = "the state of a random number generator that cannot be told"
+_UNTOLD_TREE = "a decision tree in a form that scikit-learn does not write"
+# What struct calls the types of a node's fields.
+_LETTERS = {"i1": "b", "i2": "h", "i4": "i", "i8": "q", "u1": "B", "u2": "H", "u4": "I", "u8": "Q"}
 # Encodings by name would run code; this one is how protocols below 3 write bytes.
 _ENCODE = "_codecs.encode"
 
@@ -52,28 +55,10 @@ Found = Callable[[Array], None]
 
 
 def called(how: str, what: Any, arguments: tuple[Any, ...] | None, found: Found) -> Any:
-    """Return what a call gives.
+    """Return a stand-in for what a call gives, and report an array to `found`.
 
-    Parameters
-    ----------
-    how
-        The opcode.
-    what
-        What is called.
-    arguments
-        Those by position; None if they cannot be told.
-    found
-        Is told of an array.
-
-    Returns
-    -------
-    object
-        A stand-in.
-
-    Raises
-    ------
-    Unknown, Corrupting
-        What the libraries would not write; the result is then a :class:`CallResult`.
+    `how` is the opcode. The arguments are those by position, None if they cannot be told. What the libraries
+    would not write raises Unknown or Corrupting; the result is then a :class:`CallResult`.
     """
     made = CallResult(what, arguments)
     if type(what) is not Reference:
@@ -84,9 +69,9 @@ def called(how: str, what: Any, arguments: tuple[Any, ...] | None, found: Found)
             raise Unknown("a dtype in a form that numpy does not write")
         made.known = dtypes.made(arguments)
     elif name in _SCALAR:
-        _check_scalar(arguments)
+        arrays.check_scalar(arguments)
     elif name in _FROM_BUFFER:
-        array = _from_buffer(arguments)
+        array = arrays.from_buffer(arguments)
         found(array)
         return array
     elif name == _ENCODE:
@@ -94,7 +79,7 @@ def called(how: str, what: Any, arguments: tuple[Any, ...] | None, found: Found)
     elif name == "builtins.bytes" and arguments == ():
         return Bytes(-1, 0)
     elif name in _RECONSTRUCT:
-        _check_reconstruct(arguments)
+        arrays.check_reconstruct(arguments)
     elif name in _FILLED and not (
         arguments is not None and all(type(part) in _WRITTEN for part in arguments[:1])
     ):
@@ -114,13 +99,7 @@ def called(how: str, what: Any, arguments: tuple[Any, ...] | None, found: Found)
 
 
 def built(target: CallResult, state: Any, data: bytes, found: Found) -> None:
-    """Look at a state that is set.
-
-    Raises
-    ------
-    Unknown, Corrupting
-        What the libraries would not write.
-    """
+    """Check a state that is set; one that the libraries would not write raises Unknown or Corrupting."""
     name = class_of(target)
     if name is None:
         return
@@ -129,76 +108,17 @@ def built(target: CallResult, state: Any, data: bytes, found: Found) -> None:
     elif name == _DTYPE:
         raise Unknown("the state of a dtype that cannot be told")
     elif name in _RECONSTRUCT:
-        target.known = _array(state)
+        target.known = arrays.from_state(state)
         found(target.known)
     try:
         if name == native_state.TREE:
-            trees.check(target.arguments, state, data)
+            _check_tree(target.arguments, state, data)
         elif name == native_state.PREDICTOR:
-            trees.check_predictor(state, data)
+            _check_predictor(state, data)
         elif name.startswith(_RANDOM):
             _check_random(state)
     except MalformedError as error:
         raise Corrupting(f"holds what native code trusts: {error.problem}") from None
-
-
-def _check_reconstruct(arguments: tuple[Any, ...] | None) -> None:
-    """Admit the empty array that numpy starts from, and no other."""
-    if arguments is None or len(arguments) != 3 or type(arguments[0]) is not Reference:
-        raise Unknown("an array in a form that numpy does not write")
-    kind = arguments[2]
-    if (kind.length if type(kind) is Bytes else len(kind) if type(kind) is str else 0) != 1:
-        raise Unknown("an array in a form that numpy does not write")
-    if math.prod(dtypes.lengths(arguments[1])):
-        raise Unknown("an array in a form that numpy does not write")
-
-
-def _check_scalar(arguments: tuple[Any, ...] | None) -> None:
-    if arguments is None or not arguments:
-        raise Unknown("a number of numpy's in a form that it does not write")
-    dtype = dtypes.of(arguments[0])
-    content = arguments[1] if len(arguments) > 1 else None
-    if dtype.objects and type(array_of(content)) is not Array:
-        # numpy would follow the bytes as pointers; it writes an array of one element here.
-        raise Corrupting("makes an element with objects in it out of bytes")
-    if type(content) is Bytes and content.length != dtype.itemsize:
-        raise Unknown("a number of numpy's with another number of bytes than it has")
-
-
-def _from_buffer(arguments: tuple[Any, ...] | None) -> Array:
-    if arguments is None or len(arguments) not in (4, 5) or arguments[3] not in ("C", "F"):
-        raise Unknown("an array in a form that numpy does not write")
-    buffer, dtype, shape = arguments[0], dtypes.of(arguments[1]), dtypes.lengths(arguments[2])
-    if dtype.objects:
-        raise Corrupting("makes an array of objects out of bytes")
-    if type(buffer) is not Bytes:
-        return Array(dtype, shape, -1, math.prod(shape) * dtype.itemsize, arguments[3] == "F")
-    if math.prod(shape) * dtype.itemsize != buffer.length:
-        raise Unknown("an array with another number of bytes than its shape has")
-    return Array(dtype, shape, buffer.offset, buffer.length, arguments[3] == "F")
-
-
-def _array(state: Any) -> Array:
-    """Return the array that the state of numpy's own pickles tells."""
-    items = items_of(state) or ()
-    if len(items) != 5 or items[0] != 1 or type(items[0]) is not int or type(items[3]) not in (bool, int):
-        raise Unknown("an array's state in a form that numpy does not write")
-    shape, dtype, content = dtypes.lengths(items[1]), dtypes.of(items[2]), items[4]
-    size = math.prod(shape) * dtype.itemsize
-    if dtype.objects:
-        if type(content) is not ListValue:
-            raise Corrupting("makes an array of objects out of something other than a list")
-        return Array(dtype, shape, -1, size, bool(items[3]))
-    if type(content) is not Bytes:
-        raise Unknown("an array's state in a form that numpy does not write")
-    if content.length != size:
-        raise Unknown("an array with another number of bytes than its shape has")
-    return Array(dtype, shape, content.offset, size, bool(items[3]))
-
-
-def array_of(value: Any) -> Any:
-    """Return the array that a stand-in is, however it was written, or the stand-in."""
-    return value.known if type(value) is CallResult and type(value.known) is Array else value
 
 
 def _encoded(arguments: tuple[Any, ...] | None) -> Bytes:
@@ -259,7 +179,7 @@ class _Fields:
         return fields.get(path[-1])
 
     def form(self, path: native_state.Path) -> tuple[tuple[int, ...], str]:
-        array = array_of(self._at(path))
+        array = arrays.array_of(self._at(path))
         if type(array) is not Array:
             raise Unknown(_UNTOLD)
         return array.shape, array.dtype.code
@@ -269,3 +189,54 @@ class _Fields:
         if type(number) is not int:
             raise Unknown(_UNTOLD)
         return number
+
+
+def _check_tree(arguments: tuple[Any, ...] | None, state: Any, data: bytes) -> None:
+    """Check a ``Tree``, called with its number of features, the classes of each output, and the outputs."""
+    fields = _tree_fields(state)
+    nodes = _tree_array(fields.get("nodes"))
+    numbers = (arguments[0] if arguments else None, fields.get("node_count"), fields.get("max_depth"))
+    if any(type(number) is not int for number in numbers):
+        raise Unknown(_UNTOLD_TREE)
+    try:
+        values = _tree_array(fields.get("values"))
+    except Unknown:
+        raise Corrupting("makes a decision tree without values for its nodes") from None
+    features, count, depth = numbers
+    columns = _columns(nodes, native_state.TREE_FIELDS, data)
+    native_state.check_tree(columns, features=features, count=count, depth=depth, values=values.shape)
+
+
+def _check_predictor(state: Any, data: bytes) -> None:
+    """Check a tree of histogram gradient boosting."""
+    fields = _tree_fields(state)
+    nodes, *tables = (_tree_array(fields.get(name)) for name in ("nodes", *native_state.PREDICTOR_TABLES))
+    columns = _columns(nodes, native_state.PREDICTOR_FIELDS, data)
+    native_state.check_predictor(columns, [table.shape for table in tables])
+
+
+def _tree_fields(state: Any) -> dict[str, Any]:
+    return (state.by_text() if type(state) is Mapping else None) or {}
+
+
+def _tree_array(value: Any) -> Array:
+    array = arrays.array_of(value)
+    if type(array) is not Array:
+        raise Unknown(_UNTOLD_TREE)
+    return array
+
+
+def _columns(nodes: Array, names: tuple[str, ...], data: bytes) -> list[list[int]]:
+    """Return fields of all nodes."""
+    size, columns = nodes.dtype.itemsize, []
+    if len(nodes.shape) != 1:
+        raise Corrupting("gives a decision tree nodes that are not in one row")
+    raw = memoryview(data)[nodes.offset : nodes.offset + nodes.length]
+    for name in names:
+        part, offset = nodes.dtype.fields.get(name, (None, 0))
+        letter = _LETTERS.get(part.code) if part is not None else None
+        if letter is None or part.order == ">" or nodes.offset < 0:
+            raise Unknown("a decision tree whose nodes are not as scikit-learn writes them")
+        row = f"<{offset}x{letter}{size - offset - part.itemsize}x"
+        columns.append([value for (value,) in struct.iter_unpack(row, raw)])
+    return columns

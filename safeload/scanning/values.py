@@ -163,16 +163,9 @@ class CallResult:
 
 
 class Array:
-    """An array whose elements are in the file, or elsewhere if the offset is -1.
+    """An array whose `length` bytes are in the decompressed file, or elsewhere if the offset is -1.
 
-    Parameters
-    ----------
-    dtype : safeload.scanning.dtypes.DType
-    shape : tuple of int
-    offset, length : int
-        Its bytes in the decompressed file.
-    fortran : bool
-        Whether the first index varies fastest.
+    `fortran` tells whether the first index varies fastest.
     """
 
     __slots__ = ("dtype", "fortran", "length", "offset", "shape")

@@ -40,10 +40,7 @@ def folder_id(status: os.stat_result) -> FolderId:
 def open_beneath(path: str) -> tuple[int, os.stat_result, FolderId]:
     """Open the regular file at `path` for reading.
 
-    Returns
-    -------
-    tuple of (int, os.stat_result, tuple)
-        The open file's descriptor and status, and the identity of the folder that `path` names.
+    Returns its descriptor, its status, and the identity of the folder that `path` names.
 
     Raises
     ------

@@ -24,22 +24,8 @@ class Blob:
     """Private bytes with their digests, which no other process can alter.
 
     Digest, verification and deserialization all use this memory, so that a file that changes on disk after it
-    was read has no effect.
-
-    Parameters
-    ----------
-    memory : bytes, PrivateMemory or SealedMemory
-        The bytes. Memory that is not ``bytes`` belongs to the reader alone.
-    location : str
-        Where the bytes came from, for messages.
-    folder : tuple, optional
-        Identity of the folder that the file was read from; None if the bytes are not from a file.
-    version : tuple, optional
-        Changes whenever the file is written or replaced; None if the bytes are not from a file.
-    mode, owner : int, optional
-        Permission bits and user id of the open file; None if the bytes are not from a file.
-    digests : tuple of Digest
-        Digests that the reader computed while it read these bytes.
+    was read has no effect. Memory that is not ``bytes`` belongs to the reader alone. What describes a file is
+    None if the bytes are not from a file.
     """
 
     __slots__ = ("_digests", "_memory", "folder", "location", "mode", "owner", "version")

@@ -25,24 +25,10 @@ _SPARE = 64 << 20
 
 
 class PrivateFolder:
-    """A private folder.
+    """A private folder, made where `size` bytes of future content fit.
 
-    Parameters
-    ----------
-    size : int
-        Size of its future content in bytes. It decides where the folder is made.
-    name : str
-        Name of the folder within it that is filled, so that loaders see the artifact's name.
-
-    Attributes
-    ----------
-    path : str
-        Absolute path of that folder.
-
-    Raises
-    ------
-    StorageError
-        The operating system refused.
+    The folder within it that is filled, at `path`, has the given name, so that loaders see the artifact's
+    name. A refusal of the operating system is a StorageError.
     """
 
     def __init__(self, size: int, name: str) -> None:

@@ -187,22 +187,8 @@ def fill(
     """Fill memory with pieces that are read in parallel, each hashed as soon as those before it are.
 
     Reading and hashing both release the interpreter lock, so that they overlap; together they take about as
-    long as the slower one. The digest is that of the whole, in order.
-
-    Parameters
-    ----------
-    memory : PrivateMemory or SealedMemory
-        The memory.
-    size : int
-        Size of the whole in bytes.
-    source : callable
-        Fills a view with the bytes at a position of the source. Several threads call it.
-    state : Hasher, optional
-        Takes in the pieces in order; None for no digest.
-    workers : int
-        Number of threads that read.
-    piece_bytes : int, optional
-        Size of a piece in bytes; None for the size that suits files.
+    long as the slower one. The digest is that of the whole, in order. Several threads call `source`, which
+    fills a view with the bytes at a position.
     """
     # Small files do not pay for this import.
     from concurrent.futures import Future, ThreadPoolExecutor

@@ -47,25 +47,10 @@ EnvelopeInPlace = Callable[[bytes, str], bytes | None]
 
 
 def replace(path: str, artifact: Staged, sidecar: bytes, *, in_place: EnvelopeInPlace, limit: int) -> None:
-    """Put a staged artifact and its sidecar in place.
+    """Put an artifact that is staged beside `path`, and its sidecar of one envelope, in place.
 
-    Parameters
-    ----------
-    path : str
-        The artifact's final path.
-    artifact : Staged
-        The new artifact, staged beside `path`.
-    sidecar : bytes
-        Its sidecar, of one envelope.
-    in_place : callable
-        Reduces the sidecar in place; see :data:`EnvelopeInPlace`.
-    limit : int
-        The largest sidecar in place that is read, in bytes.
-
-    Raises
-    ------
-    StorageError
-        The operating system refused; the old artifact or the new one is in place.
+    A sidecar in place of over `limit` bytes is not read. If the operating system refuses (StorageError), the
+    old artifact or the new one is in place.
     """
     with locked(os.path.dirname(path)):
         kept = _kept(path, in_place, limit)
@@ -81,16 +66,7 @@ def replace(path: str, artifact: Staged, sidecar: bytes, *, in_place: EnvelopeIn
 def write_sidecar(path: str, sidecar: bytes, version: FileVersion | None, *, overwrite: bool) -> None:
     """Write the sidecar of an artifact in place, unless the artifact has changed since it was read.
 
-    Parameters
-    ----------
-    path : str
-        The artifact's path.
-    sidecar : bytes
-        Its new sidecar.
-    version : tuple, optional
-        The artifact's version when it was read; see :func:`version_of`.
-    overwrite : bool
-        Replace an existing sidecar.
+    `version` is what :func:`version_of` returned then.
 
     Raises
     ------

@@ -51,17 +51,7 @@ class PrivateMemory:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where another process finds a sealed file, and how it recognizes it.
-
-    Parameters
-    ----------
-    process, descriptor : int
-        The process that holds the file open, and its descriptor there.
-    device, inode : int
-        The file's identity.
-    size : int
-        In bytes.
-    """
+    """Where another process finds a sealed file, and the identity and size by which it recognizes it."""
 
     process: int
     descriptor: int

@@ -27,18 +27,9 @@ _PIECE_BYTES = 1 << 20
 
 
 def create_folder(source: str, files: Iterable[str], target: str, sidecar: bytes) -> None:
-    """Copy files into a new folder at `target`, with its sidecar beside it.
+    """Copy files from a private folder into a new folder at `target`, with its sidecar beside it.
 
-    Parameters
-    ----------
-    source : str
-        A private folder of this process.
-    files : iterable of str
-        The POSIX paths of the files below it.
-    target : str
-        Path of the new folder.
-    sidecar : bytes
-        Its sidecar. It is written first: until the folder appears there is still nothing to load.
+    The sidecar is written first: until the folder appears there is still nothing to load.
 
     Raises
     ------

@@ -32,26 +32,12 @@ Progress = Callable[[int], object]
 def listing(folder: str, *, files: int, depth: int) -> tuple[dict[str, int], FolderId]:
     """Return the files below a folder, each with its size in bytes, and the folder's identity.
 
-    Parameters
-    ----------
-    folder : str
-        The folder.
-    files : int
-        Maximum number of files, and of folders.
-    depth : int
-        Maximum depth of nested folders.
-
-    Returns
-    -------
-    tuple of (dict, tuple)
-        Sizes by POSIX path, and the folder's device and inode.
-
     Raises
     ------
     NotFound, StorageError
         The folder does not exist or cannot be read, or the system has no descriptors of folders.
     LimitExceeded
-        There are more files or folders, or they are nested deeper.
+        There are more files or folders than `files`, or they are nested deeper than `depth`.
     InvalidName
         A file has a name that cannot be signed.
     """
@@ -124,7 +110,7 @@ def hash_files(
     copy_to: Create | None = None,
     progress: Progress | None = None,
 ) -> list[File]:
-    """Read files below a folder once, and return their digests.
+    """Read files below a folder once, and return their digests, sorted by path.
 
     Parameters
     ----------
@@ -138,11 +124,6 @@ def hash_files(
         Opens a new file for a path. It receives a copy of the bytes that are hashed.
     progress : callable, optional
         Called with the size of each file that is done, by one thread at a time.
-
-    Returns
-    -------
-    list of File
-        The files, sorted by path.
 
     Raises
     ------

@@ -1,8 +1,8 @@
 """Files whose content decides: keyrings and policies.
 
 Such a file is named by its caller or, with an absolute path, by an environment variable. It is refused if
-anybody but this user and root could have written it. Its origin remembers the folders above it, so that no
-artifact is loaded from a folder whose writer could replace the file.
+a user other than this one and root could have written it. Its origin remembers the folders above it, so that
+no artifact is loaded from a folder whose writer could replace the file.
 """
 
 from __future__ import annotations
@@ -29,13 +29,8 @@ _T = TypeVar("_T")
 class Origin:
     """The file that a keyring or policy was read from.
 
-    Parameters
-    ----------
-    path : str
-        Path of the file, as it was given.
-    folders : frozenset of tuple
-        Identities of the file's folder and of every folder above it, up to but not including the user's home
-        or the root. Who can write one of these could replace the file.
+    `folders` are the identities of the file's folder and of every folder above it, up to but not including
+    the user's home or the root. Who can write one of these could replace the file.
     """
 
     path: str
@@ -103,21 +98,7 @@ def _permissions(blob: Blob) -> int:
 def read_settings(
     path: str | os.PathLike[str], make: Callable[[dict[str, Any], Blob], _T], *, what: str
 ) -> _T:
-    """Read settings from a TOML file.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-        The file.
-    make : callable
-        Makes the result from the values and the file. A PolicyError that it raises is given the file's path.
-    what : str
-        What the file is, for messages.
-
-    Returns
-    -------
-    object
-        What `make` returns.
+    """Read settings from a TOML file, and return what `make` makes of the values and the file.
 
     Raises
     ------
@@ -126,7 +107,7 @@ def read_settings(
     KeyringError
         Another user could have written it.
     PolicyError
-        It is not TOML, or `make` refuses the values.
+        It is not TOML, or `make` refuses the values; the error then has the file's path.
     """
     blob = read(os.path.abspath(path), limit=LIMIT_BYTES)
     refuse_changeable(blob)

@@ -36,14 +36,7 @@ _LARGE_BYTES = 4 << 20
 class HashingFile(io.RawIOBase):
     """A binary file that hashes what is written to it, large pieces while they are written.
 
-    It can tell its position but not seek.
-
-    Parameters
-    ----------
-    write : callable
-        Writes all of a view, or raises.
-    algorithm : {"blake3", "sha256"}
-        Algorithm of the digest.
+    It can tell its position but not seek. `write` writes all of a view, or raises.
     """
 
     def __init__(self, write: Callable[[memoryview], object], algorithm: DigestAlgorithm) -> None:
@@ -152,13 +145,7 @@ class Staged:
             sync_folder(os.path.dirname(self._target))
 
     def commit_new(self) -> None:
-        """Give the file its name if the name is free.
-
-        Raises
-        ------
-        FileExistsError
-            The name is taken.
-        """
+        """Give the file its name, or raise FileExistsError if the name is taken."""
         try:
             os.link(self._temporary, self._target)
         except FileExistsError:
@@ -186,7 +173,7 @@ def stage(
     algorithm: DigestAlgorithm = "blake3",
     mode: int = 0o666,
 ) -> Staged:
-    """Write a temporary file beside `path`.
+    """Write a temporary file beside `path`, its future place.
 
     Parameters
     ----------
@@ -198,11 +185,6 @@ def stage(
         Algorithm of the digest.
     mode : int
         Permission bits, reduced by the umask.
-
-    Returns
-    -------
-    Staged
-        The temporary file.
 
     Raises
     ------
