@@ -60,7 +60,7 @@ def sign(
     Returns
     -------
     Statement
-        What was signed.
+        What the new sidecar holds.
 
     Raises
     ------
@@ -156,17 +156,6 @@ def sign_folder(
 
 def write_folder(made: str, path: PathLike, request: SigningRequest, remarks: tuple[str, ...]) -> Statement:
     """Put a folder in place that this process has made in private, signed as it was made.
-
-    Parameters
-    ----------
-    made
-        The folder, of which a copy is put in place.
-    path
-        Where nothing may be yet.
-    request
-        What it is signed with.
-    remarks
-        How it was made.
 
     Raises
     ------

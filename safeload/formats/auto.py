@@ -25,38 +25,14 @@ _LAST = "joblib"
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An object that is about to be written.
-
-    Parameters
-    ----------
-    format : str
-        The name of the format.
-    write : callable
-        Writes the artifact to a file object, and returns a :class:`Written`.
-    """
+    """An object that is about to be written: the name of the format, and what writes the artifact."""
 
     format: str
     write: Callable[[IO[bytes]], Written]
 
 
 def prepare(name: str, obj: Any, options: dict[str, Any], *, where: str) -> Prepared:
-    """Decide how an object will be written.
-
-    Parameters
-    ----------
-    name : str
-        A format, or ``"auto"``.
-    obj : object
-        The object.
-    options : dict
-        The format's own options.
-    where : str
-        What errors name as the place.
-
-    Returns
-    -------
-    Prepared
-        The format, and the function that writes.
+    """Decide how an object will be written; `name` is a format, or ``"auto"``.
 
     Raises
     ------

@@ -54,25 +54,7 @@ def check_options(name: str, method: Callable[..., Any], options: dict[str, Any]
 
 
 def dump(name: str, obj: Any, file: IO[bytes], options: dict[str, Any], *, where: str) -> Written:
-    """Write an object in a format.
-
-    Parameters
-    ----------
-    name : str
-        The format.
-    obj : object
-        The object.
-    file : file object
-        Takes bytes and tells its position; it cannot go back.
-    options : dict
-        The format's own options.
-    where : str
-        What errors name as the place.
-
-    Returns
-    -------
-    Written
-        What the format says of it.
+    """Write an object in the format `name` to a file that takes bytes and tells its position.
 
     Raises
     ------
@@ -94,20 +76,6 @@ def dump(name: str, obj: Any, file: IO[bytes], options: dict[str, Any], *, where
 
 def deserialize(verified: VerifiedArtifact, policy: Policy, options: dict[str, Any] | None = None) -> Any:
     """Compare the environment, then make the object; the one way from verified bytes to it.
-
-    Parameters
-    ----------
-    verified : VerifiedArtifact
-        What the gate admitted.
-    policy : Policy
-        Its limits, and what it says of another environment.
-    options : dict, optional
-        The format's own options.
-
-    Returns
-    -------
-    object
-        The object.
 
     Raises
     ------
@@ -143,23 +111,9 @@ def deserialize(verified: VerifiedArtifact, policy: Policy, options: dict[str, A
 
 
 def globals_of(name: str, data: bytes, limits: Limits, *, where: str) -> tuple[str, ...] | None:
-    """Return what a file refers to, without making the object.
+    """Return what a file in the format `name`, not signed yet, refers to, without making the object.
 
-    Parameters
-    ----------
-    name : str
-        The format.
-    data : bytes
-        The file, which is not signed yet.
-    limits : Limits
-        Caps on sizes, ratios and depth.
-    where : str
-        What errors name as the place.
-
-    Returns
-    -------
-    tuple of str, or None
-        Each as ``module.qualname``; None if the format cannot tell.
+    Each as ``module.qualname``; None if the format cannot tell.
 
     Raises
     ------

@@ -15,20 +15,7 @@ from safeload.trust.policy import Policy
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What one call works with.
-
-    Parameters
-    ----------
-    backend : Backend
-        The place.
-    policy : Policy
-        What is demanded.
-    keyring : Keyring
-        The keys, as they were when the call began.
-    state : State
-        The loader's memory.
-    look_up : callable
-        Looks the keyring up anew.
+    """What one call works with: `keyring` as it was when the call began; `look_up` looks it up anew.
 
     Raises
     ------

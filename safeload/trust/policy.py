@@ -232,11 +232,6 @@ def resolve(policy: PolicySource | None = None) -> Policy:
     policy : Policy, str or os.PathLike, optional
         A policy, or the path of a policy file; None for the configured policy.
 
-    Returns
-    -------
-    Policy
-        The policy.
-
     Raises
     ------
     KeyringError, NotFound, PolicyError

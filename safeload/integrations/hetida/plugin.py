@@ -58,15 +58,7 @@ class _Stored:
 
 
 class Exchange:
-    """Loads and stores the objects that wirings refer to.
-
-    Parameters
-    ----------
-    store : Store
-        The store.
-    source : AdapterPolicy, str, os.PathLike or None
-        The adapter's policy; see :func:`safeload.integrations.hetida.policy.resolve`.
-    """
+    """Loads and stores the objects that wirings refer to; see :class:`.catalogue.Catalogue` for arguments."""
 
     def __init__(self, store: Store, source: PolicySource | None = None) -> None:
         self._store = store

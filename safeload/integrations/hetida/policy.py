@@ -162,11 +162,6 @@ def resolve(source: PolicySource | None, store: str) -> AdapterPolicy:
     store : str
         Location of the store. The file must not lie in it.
 
-    Returns
-    -------
-    AdapterPolicy
-        The policy.
-
     Raises
     ------
     KeyringError, PolicyError, StorageError
