@@ -290,7 +290,7 @@ def loads(
     Returns
     -------
     object
-        The object.
+        What :func:`dumps` was given.
 
     Raises
     ------

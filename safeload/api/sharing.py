@@ -59,7 +59,7 @@ class SharedArtifact:
         Returns
         -------
         object
-            The object.
+            The object; its large arrays are views of the shared memory.
 
         Raises
         ------

@@ -60,7 +60,7 @@ def sign(
     Returns
     -------
     Statement
-        What was signed.
+        What the new sidecar holds.
 
     Raises
     ------

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from safeload.store.adoption import Candidate
 
 Split = Literal["first", "last"]
+ApplyOption = Annotated[
+    bool, typer.Option("--apply", help="Sign and store; otherwise only show what would be done.")
+]
 
 _SHOWN_GLOBALS = 8
 
@@ -28,6 +31,7 @@ def adopt(
     into: Annotated[
         str, typer.Option("--into", metavar="STORE", help="A folder, or a bucket: s3://…, gs://… or az://…")
     ],
+    apply: ApplyOption = False,
     split: Annotated[
         Split | None,
         typer.Option(
@@ -38,9 +42,6 @@ def adopt(
     tag: Annotated[
         str, typer.Option(metavar="TAG", help="Tag for files without one in their name.")
     ] = "adopted",
-    apply: Annotated[
-        bool, typer.Option("--apply", help="Sign and store; otherwise only show what would be done.")
-    ] = False,
     keyring: KeyringOption = None,
     policy: PolicyOption = None,
     state: StateOption = None,

@@ -62,12 +62,11 @@ def convert(
         if output == source:
             common.wrong_usage("this would replace SRC; choose another path with --output")
     try:
-        rows = None if sample is None else _sample_rows(sample)
         statement = converted(
             source,
             output,
             to=to,
-            sample=rows,
+            sample=None if sample is None else _sample_rows(sample),
             tolerance=tolerance,
             expires=ends,
             overwrite=overwrite,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as _json
 import os
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,23 +38,21 @@ def sign(
     """
     import safeload
 
-    ends = common.moment(expires, "--expires")
-    extra = _metadata(metadata)
+    signed = partial(
+        safeload.sign,
+        format=format,
+        expires=common.moment(expires, "--expires"),
+        metadata=_metadata(metadata),
+        overwrite=overwrite,
+        keyring=keyring,
+        policy=policy,
+    )
     rows: list[dict[str, Any]] = []
     with common.progress([common.size_of(path) for path in paths], enabled=not json) as done:
         for path in paths:
             row: dict[str, Any] = {"path": str(path)}
             try:
-                statement = safeload.sign(
-                    path,
-                    format=format,
-                    expires=ends,
-                    metadata=extra,
-                    overwrite=overwrite,
-                    keyring=keyring,
-                    policy=policy,
-                    progress=done,
-                )
+                statement = signed(path, progress=done)
                 row |= {
                     "status": "signed",
                     "name": statement.name,

@@ -31,6 +31,10 @@ _ARTIFACTS = (
     *(".h5", "saved_model.pb", "MLmodel", "pytorch_model.bin"),
 )
 
+RecursiveOption = Annotated[
+    bool, typer.Option("--recursive", "-r", help="Check every artifact and store in a folder and below.")
+]
+
 
 def verify(
     paths: Annotated[
@@ -39,9 +43,7 @@ def verify(
             metavar="PATH", help="Files, signed folders, or buckets (s3://…); with -r any folders."
         ),
     ],
-    recursive: Annotated[
-        bool, typer.Option("--recursive", "-r", help="Check every artifact and store in a folder and below.")
-    ] = False,
+    recursive: RecursiveOption = False,
     keyring: KeyringOption = None,
     policy: PolicyOption = None,
     state: StateOption = None,

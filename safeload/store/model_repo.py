@@ -54,7 +54,7 @@ def load_obj(name: str, tag: str = LATEST) -> Any:
     Returns
     -------
     object
-        The object.
+        What :func:`dump_obj` stored.
 
     Raises
     ------

@@ -184,7 +184,7 @@ class Store:
         Returns
         -------
         Statement
-            What was signed.
+            What was signed of the bytes.
 
         Raises
         ------

@@ -38,7 +38,7 @@ The gate returns a :class:`VerifiedArtifact`. It is made nowhere else, and forma
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, InitVar, dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Generic, NoReturn, TypeVar
@@ -74,6 +74,7 @@ _GATE = object()
 _NO_FILES: Mapping[str, Blob] = MappingProxyType({})
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class VerifiedArtifact:
     """Bytes that may be deserialized, and on what grounds.
 
@@ -99,39 +100,27 @@ class VerifiedArtifact:
         To which of the types that skops trusts by itself the policy restricts it; None for all of them.
     """
 
-    __slots__ = (
-        *("admitted", "allowed", "blob", "files", "format"),
-        *("keys", "skops_defaults", "statement", "trusted"),
-    )
+    proof: InitVar[object]
+    _: KW_ONLY
+    blob: Blob
+    format: str
+    statement: Statement | None
+    trusted: frozenset[str]
+    admitted: frozenset[str] | None
+    allowed: frozenset[str] | None
+    keys: tuple[KeyId, ...]
+    skops_defaults: frozenset[str] | None
+    files: Mapping[str, Blob] = field(default_factory=lambda: _NO_FILES)
 
-    def __init__(
-        self,
-        proof: object,
-        *,
-        blob: Blob,
-        format: str,
-        statement: Statement | None,
-        trusted: frozenset[str],
-        admitted: frozenset[str] | None,
-        allowed: frozenset[str] | None,
-        keys: tuple[KeyId, ...],
-        skops_defaults: frozenset[str] | None,
-        files: Mapping[str, Blob] = _NO_FILES,
-    ) -> None:
+    def __post_init__(self, proof: object) -> None:
         if proof is not _GATE:
             raise RuntimeError("only the gate makes VerifiedArtifact; call safeload.trust.gate.verify")
-        self.blob = blob
-        self.files = files
-        self.format = format
-        self.statement = statement
-        self.trusted = trusted
-        self.admitted = admitted
-        self.allowed = allowed
-        self.keys = keys
-        self.skops_defaults = skops_defaults
 
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
+    def __reduce_ex__(self, *_: object, **changes: object) -> NoReturn:
         raise TypeError("a VerifiedArtifact is valid in this process only; it is not pickled or copied")
+
+    # For copy.replace; a dataclass would have one of its own.
+    __replace__ = __reduce_ex__
 
 
 class Authenticated(Generic[Signed]):

@@ -67,7 +67,7 @@ def test_the_set_up_is_two_commands() -> None:
     assert first.count("\n") == second.count("\n") == 1
     assert "-m venv" in first
     assert first.rstrip().endswith("safeload demo")
-    assert second.rstrip().endswith("pytest -n 2")
+    assert second.rstrip().rpartition(" && ")[2] == ".venv/bin/pytest -n 2"
 
 
 def test_the_checks_of_a_change_run_the_commands_of_the_readme() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bz2
 import copy
+import dataclasses
 import lzma
 import os
 import pickle
@@ -247,6 +248,8 @@ def test_only_the_gate_makes_verified(key: HmacKey, keyring: Keyring) -> None:
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         with pytest.raises(TypeError):
             pickle.dumps(verified, protocol)
+    with pytest.raises(ValueError, match="proof"):
+        dataclasses.replace(verified, format="pickle")  # type: ignore[call-arg]  # the proof is missing
     with pytest.raises(AttributeError):
         verified.other = 1  # type: ignore[attr-defined]
 

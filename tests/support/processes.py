@@ -7,6 +7,8 @@ import socket
 import subprocess
 import sys
 from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from safeload import HmacKey
@@ -48,8 +50,20 @@ def run(module: str, *arguments: object, key: HmacKey) -> Any:
     return finish(start(module, *arguments, key=key))
 
 
-def free_port() -> int:
-    """Return a port of the loopback interface that nobody listens on."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
+@contextmanager
+def free_port() -> Iterator[int]:
+    """Provide a TCP port of the loopback interface for a server; no other caller gets it meanwhile.
+
+    The UDP port of the same number is held for it, which the system gives to one process at a time.
+    """
+    while True:
+        with socket.socket(type=socket.SOCK_DGRAM) as claim:
+            claim.bind(("127.0.0.1", 0))
+            port = int(claim.getsockname()[1])
+            try:
+                with socket.socket() as listening:
+                    listening.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            yield port
+            return

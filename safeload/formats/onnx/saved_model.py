@@ -23,6 +23,7 @@ _OTHERS = ".tflite"
 # Environment variables that onnx2tf sets for the whole process.
 _VARIABLES = ("TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL", "CUDA_VISIBLE_DEVICES")
 _ONNX2TF_HINT = 'It needs an environment of its own: pip install "safeload[onnx2tf]".'
+_OPTIONS = {"not_use_onnxsim": True, "output_signaturedefs": True, "non_verbose": True}
 _IMAGES_SHAPE = (20, 128, 128, 3)
 _ONE_AT_A_TIME = threading.Lock()
 
@@ -41,15 +42,9 @@ def write_saved_model(model: Any, folder: str) -> str:
             import onnx2tf
         try:
             with _random_images(sys.modules["onnx2tf.onnx2tf"]):
-                onnx2tf.convert(
-                    onnx_graph=model,
-                    output_folder_path=folder,
-                    not_use_onnxsim=True,
-                    output_signaturedefs=True,
-                    # Keep the axes of the ONNX model, so that both models take the same sample.
-                    keep_shape_absolutely_input_names=names,
-                    non_verbose=True,
-                )
+                # Keep the axes of the ONNX model, so that both models take the same sample.
+                options = {"keep_shape_absolutely_input_names": names, **_OPTIONS}
+                onnx2tf.convert(onnx_graph=model, output_folder_path=folder, **options)
         except (Exception, SystemExit) as error:  # It exits the program at an unknown operator.
             raise SerializationError(f"onnx2tf could not convert it ({reason(error)})") from error
     for name in os.listdir(folder):

@@ -82,10 +82,8 @@ class KerasFormat:
 
         Parameters
         ----------
-        verified : VerifiedArtifact
-            The artifact.
-        limits : Limits
-            Caps on the archive.
+        verified, limits
+            As for every format.
         compile : bool
             Whether to compile it as it was when it was saved.
         custom_objects : dict, optional

@@ -115,9 +115,7 @@ class EcdsaP256PublicKey(_EcdsaPublicKey):
 
     __slots__ = ()
     algorithm: KeyAlgorithm = "ecdsa-p256"
-    curve = ec.SECP256R1
-    hash = hashes.SHA256
-    number_bytes = 32
+    curve, hash, number_bytes = ec.SECP256R1, hashes.SHA256, 32
 
 
 class EcdsaP384PublicKey(_EcdsaPublicKey):
@@ -125,9 +123,7 @@ class EcdsaP384PublicKey(_EcdsaPublicKey):
 
     __slots__ = ()
     algorithm: KeyAlgorithm = "ecdsa-p384"
-    curve = ec.SECP384R1
-    hash = hashes.SHA384
-    number_bytes = 48
+    curve, hash, number_bytes = ec.SECP384R1, hashes.SHA384, 48
 
 
 class PrivateKey(Guarded, Generic[_RawPrivate]):

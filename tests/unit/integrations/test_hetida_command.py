@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -42,14 +43,20 @@ def keys(tmp_path: Path) -> Path:
     return path
 
 
-def test_it_serves_on_loopback_and_not_from_the_working_folder(keys: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def port() -> Iterator[int]:
+    """Return a port for the server, held for this test."""
+    with free_port() as held:
+        yield held
+
+
+def test_it_serves_on_loopback_and_not_from_the_working_folder(keys: Path, port: int, tmp_path: Path) -> None:
     """Started in the store itself, with a module planted there that must not be imported."""
     folder = tmp_path / "store"
     Store(folder, keyring=keys, state=tmp_path / "state").dump("x", "churn", "1")
     marker = tmp_path / "marker"
     for module in ("uvicorn", "fastapi", "typer", "msgspec"):
         (folder / f"{module}.py").write_text(f"open({str(marker)!r}, 'w')\nraise SystemExit(3)\n")
-    port = free_port()
     arguments = (
         "--store",
         folder,

@@ -123,12 +123,18 @@ def repo(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def api(repo: Path, key: HmacKey, tmp_path: Path) -> Iterator[Api]:
+def port() -> Iterator[int]:
+    """Return a port for the server, held for this test."""
+    with free_port() as held:
+        yield held
+
+
+@pytest.fixture
+def api(repo: Path, port: int, key: HmacKey, tmp_path: Path) -> Iterator[Api]:
     """Run backend and runtime in one process, as hetida's development server does."""
     runtime = Path(str(CHECKOUT)) / "runtime"
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "hetdesrun_config.py").write_text(CONFIG, encoding="utf-8")
-    port = free_port()
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(

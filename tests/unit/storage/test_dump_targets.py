@@ -7,15 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.signed_folder import (
-    NAME,
-    PARTS,
-    VALUE,
-    a_fifo,
-    a_link_to_an_endless_device,
-    a_link_to_itself,
-    file_of,
-)
+from support import signed_folder
+from support.signed_folder import NAME, PARTS, VALUE, file_of
 
 import safeload
 from safeload import HmacKey, InvalidName, Keyring, NotFound, SafeloadError, StorageError
@@ -90,7 +83,9 @@ def test_dumping_over_a_link_replaces_the_link_and_not_what_it_names(
 
 
 @pytest.mark.parametrize("part", PARTS)
-@pytest.mark.parametrize("put", [a_fifo, a_link_to_an_endless_device, a_link_to_itself])
+@pytest.mark.parametrize(
+    "put", [signed_folder.a_fifo, signed_folder.a_link_to_an_endless_device, signed_folder.a_link_to_itself]
+)
 def test_dumping_over_what_is_no_regular_file_replaces_it(
     put: Callable[[Path], None], part: str, folder: Path, key: HmacKey, keyring: Keyring
 ) -> None:

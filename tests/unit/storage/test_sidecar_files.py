@@ -13,15 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.signed_folder import (
-    NAME,
-    PARTS,
-    VALUE,
-    a_fifo,
-    a_link_to_an_endless_device,
-    a_link_to_itself,
-    file_of,
-)
+from support import signed_folder
+from support.signed_folder import NAME, PARTS, VALUE, file_of
 
 import safeload
 from safeload import HmacKey, Keyring
@@ -64,11 +57,11 @@ def a_chain_of_many_links(path: Path) -> None:
     "put",
     [
         a_directory,
-        a_fifo,
-        a_link_to_an_endless_device,
+        signed_folder.a_fifo,
+        signed_folder.a_link_to_an_endless_device,
         a_link_to_a_fifo_within_the_folder,
         a_link_to_the_folder,
-        a_link_to_itself,
+        signed_folder.a_link_to_itself,
         two_links_in_a_loop,
         a_chain_of_many_links,
     ],

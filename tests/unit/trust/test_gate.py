@@ -13,6 +13,7 @@ from safeload import (
     Expired,
     FormatNotAllowed,
     HmacKey,
+    InvalidName,
     Keyring,
     LimitExceeded,
     Limits,
@@ -145,6 +146,48 @@ def test_the_refusal_of_the_other_statement_is_told_where_none_fits(key: HmacKey
     with pytest.raises(SafeloadError, match="not in the keyring"):
         gate.admit(Blob(b"new", "x"), found)
     assert gate.admit(Blob(ARTIFACT, "x"), found).keys == (key.key_id,)
+
+
+@pytest.mark.parametrize(
+    ("by_policy", "by_call", "allowed"),
+    [
+        (None, None, None),
+        ({"a.B"}, None, {"a.B"}),
+        (None, {"c.D"}, {"c.D"}),
+        ({"a.B"}, {"c.D"}, {"a.B", "c.D"}),
+        (set(), {"c.D"}, {"c.D"}),
+        ({"a.B"}, set(), {"a.B"}),
+        (set(), set(), set()),
+    ],
+)
+def test_the_lists_of_the_policy_and_of_the_call_are_admitted_together(
+    by_policy: set[str] | None, by_call: set[str] | None, allowed: set[str] | None, key: HmacKey
+) -> None:
+    """An empty list admits nothing, unlike no list; a signed name that is on none of them is not trusted."""
+    signed = sidecar_of(payload_of(ARTIFACT, NAME, globals=("a.B", "c.D", "e.F")), key)
+    call = None if by_call is None else frozenset(by_call)
+    admitted = gate.admit(
+        Blob(ARTIFACT, "x"), authenticated(key, signed, policy=Policy(allow=by_policy), allow=call)
+    )
+    assert admitted.allowed == allowed
+    assert admitted.trusted == ({"a.B", "c.D", "e.F"} if allowed is None else allowed)
+    assert admitted.admitted == {"a.B", "c.D", "e.F"}
+
+
+@pytest.mark.parametrize("location", ["", "/", "models/", ".", "..", "models/.", "models/.."])
+def test_a_path_without_the_name_of_a_file_has_no_default_name(location: str) -> None:
+    """A name that is given takes its place."""
+    with pytest.raises(InvalidName, match="not the path of a file") as caught:
+        rules.name_of(location)
+    assert caught.value.where == location
+    with pytest.raises(InvalidName):
+        LoadRequest.of(location, name=None, keyring=None, policy=Policy())
+
+
+@pytest.mark.parametrize("location", ["m", "models/m", "/models/m", "../m", "models//m"])
+def test_the_default_name_is_that_of_the_file(location: str) -> None:
+    """The folder is no part of it, so that a pair of files can be moved."""
+    assert rules.name_of(location) == "m"
 
 
 def test_only_sealed_bytes_of_one_file_are_handed_over(key: HmacKey) -> None:

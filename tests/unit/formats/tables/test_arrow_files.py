@@ -299,18 +299,10 @@ def test_an_extension_type_that_is_a_pickle_is_not_unpickled(
 @pytest.mark.parametrize(
     ("package", "version", "accepted"),
     [
-        ("pyarrow", "14.0.0", False),
-        ("pyarrow", "14.0.1", True),
-        ("pyarrow", "26.0.1", True),
-        ("torch", "2.5.1+cu121", False),
-        ("torch", "2.6.0+cpu", True),
-        ("torch", "2.13.0", True),
-        ("keras", "2.15.0", False),
-        ("keras", "3.12.3", False),
-        ("keras", "3.12.4", True),
-        ("keras", "3.13.2", False),
-        ("keras", "3.15.0", False),
-        ("keras", "3.15.1", True),
+        *(("pyarrow", "14.0.0", False), ("pyarrow", "14.0.1", True), ("pyarrow", "26.0.1", True)),
+        *(("torch", "2.5.1+cu121", False), ("torch", "2.6.0+cpu", True), ("torch", "2.13.0", True)),
+        *(("keras", version, False) for version in ("2.15.0", "3.12.3", "3.13.2", "3.15.0")),
+        *(("keras", version, True) for version in ("3.12.4", "3.15.1")),
     ],
 )
 def test_a_library_with_a_known_hole_is_not_used(
