@@ -142,7 +142,7 @@ def is_never_unpickled(data: bytes) -> bool:
             return True  # The byte that starts a stream is no instruction of a pickle.
     if compressor is not None:
         return False
-    ledger = Ledger(with_calls=False, with_arrays=False)
+    ledger = Ledger(detail=False)
     follow(data, 0, ledger, Resolver(ledger, STANDARD, frozenset()), with_arrays=True)
     return ledger.stopped_harmlessly
 

@@ -15,8 +15,8 @@ MAX_GLOBALS = 5_000
 class ScanStopped(Exception):
     """The interpreter cannot go on.
 
-    `verdict` is what that makes of the file; `limit` tells whether a cap was reached, and `certain` whether every
-    unpickler stops here too: the rules here are stricter than those of unpicklers.
+    `verdict` is what that makes of the file; `limit` tells whether a cap was reached, and `certain` whether
+    every unpickler stops here too: the rules here are stricter than those of unpicklers.
     """
 
     def __init__(

@@ -6,7 +6,7 @@ What a sidecar said when it was read is handed on with it, so that no signature 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Generic
 
@@ -80,7 +80,7 @@ def _read(
     While a key is rotated, others sign with the new one as soon as it is in the keyring, which may be after a
     call looked that up. What counts is the keyring as it is, whole: a key that it revokes is refused.
     """
-    backend, keyring, limits = context.backend, context.keyring, context.policy.limits
+    backend, limits = context.backend, context.policy.limits
     path = place.pointer if tag is None else place.sidecar(tag)
     for attempt in range(_ATTEMPTS):
         try:
@@ -90,10 +90,12 @@ def _read(
         except NotFound:
             raise NotFound("there is no such version", where=f"{backend.location}: {path}") from None
         try:
-            authenticated = gate.authenticate(data, request, keyring, parse, single=True)
+            authenticated = gate.authenticate(data, request, context.keyring, parse, single=True)
         except UnknownKey:
-            keyring, before = context.look_up(), keyring
-            if keyring == before or attempt == _ATTEMPTS - 1:
+            before = context.keyring
+            # A new context, which refuses a keyring that lies inside the store.
+            context = replace(context, keyring=context.look_up())
+            if context.keyring == before or attempt == _ATTEMPTS - 1:
                 raise
             continue
         signed, keys = authenticated.sole()
