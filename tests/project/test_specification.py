@@ -178,6 +178,10 @@ def check(jwk: dict[str, str], message: bytes, signature: bytes) -> None:
     half = {"P-256": 32, "P-384": 48}[jwk["crv"]]
     assert len(signature) == 2 * half
     r, s = (int.from_bytes(part, "big") for part in (signature[:half], signature[half:]))
+    order = {32: 2**256 - 2**224 + 2**192 - 0x4319055258E8617B0C46353D039CDAAF}.get(
+        half, 2**384 - 0x389CB27E0BC8D220A7E5F24DB74F58851313E695333AD68D
+    )
+    assert 1 <= s <= order // 2
     raw.verify(
         encode_dss_signature(r, s), message, ec.ECDSA(hashes.SHA256() if half == 32 else hashes.SHA384())
     )

@@ -2,9 +2,10 @@
 
 Signatures have a fixed length and one encoding: Ed25519's 64 bytes; for ECDSA the numbers r and s, big-endian
 and concatenated, as in JOSE (RFC 7518, section 3.4) and in DSSE's test vector. DER, which can encode one
-signature in several ways, is not accepted. Anyone can turn an ECDSA signature (r, s) into (r, n - s), which
-verifies too; it vouches for the same statement, so that nothing is gained. ECDSA signing is deterministic
-(RFC 6979) if the installed cryptography supports it.
+signature in several ways, is not accepted. Anyone can turn an ECDSA signature (r, s) into (r, n - s), where n
+is the order of the curve's group, and FIPS 186-5 accepts both. Only the one with s of at most n / 2 is made
+and accepted here, so that no altered signature verifies. ECDSA signing is deterministic (RFC 6979) if the
+installed cryptography supports it.
 
 Examples
 --------
@@ -93,17 +94,21 @@ class _EcdsaPublicKey(PublicKey[ec.EllipticCurvePublicKey]):
     curve: ClassVar[type[ec.EllipticCurve]]
     hash: ClassVar[type[hashes.HashAlgorithm]]
     number_bytes: ClassVar[int]
+    # How many points the curve's group has: n (FIPS 186-5).
+    order: ClassVar[int]
 
     def _check(self, raw: ec.EllipticCurvePublicKey) -> None:
         if not isinstance(raw, ec.EllipticCurvePublicKey) or not isinstance(raw.curve, self.curve):
             raise KeyringError(f"this is not a public key on the curve {self.curve.name}")
 
     def verify(self, message: bytes, signature: bytes) -> None:
-        """Verify a signature (r and s) over `message`, or raise SignatureInvalid."""
+        """Verify a signature (r and a low s) over `message`, or raise SignatureInvalid."""
         if len(signature) != 2 * self.number_bytes:
             raise invalid()
         r = int.from_bytes(signature[: self.number_bytes], "big")
         s = int.from_bytes(signature[self.number_bytes :], "big")
+        if not (0 < r < self.order and 0 < s <= self.order // 2):
+            raise invalid()
         try:
             self.raw.verify(encode_dss_signature(r, s), message, ec.ECDSA(self.hash()))
         except InvalidSignature:
@@ -116,6 +121,7 @@ class EcdsaP256PublicKey(_EcdsaPublicKey):
     __slots__ = ()
     algorithm: KeyAlgorithm = "ecdsa-p256"
     curve, hash, number_bytes = ec.SECP256R1, hashes.SHA256, 32
+    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 class EcdsaP384PublicKey(_EcdsaPublicKey):
@@ -124,6 +130,7 @@ class EcdsaP384PublicKey(_EcdsaPublicKey):
     __slots__ = ()
     algorithm: KeyAlgorithm = "ecdsa-p384"
     curve, hash, number_bytes = ec.SECP384R1, hashes.SHA384, 48
+    order = 2**384 - 0x389CB27E0BC8D220A7E5F24DB74F58851313E695333AD68D
 
 
 class PrivateKey(Guarded, Generic[_RawPrivate]):
@@ -204,10 +211,11 @@ class _EcdsaPrivateKey(PrivateKey[ec.EllipticCurvePrivateKey]):
         return cls(ec.generate_private_key(cls.public_type.curve()))
 
     def sign(self, message: bytes) -> bytes:
-        """Return the signature over `message`: r and s, concatenated."""
+        """Return the signature over `message`: r and the lower of both s, concatenated."""
         signature = self._raw.sign(message, _signing_scheme(self.public_type.hash()))
         r, s = decode_dss_signature(signature)
-        size = self.public_type.number_bytes
+        size, order = self.public_type.number_bytes, self.public_type.order
+        s = min(s, order - s)
         return r.to_bytes(size, "big") + s.to_bytes(size, "big")
 
 

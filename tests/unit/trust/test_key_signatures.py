@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+import safeload
 from safeload import (
     EcdsaP256PrivateKey,
     EcdsaP256PublicKey,
@@ -23,6 +25,7 @@ from safeload import (
     KeyringError,
     SignatureInvalid,
 )
+from safeload.attestation import envelope
 from safeload.trust.keys import SigningKey, VerifyingKey, asymmetric
 from safeload.trust.keys.base import parse_key_id
 
@@ -241,14 +244,52 @@ def test_ecdsa_numbers_that_are_zero_or_out_of_range_are_refused(kind: Any) -> N
 
 
 @pytest.mark.parametrize("kind", ECDSA)
-def test_the_negated_ecdsa_signature_covers_the_same_message_only(kind: Any) -> None:
-    """FIPS 186-5 accepts r and order minus s as well, as key services make it; no other bytes gain."""
+def test_of_the_two_ecdsa_signatures_over_a_message_one_is_made_and_accepted(kind: Any) -> None:
+    """FIPS 186-5 accepts r and order minus s as well, so that anyone could alter a signature."""
     key = kind.generate()
-    r, s = numbers_of(kind, key.sign(MESSAGE))
-    negated = raw_signature(kind, r, ORDERS[kind] - s)
-    key.public.verify(MESSAGE, negated)
+    order = ORDERS[kind]
+    assert key.public.order == order
+    for number in range(32):
+        message = b"%d" % number
+        r, s = numbers_of(kind, key.sign(message))
+        assert 1 <= s <= order // 2
+        key.public.verify(message, raw_signature(kind, r, s))
+        for verifier in (key, key.public):
+            with pytest.raises(SignatureInvalid):
+                verifier.verify(message, raw_signature(kind, r, order - s))
+
+
+@pytest.mark.parametrize("kind", ECDSA)
+def test_an_ecdsa_signature_by_other_software_is_accepted_with_the_lower_s_alone(kind: Any) -> None:
+    """About half of what other software signs has the higher one, and is refused as it is."""
+    key = kind.generate()
+    order = ORDERS[kind]
+    found = set()
+    for number in range(64):
+        message = b"%d" % number
+        made = key.export_raw().sign(message, ec.ECDSA(key.public.hash()))
+        r, s = decode_dss_signature(made)
+        found.add(s > order // 2)
+        key.public.verify(message, raw_signature(kind, r, min(s, order - s)))
+        with pytest.raises(SignatureInvalid):
+            key.public.verify(message, raw_signature(kind, r, max(s, order - s)))
+    assert found == {True, False}
+
+
+@pytest.mark.parametrize("kind", ECDSA)
+def test_an_altered_ecdsa_signature_in_a_sidecar_refuses_it(kind: Any, tmp_path: Path) -> None:
+    """No change of a sidecar's signature leaves it valid."""
+    key, path = kind.generate(), tmp_path / "a.joblib"
+    safeload.dump([1], path, signer=key)
+    sidecar = tmp_path / "a.joblib.sig"
+    (found,) = envelope.parse_sidecar(sidecar.read_bytes(), limit=1 << 20)
+    (signature,) = found.signatures
+    r, s = numbers_of(kind, signature.sig)
+    twin = envelope.EnvelopeSignature(signature.keyid, raw_signature(kind, r, ORDERS[kind] - s))
+    assert safeload.load(path, keyring=key.public) == [1]
+    sidecar.write_bytes(envelope.encode_sidecar(envelope.Envelope(found.payload, found.payloadType, (twin,))))
     with pytest.raises(SignatureInvalid):
-        key.public.verify(MESSAGE + b"!", negated)
+        safeload.load(path, keyring=key.public)
 
 
 @pytest.mark.parametrize("kind", PAIRS)
