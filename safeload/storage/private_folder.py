@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 import tempfile
 import weakref
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from contextlib import contextmanager, suppress
 from safeload.errors import StorageError
 from safeload.storage.beneath import NEW_FILE, write_all
 from safeload.storage.reader import wrapped
+from safeload.storage.trusted_file import changeable_folder
 
 _IN_MEMORY = "/dev/shm"  # noqa: S108  a folder of this user's own is made in it
 # Memory that must be left for other programs, in bytes.
@@ -91,13 +91,11 @@ def _make(path: str) -> None:
 
 def _require_safe(place: str) -> None:
     """Refuse a place in which other users could rename the folder and put their own in its place."""
-    if not hasattr(os, "geteuid"):
-        return  # Windows: the temporary files are below the user's own folder.
-    status = os.stat(place)
-    others_write = status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX
-    if status.st_uid not in (0, os.geteuid()) or others_write:
+    # On Windows, where nothing is found, the temporary files are below the user's own folder.
+    found = changeable_folder(place)
+    if found is not None:
         raise StorageError(
-            "other users can rename what lies in the folder for temporary files",
+            f"other users can rename what lies in the folder for temporary files: {found[0]} {found[1]}",
             where=place,
             hint="Set TMPDIR to a folder that only you can write.",
         )

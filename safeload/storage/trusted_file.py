@@ -1,14 +1,23 @@
 """Files whose content decides: keyrings and policies.
 
 Such a file is named by its caller or, with an absolute path, by an environment variable. It is refused if
-a user other than this one and root could have written it. Its origin remembers the folders above it, so that
-no artifact is loaded from a folder whose writer could replace the file.
+a user other than this one and root could have written it, or put another in its place. Its origin remembers
+the folders above it, so that no artifact is loaded from a folder whose writer could replace the file.
+
+The folders are checked as OpenSSH's StrictModes does, up to the root and along every link: each belongs to
+this user or to root, and neither its group nor others can write it. A folder with the sticky bit, such as
+``/tmp`` or the mount of a Kubernetes Secret, may be written by others, who cannot rename or remove there what
+is not theirs. They could put a hard link to another file of this user there, so in such a folder a file has
+one link. Elsewhere a second hard link of a file changes nothing: whoever has it needs to be able to write the
+file itself.
 """
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
+import shlex
 import stat
 import tomllib
 from collections.abc import Callable, Iterable
@@ -21,6 +30,10 @@ from safeload.storage.blob import Blob, FolderId
 from safeload.storage.reader import read, wrapped
 
 LIMIT_BYTES = 1 << 20
+
+_MAX_LINKS = 40
+_OWN_FOLDER = "Use a folder of your own, below folders that only you and root can write."
+_HARD_LINKED = "can be written by others, and this file in it has several hard links"
 
 _T = TypeVar("_T")
 
@@ -67,7 +80,10 @@ def configured_path(variable: str, path: str) -> str:
 
 
 def refuse_changeable(blob: Blob) -> None:
-    """Raise KeyringError if another user, except root, could have written the file."""
+    """Raise KeyringError if another user, except root, could have written the file, or have replaced it.
+
+    Errors about the folders above it are those of :func:`refuse_changeable_folder`.
+    """
     if _permissions(blob) & (stat.S_IWGRP | stat.S_IWOTH):
         raise KeyringError(
             "group or others can write this file",
@@ -78,6 +94,70 @@ def refuse_changeable(blob: Blob) -> None:
         raise KeyringError(
             "this file belongs to another user", where=blob.location, hint="Use a copy of your own."
         )
+    refuse_changeable_folder(blob.location)
+
+
+def refuse_changeable_folder(path: str | os.PathLike[str]) -> None:
+    """Refuse a file or folder that another user could replace, or rename, by a right to a folder above it.
+
+    The path itself counts as a folder if it is one. Windows has no such modes; there nothing is checked.
+
+    Raises
+    ------
+    KeyringError
+        Another user could. The message names the folder.
+    NotFound, StorageError
+        A part of the path does not exist or cannot be looked at.
+    """
+    location = os.path.abspath(path)
+    found = changeable_folder(location)
+    if found is not None:
+        folder, problem, hint = found
+        raise KeyringError(
+            f"other users can replace it: the folder {folder} {problem}", where=location, hint=hint
+        )
+
+
+def changeable_folder(path: str) -> tuple[str, str, str] | None:
+    """Return the first folder by which another user could replace what lies at `path`, or None.
+
+    With it comes what is wrong with it, as a clause without a subject, and what to do about it. Errors are
+    those of :func:`refuse_changeable_folder`.
+    """
+    if not hasattr(os, "geteuid"):
+        return None
+    pending = os.path.abspath(path).split(os.sep)[::-1]
+    here, shared, links = os.sep, False, 0
+    while pending:
+        part = pending.pop()
+        there = os.path.dirname(here) if part == os.pardir else os.path.join(here, part)
+        if part in ("", os.curdir):
+            there = here
+        try:
+            status = os.lstat(there)
+            target = os.readlink(there) if stat.S_ISLNK(status.st_mode) else None
+        except (OSError, ValueError) as error:
+            raise wrapped(error, there) from error
+        is_folder = stat.S_ISDIR(status.st_mode)
+        if status.st_uid not in (0, os.geteuid()):
+            problem = "" if is_folder else f"holds {shlex.quote(there)}, which "
+            return there if is_folder else here, f"{problem}belongs to another user", _OWN_FOLDER
+        if not is_folder and shared and status.st_nlink > 1:
+            return here, _HARD_LINKED, f"Put a copy in place of the hard link {shlex.quote(there)}."
+        if target is not None:
+            links += 1
+            if links > _MAX_LINKS:
+                raise wrapped(OSError(errno.ELOOP, os.strerror(errno.ELOOP)), path)
+            here = os.sep if target.startswith(os.sep) else here
+            pending += target.split(os.sep)[::-1]
+            # The folder in which the link lies was looked at; looked at again, it says whether it is shared.
+            pending.append("")
+            continue
+        shared = is_folder and bool(status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+        if shared and not status.st_mode & stat.S_ISVTX:
+            return there, "can be written by its group or by others", f"`chmod go-w {shlex.quote(there)}`."
+        here = there
+    return None
 
 
 def refuse_readable(blob: Blob) -> None:

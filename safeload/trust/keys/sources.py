@@ -19,7 +19,7 @@ import os
 
 from safeload.errors import KeyringError, NoKeyError, NotFound
 from safeload.storage.reader import read
-from safeload.storage.trusted_file import LIMIT_BYTES, configured_path
+from safeload.storage.trusted_file import LIMIT_BYTES, configured_path, refuse_changeable_folder
 from safeload.trust.keys.base import SigningKey, VerifyingKey, opaque
 from safeload.trust.keys.hmac_key import HmacKey
 from safeload.trust.keys.keyring import Keyring
@@ -96,6 +96,7 @@ def _from_file(path: str) -> Keyring:
     fingerprint = (hashlib.sha256(blob.data).digest(), blob.mode, blob.owner, blob.folder)
     known = _parsed.get(location)
     if known is not None and known[0] == fingerprint:
+        refuse_changeable_folder(location)
         return known[1]
     keyring = Keyring.parse(blob)
     _parsed[location] = (fingerprint, keyring)

@@ -32,6 +32,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("memory", "temporary"):
         (tmp_path / "places" / name).mkdir(parents=True)
         (tmp_path / "places" / name).chmod(0o700)
+    (tmp_path / "places").chmod(0o700)
     monkeypatch.setattr(private_folder, "_IN_MEMORY", str(tmp_path / "places" / "memory"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "places" / "temporary"))
     return tmp_path / "places"
