@@ -2,9 +2,9 @@
 
 A name or tag is any Unicode text of 1 to 200 bytes in NFC without control characters. On disk and in a
 bucket all but ``a-z 0-9 _ - .`` are percent-encoded (upper-case letters too, so that no two names meet on a
-file system that ignores case), and so are a dot at the beginning or the end and the first letter of what
-Windows reserves (``con``, ``lpt1``…). Percent-encoding has upper-case digits. A text has one encoding, and
-a path that is not the encoding of a text belongs to no name.
+file system that ignores case), and so are a dot at the end, a dot at the beginning of a segment, and the
+first letter of a segment that Windows reserves (``con``, ``lpt1``…). Percent-encoding has upper-case digits.
+A text has one encoding, and a path that is not the encoding of a text belongs to no name.
 
 File systems allow 255 bytes in a segment. A longer encoding goes on in a folder below: a segment that ends
 with ``%`` is continued.
@@ -59,13 +59,18 @@ def check(text: str, *, what: str) -> str:
 def encode(text: str) -> str:
     """Return the path of a checked name or tag: one segment, or several where one would be too long."""
     encoded = "".join(chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in text.encode("utf-8"))
-    if encoded.startswith("."):
-        encoded = "%2E" + encoded[1:]
     if encoded.endswith("."):
         encoded = encoded[:-1] + "%2E"
-    if _RESERVED.match(encoded):
-        encoded = f"%{ord(encoded[0]):02X}{encoded[1:]}"
-    return "%/".join(encoded[start : start + _SEGMENT] for start in range(0, len(encoded), _SEGMENT))
+    return "%/".join(
+        _escaped(encoded[start : start + _SEGMENT]) for start in range(0, len(encoded), _SEGMENT)
+    )
+
+
+def _escaped(segment: str) -> str:
+    """Return a segment with its first character encoded, if it begins with a dot or is a reserved name."""
+    if segment.startswith(".") or _RESERVED.match(segment):
+        return f"%{ord(segment[0]):02X}{segment[1:]}"
+    return segment
 
 
 def decode(path: str) -> str | None:

@@ -35,9 +35,23 @@ def test_every_segment_is_one_that_every_file_system_takes(text: str) -> None:
         assert re.fullmatch(r"[a-z0-9_.%A-F-]+", segment)
         assert not _RESERVED.fullmatch(segment)
         assert len(segment) <= 160
+        assert not segment.startswith(".")
     path = names.encode(text)
     assert not path.startswith(".")
     assert not path.endswith(".")
+
+
+@pytest.mark.parametrize("end", ["con", "nul.txt", "lpt9", "aux.", ".", ".hidden", "com1.sig", "console"])
+def test_the_continued_part_of_a_long_name_is_no_reserved_name(end: str) -> None:
+    """It is a folder or the beginning of a file's name, as the first part is."""
+    text = "x" * 150 + end
+    path = names.encode(text)
+    assert names.decode(path) == text
+    last = path.split("/")[1]
+    assert not _RESERVED.fullmatch(last)
+    assert not last.startswith(".")
+    # The spelling without the escape is nobody's.
+    assert names.decode("x" * 150 + "%/" + end) == (text if end == "console" else None)
 
 
 @given(st.text("abA%2F/.fGé", max_size=20))
