@@ -91,7 +91,7 @@ def _make(path: str) -> None:
 
 def _require_safe(place: str) -> None:
     """Refuse a place in which other users could rename the folder and put their own in its place."""
-    # On Windows, where nothing is found, the temporary files are below the user's own folder.
+    # Nothing is checked on Windows, where temporary files are below the user's own folder.
     found = changeable_folder(place)
     if found is not None:
         raise StorageError(

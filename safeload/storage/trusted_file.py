@@ -4,12 +4,12 @@ Such a file is named by its caller or, with an absolute path, by an environment 
 a user other than this one and root could have written it, or put another in its place. Its origin remembers
 the folders above it, so that no artifact is loaded from a folder whose writer could replace the file.
 
-The folders are checked as OpenSSH's StrictModes does, up to the root and along every link: each belongs to
-this user or to root, and neither its group nor others can write it. A folder with the sticky bit, such as
-``/tmp`` or the mount of a Kubernetes Secret, may be written by others, who cannot rename or remove there what
-is not theirs. They could put a hard link to another file of this user there, so in such a folder a file has
-one link. Elsewhere a second hard link of a file changes nothing: whoever has it needs to be able to write the
-file itself.
+All folders above the file are checked, up to the root, as OpenSSH's StrictModes does: each belongs to this
+user or to root, and neither its group nor others can write it. If a part of the path is a link, so are the
+folders above its target. A folder with the sticky bit, such as ``/tmp`` or the mount of a Kubernetes Secret,
+may be writable by others: they cannot rename or remove files of this user in it. But they can add a hard link
+to another file of this user. So a file in such a folder must have only one hard link. In other folders a
+second hard link is accepted, since it gives no right to write the file.
 """
 
 from __future__ import annotations
@@ -98,14 +98,15 @@ def refuse_changeable(blob: Blob) -> None:
 
 
 def refuse_changeable_folder(path: str | os.PathLike[str]) -> None:
-    """Refuse a file or folder that another user could replace, or rename, by a right to a folder above it.
+    """Refuse a file or folder that another user could replace because they can write a folder above it.
 
-    The path itself counts as a folder if it is one. Windows has no such modes; there nothing is checked.
+    If the path is that of a folder, that folder is checked too. Windows has no such modes, so that nothing is
+    checked there.
 
     Raises
     ------
     KeyringError
-        Another user could. The message names the folder.
+        Another user could replace it. The message names the folder.
     NotFound, StorageError
         A part of the path does not exist or cannot be looked at.
     """
@@ -119,10 +120,10 @@ def refuse_changeable_folder(path: str | os.PathLike[str]) -> None:
 
 
 def changeable_folder(path: str) -> tuple[str, str, str] | None:
-    """Return the first folder by which another user could replace what lies at `path`, or None.
+    """Return the first folder that lets another user replace what lies at `path`, or None.
 
-    With it comes what is wrong with it, as a clause without a subject, and what to do about it. Errors are
-    those of :func:`refuse_changeable_folder`.
+    The other two values are what is wrong with the folder, as a clause without a subject, and a hint. Errors
+    are those of :func:`refuse_changeable_folder`.
     """
     if not hasattr(os, "geteuid"):
         return None
@@ -150,7 +151,7 @@ def changeable_folder(path: str) -> tuple[str, str, str] | None:
                 raise wrapped(OSError(errno.ELOOP, os.strerror(errno.ELOOP)), path)
             here = os.sep if target.startswith(os.sep) else here
             pending += target.split(os.sep)[::-1]
-            # The folder in which the link lies was looked at; looked at again, it says whether it is shared.
+            # The target starts in `here`, which is checked once more to set `shared` for it.
             pending.append("")
             continue
         shared = is_folder and bool(status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))

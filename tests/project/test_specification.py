@@ -27,6 +27,11 @@ from support.paths import ROOT, TESTS
 PAGE = (ROOT / "docs" / "specification.md").read_text(encoding="utf-8")
 VECTORS = sorted((TESTS / "vectors").glob("[!d]*.json"))
 TYPE = b"application/vnd.in-toto+json"
+# Of each curve the length of a number in bytes and the order of its group (SEC 2).
+CURVES = {
+    "P-256": (32, 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551),
+    "P-384": (48, 2**384 - 0x389CB27E0BC8D220A7E5F24DB74F58851313E695333AD68D),
+}
 
 
 def block(kind: str) -> str:
@@ -175,12 +180,9 @@ def check(jwk: dict[str, str], message: bytes, signature: bytes) -> None:
     if isinstance(raw, ed25519.Ed25519PublicKey):
         raw.verify(signature, message)
         return
-    half = {"P-256": 32, "P-384": 48}[jwk["crv"]]
+    half, order = CURVES[jwk["crv"]]
     assert len(signature) == 2 * half
     r, s = (int.from_bytes(part, "big") for part in (signature[:half], signature[half:]))
-    order = {32: 2**256 - 2**224 + 2**192 - 0x4319055258E8617B0C46353D039CDAAF}.get(
-        half, 2**384 - 0x389CB27E0BC8D220A7E5F24DB74F58851313E695333AD68D
-    )
     assert 1 <= s <= order // 2
     raw.verify(
         encode_dss_signature(r, s), message, ec.ECDSA(hashes.SHA256() if half == 32 else hashes.SHA384())

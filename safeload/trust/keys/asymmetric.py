@@ -3,8 +3,8 @@
 Signatures have a fixed length and one encoding: Ed25519's 64 bytes; for ECDSA the numbers r and s, big-endian
 and concatenated, as in JOSE (RFC 7518, section 3.4) and in DSSE's test vector. DER, which can encode one
 signature in several ways, is not accepted. Anyone can turn an ECDSA signature (r, s) into (r, n - s), where n
-is the order of the curve's group, and FIPS 186-5 accepts both. Only the one with s of at most n / 2 is made
-and accepted here, so that no altered signature verifies. ECDSA signing is deterministic (RFC 6979) if the
+is the order of the curve's group, and FIPS 186-5 accepts both. safeload makes and accepts only the one with a
+low s (at most n / 2), so that no altered signature verifies. ECDSA signing is deterministic (RFC 6979) if the
 installed cryptography supports it.
 
 Examples
@@ -94,7 +94,7 @@ class _EcdsaPublicKey(PublicKey[ec.EllipticCurvePublicKey]):
     curve: ClassVar[type[ec.EllipticCurve]]
     hash: ClassVar[type[hashes.HashAlgorithm]]
     number_bytes: ClassVar[int]
-    # How many points the curve's group has: n (FIPS 186-5).
+    # The order n of the curve's group (SEC 2).
     order: ClassVar[int]
 
     def _check(self, raw: ec.EllipticCurvePublicKey) -> None:
@@ -211,7 +211,7 @@ class _EcdsaPrivateKey(PrivateKey[ec.EllipticCurvePrivateKey]):
         return cls(ec.generate_private_key(cls.public_type.curve()))
 
     def sign(self, message: bytes) -> bytes:
-        """Return the signature over `message`: r and the lower of both s, concatenated."""
+        """Return the signature over `message`: r and a low s, concatenated."""
         signature = self._raw.sign(message, _signing_scheme(self.public_type.hash()))
         r, s = decode_dss_signature(signature)
         size, order = self.public_type.number_bytes, self.public_type.order

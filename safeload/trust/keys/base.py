@@ -48,7 +48,7 @@ class SigningKey(VerifyingKey, Protocol):
     """A key that can also sign."""
 
     def sign(self, message: bytes) -> bytes:
-        """Return the signature over `message`."""
+        """Return the signature over `message`, as :meth:`verify` accepts it: for ECDSA, r and a low s."""
         ...
 
 

@@ -29,7 +29,7 @@ KEY_VARIABLE = "SAFELOAD_KEY"
 
 KeyringSource = Keyring | VerifyingKey | str | os.PathLike[str]
 
-# The parsed keyring of each file, with all that its acceptance depends on.
+# The parsed keyring of each file, with all of the file that its acceptance depends on.
 _parsed: dict[str, tuple[object, Keyring]] = {}
 
 
@@ -96,6 +96,7 @@ def _from_file(path: str) -> Keyring:
     fingerprint = (hashlib.sha256(blob.data).digest(), blob.mode, blob.owner, blob.folder)
     known = _parsed.get(location)
     if known is not None and known[0] == fingerprint:
+        # The folders above the file may have changed since it was parsed.
         refuse_changeable_folder(location)
         return known[1]
     keyring = Keyring.parse(blob)

@@ -1,4 +1,4 @@
-"""The folders of whatever decides, keyrings and policies first: nobody else can replace what is in them."""
+"""Keyrings and policies are refused if another user could replace them through a folder above them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def load_keyring(path: Path) -> object:
 
 
 def look_up_keyring(path: Path) -> object:
-    """Read it as calls do, which parse a file only once."""
+    """Read it as calls do, which keep the parsed keyring."""
     return sources.resolve(path)
 
 
@@ -74,7 +74,7 @@ def write(use: Callable[[Path], object], path: Path) -> Path:
 def test_a_folder_that_others_can_write_is_refused_at_every_level(
     use: Callable[[Path], object], mode: int, level: int, folder: Path
 ) -> None:
-    """They could rename what is in it and put their own there; with the sticky bit they could not."""
+    """Others can rename the files in it and add their own. The sticky bit prevents the renaming."""
     path = write(use, folder / "file")
     use(path)
     wide = [folder, folder.parent][level]
@@ -96,7 +96,7 @@ def test_a_folder_that_others_can_write_is_refused_at_every_level(
 def test_a_folder_of_another_user_is_refused(
     use: Callable[[Path], object], level: int, mode: int, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever owns a folder can rename what is in it, whatever its mode."""
+    """The owner of a folder can rename the files in it, even in one that is read-only or sticky."""
     path = write(use, folder / "file")
     use(path)
     foreign = [folder, folder.parent][level]
@@ -122,7 +122,7 @@ def disown(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("use", USES)
 def test_the_folders_along_a_link_count(use: Callable[[Path], object], folder: Path, tmp_path: Path) -> None:
-    """Those above the link and those above what it leads to."""
+    """The folders above the link and the folders above its target are checked."""
     path = write(use, folder / "file")
     links = tmp_path / "links"
     links.mkdir(mode=0o755)
@@ -140,7 +140,7 @@ def test_the_folders_along_a_link_count(use: Callable[[Path], object], folder: P
 
 
 def test_a_link_of_another_user_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a folder with the sticky bit anyone can make one, and choose where it leads."""
+    """In a folder with the sticky bit, any user can make a link, and its owner can replace it."""
     RING.save(folder / "file")
     shared = folder.parent.parent / "shared"
     shared.mkdir()
@@ -158,12 +158,12 @@ def test_a_link_of_another_user_is_refused(folder: Path, monkeypatch: pytest.Mon
 def test_a_hard_link_is_refused_where_others_could_have_made_it(
     use: Callable[[Path], object], folder: Path
 ) -> None:
-    """In a folder that they can write, they could put any file of this user in place of the right one."""
+    """Users who can write the folder could link another file of this user into it."""
     path = write(use, folder / "file")
     os.link(path, folder / "other")
     for mode in (0o700, 0o755):
         folder.chmod(mode)
-        # Another name alone gives nobody the right to write the file.
+        # A second hard link gives no other user the right to write the file.
         use(path)
     folder.chmod(0o777 | STICKY)
     with pytest.raises(KeyringError, match="several hard links") as caught:
@@ -188,7 +188,7 @@ def test_the_mount_of_a_kubernetes_secret_is_accepted(folder: Path) -> None:
 
 
 def test_what_is_missing_or_leads_in_a_circle_is_an_error(folder: Path) -> None:
-    """It is not taken for safe."""
+    """A path that cannot be checked is refused."""
     with pytest.raises(NotFound):
         refuse_changeable_folder(folder / "missing" / "file")
     (folder / "one").symlink_to("two")

@@ -43,14 +43,14 @@ def test_every_segment_is_one_that_every_file_system_takes(text: str) -> None:
 
 @pytest.mark.parametrize("end", ["con", "nul.txt", "lpt9", "aux.", ".", ".hidden", "com1.sig", "console"])
 def test_the_continued_part_of_a_long_name_is_no_reserved_name(end: str) -> None:
-    """It is a folder or the beginning of a file's name, as the first part is."""
+    """Nor does it begin with a dot."""
     text = "x" * 150 + end
     path = names.encode(text)
     assert names.decode(path) == text
     last = path.split("/")[1]
     assert not _RESERVED.fullmatch(last)
     assert not last.startswith(".")
-    # The spelling without the escape is nobody's.
+    # Without the escape, the path belongs to no name.
     assert names.decode("x" * 150 + "%/" + end) == (text if end == "console" else None)
 
 
